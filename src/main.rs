@@ -1,0 +1,2 @@
+//! ColourStream.
+fn main() {}
