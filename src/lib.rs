@@ -1,1 +1,21 @@
-//! ColourStream.
+//! ColourStream: one controller for a review room.
+//!
+//! ```text
+//! settings file ─┐
+//!                ├─> Snapshot ──desire()──> Desired ──render()──> Target ─┐
+//! rooms (SQLite)─┘                                                        ├─ plan() ─> Plan ─ apply() ─> journal, status
+//! engine + disk + what the services loaded ───────────────────> Observed ─┘
+//! ```
+//!
+//! `ARCHITECTURE.md` holds the map and the invariants. In short: [`desired`],
+//! `render` and [`plan`] are pure; bollard lives in `engine/docker.rs` and
+//! nowhere else; SQL lives in `store`; `disk` is the only writer of files;
+//! `reconcile` is the one loop that brings them together, and everything
+//! outside it talks through the store (what is wanted) and the published
+//! status (what is).
+
+pub mod desired;
+pub mod engine;
+pub mod model;
+pub mod plan;
+pub mod settings;

@@ -1,0 +1,99 @@
+//! What is wrong, why, and what to do: told once, the same on every surface.
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know; nothing is broken.
+    Notice,
+    /// Works, but not as wanted.
+    Warning,
+    /// Something people need does not work.
+    Error,
+}
+
+/// The name of an issue: stable, searchable, a heading in
+/// `docs/troubleshooting.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssueCode {
+    /// The engine does not answer.
+    EngineAway,
+    /// The engine's API is older than 1.41 (Docker 20.10).
+    EngineTooOld,
+    /// The socket exists but may not be opened.
+    EngineDenied,
+    /// An image is neither on the host nor could it be pulled.
+    ImageMissing,
+    /// A tag names another image than the one recorded.
+    ImageMoved,
+    /// A stand-in image runs in place of the real service.
+    Simulated,
+    /// A container, network or volume that is not ours has our name.
+    NameTaken,
+    /// A container carries our labels, but we did not make it.
+    LookAlike,
+    /// Another container or process listens on a port of the plan.
+    PortTaken,
+    /// A service does not come up, or does not stay up.
+    ServiceUnhealthy,
+    /// A service restarted too often; the breaker is open.
+    ServiceFlapping,
+    /// A new configuration failed and the old container was put back.
+    ReplacementFailed,
+    /// MiroTalk answers strangers: its route stays shut.
+    CallUnsafe,
+    /// Traefik does not run the configuration on disk.
+    RouteRejected,
+    /// `colourstream.yaml` is wrong; the last good one stays in force.
+    SettingsInvalid,
+    /// A template is wrong; the last good rendering stays in force.
+    TemplateInvalid,
+    /// The state folder cannot be read or written as needed.
+    StateUnwritable,
+    /// A file that is not ours appeared among the rendered ones.
+    FileQuarantined,
+    /// Rooms or journal cannot be read or written.
+    StoreFailed,
+    /// The address announced to media clients is not known.
+    PublicAddressUnknown,
+    /// A certificate is missing, wrong, or about to expire.
+    CertificateInvalid,
+    /// Reconciliation is paused by settings or by a person.
+    Paused,
+    /// A room's encoder sends what browsers cannot play well.
+    EncoderSettings,
+}
+
+impl IssueCode {
+    /// The name in kebab-case, as in JSON and in the documents.
+    pub fn name(self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+}
+
+/// One thing that is wrong: a sentence, a cause, a way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// Its stable name.
+    pub code: IssueCode,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The service it belongs to, where it belongs to one.
+    pub role: Option<Role>,
+    /// What it is about: a container, port, path, image or room.
+    pub subject: String,
+    /// One sentence: what.
+    pub what: String,
+    /// One sentence: why.
+    pub why: String,
+    /// One sentence: what to do about it, or that it mends itself and when.
+    pub fix: String,
+}

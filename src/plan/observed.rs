@@ -1,0 +1,155 @@
+//! What is: the second input of the plan.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::engine::EngineFacts;
+use crate::model::{Digest, Issue, Role};
+
+/// Everything seen in one look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Observed {
+    /// The engine; `None` while it is away (an issue says why).
+    pub engine: Option<EngineFacts>,
+    /// Files below `state/rendered`, by path relative to it, ours or not.
+    pub files: BTreeMap<PathBuf, FileFacts>,
+    /// What each service says of itself.
+    pub health: BTreeMap<Role, Health>,
+    /// Who would be interrupted.
+    pub live: Live,
+    /// Pulls by reference.
+    pub pulls: BTreeMap<String, PullState>,
+    /// Specifications that failed as a replacement and are not tried again by
+    /// themselves before `retry_at`.
+    pub failures: BTreeMap<Role, ReplacementFailure>,
+    /// Starts that the engine refused, not tried again before `retry_at`.
+    pub start_failures: BTreeMap<Role, StartFailure>,
+    /// Breakers that are open.
+    pub breakers: BTreeMap<Role, Breaker>,
+    /// Ids of containers we made, as recorded when we made them.
+    pub made: BTreeMap<String, Role>,
+    /// Issues found while looking (settings, templates, store, disk).
+    pub issues: Vec<Issue>,
+}
+
+/// A file or something in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileFacts {
+    /// What it is.
+    pub state: FileState,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub owner: (u32, u32),
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileState {
+    /// A regular file with these bytes.
+    File(Digest),
+    /// A regular file we may not read.
+    Unreadable,
+    /// A folder.
+    Directory,
+    /// A symlink, socket or device.
+    Other,
+}
+
+/// What a running service says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Health {
+    /// It answers and does what it was told.
+    Healthy {
+        /// Its version in its own words.
+        version: Option<String>,
+        /// The configuration it has loaded (Traefik's generation marker).
+        generation: Option<String>,
+    },
+    /// It runs, but does not answer yet; within its time to start.
+    Starting {
+        /// What is missing.
+        why: String,
+    },
+    /// It runs, but is not well, beyond its time to start.
+    Unhealthy {
+        /// What it says or fails to say.
+        why: String,
+    },
+}
+
+/// People who would be interrupted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Live {
+    /// Encoders that send.
+    pub streams: u32,
+    /// People who watch.
+    pub viewers: u32,
+    /// People in a call.
+    pub callers: u32,
+}
+
+impl Live {
+    /// Whether nobody would be interrupted.
+    pub const fn is_quiet(self) -> bool {
+        self.streams == 0 && self.viewers == 0 && self.callers == 0
+    }
+}
+
+/// A pull under way or failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum PullState {
+    /// Going on in the background.
+    Running {
+        /// Bytes had.
+        current: u64,
+        /// Bytes known.
+        total: u64,
+    },
+    /// Failed; tried again at `retry_at`.
+    Failed {
+        /// In the registry's or engine's words.
+        reason: String,
+        /// When the next try is.
+        retry_at: Timestamp,
+    },
+}
+
+/// A replacement that did not come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplacementFailure {
+    /// Which specification.
+    pub spec: Digest,
+    /// What happened.
+    pub reason: String,
+    /// When it is tried again by itself; a changed specification is tried at once.
+    pub retry_at: Timestamp,
+}
+
+/// A start the engine refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StartFailure {
+    /// What the engine said.
+    pub reason: String,
+    /// The port that was taken, if that was it.
+    pub port: Option<u16>,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+}
+
+/// A service that would not stay up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Breaker {
+    /// How often it ended within the window.
+    pub ends: u32,
+    /// Its last words.
+    pub reason: String,
+    /// When one further start is tried.
+    pub retry_at: Timestamp,
+}
