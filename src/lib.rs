@@ -18,4 +18,5 @@ pub mod desired;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod reconcile;
 pub mod settings;
