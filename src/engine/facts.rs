@@ -122,6 +122,9 @@ pub struct ContainerFacts {
 /// One end in a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attachment {
+    /// Engine's id of the network it joined; another one of the same name may
+    /// exist by now. Empty where the engine does not say.
+    pub network_id: String,
     /// Address, while it runs.
     pub address: Option<Ipv4Addr>,
     /// Names, the engine's own (short id) left out.

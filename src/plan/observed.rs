@@ -31,6 +31,10 @@ pub struct Observed {
     pub breakers: BTreeMap<Role, Breaker>,
     /// Ids of containers we made, as recorded when we made them.
     pub made: BTreeMap<String, Role>,
+    /// Since when Traefik has not loaded the routes on disk.
+    pub route_stale_since: Option<Timestamp>,
+    /// When it was last reminded of them.
+    pub route_reminded_at: Option<Timestamp>,
     /// Issues found while looking (settings, templates, store, disk).
     pub issues: Vec<Issue>,
 }
