@@ -8,6 +8,9 @@ use crate::desired::{FileKind, FileSpec, Target, labels};
 use crate::engine::{EngineCall, EngineFacts, NetworkFacts};
 use crate::model::{Issue, IssueCode, Severity};
 
+/// Our own name in the network.
+pub const CONTROLLER: &str = "controller";
+
 fn step(action: Action, why: impl Into<String>) -> Step {
     Step {
         lane: Lane::Ground,
@@ -178,7 +181,12 @@ pub(super) fn our_network<'a>(
 }
 
 /// Creates what is missing; names what stands in the way.
-pub(super) fn network_and_volumes(target: &Target, engine: &EngineFacts, plan: &mut Plan) {
+pub(super) fn network_and_volumes(
+    target: &Target,
+    observed: &Observed,
+    engine: &EngineFacts,
+    plan: &mut Plan,
+) {
     let name = &target.network.name;
     let foreign = engine
         .networks
@@ -201,6 +209,19 @@ pub(super) fn network_and_volumes(target: &Target, engine: &EngineFacts, plan: &
                 }),
             },
             "it does not exist",
+        ));
+    }
+    if let Some(own) = observed.own.as_ref().filter(|own| !own.joined) {
+        plan.steps.push(step(
+            Action::Engine {
+                title: format!("join network {name} as controller"),
+                call: Box::new(EngineCall::ConnectNetwork {
+                    network: name.clone(),
+                    container: own.id.clone(),
+                    aliases: vec![CONTROLLER.to_owned()],
+                }),
+            },
+            "the services reach the controller there",
         ));
     }
     for volume in &target.volumes {

@@ -4,6 +4,7 @@
 mod difference;
 mod ground;
 mod image;
+mod leave;
 mod observed;
 mod service;
 mod step;
@@ -12,10 +13,12 @@ mod tree;
 use jiff::Timestamp;
 
 pub use difference::{Differences, differences};
+pub use leave::leave;
 pub use observed::{
-    Breaker, FileFacts, FileState, Health, Live, Observed, PullState, ReplacementFailure,
+    Breaker, FileFacts, FileState, Health, Live, Observed, Own, PullState, ReplacementFailure,
     StartFailure,
 };
+pub use ground::CONTROLLER;
 pub use step::{Action, Disruption, Lane, Plan, Step, Wait};
 pub use tree::{Counts, view, views};
 
@@ -45,7 +48,7 @@ pub fn plan(target: &Target, observed: &Observed, policy: &Policy) -> Plan {
         issues: observed.issues.clone(),
     };
     if let Some(engine) = &observed.engine {
-        ground::network_and_volumes(target, engine, &mut plan);
+        ground::network_and_volumes(target, observed, engine, &mut plan);
         for role in Role::ALL {
             service::lane(target, observed, engine, policy, role, &mut plan);
         }

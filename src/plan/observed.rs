@@ -35,8 +35,19 @@ pub struct Observed {
     pub route_stale_since: Option<Timestamp>,
     /// When it was last reminded of them.
     pub route_reminded_at: Option<Timestamp>,
+    /// Our own container, when we run in one.
+    pub own: Option<Own>,
     /// Issues found while looking (settings, templates, store, disk).
     pub issues: Vec<Issue>,
+}
+
+/// The container we run in ourselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Own {
+    /// Its id.
+    pub id: String,
+    /// Whether it is in our network under the name `controller`.
+    pub joined: bool,
 }
 
 /// A file or something in its place.

@@ -3,7 +3,7 @@
 
 use super::{Action, Disruption, Lane, Plan, Step, Wait};
 use crate::engine::EngineCall;
-use crate::reconcile::StepView;
+use crate::status::StepView;
 
 /// How many steps of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

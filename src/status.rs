@@ -135,6 +135,8 @@ pub enum Command {
     Look,
     /// Apply, also what would interrupt somebody.
     ApplyNow,
+    /// Take up what the image tags name by now.
+    UpdateImages,
     /// Change what is done about differences until the settings change.
     Mode(crate::settings::Mode),
 }

@@ -1,0 +1,136 @@
+//! The command line: the same binary serves, plans, applies, tells.
+
+mod apply;
+mod control;
+mod doctor;
+mod down;
+mod plan;
+mod render;
+mod serve;
+mod session;
+mod status;
+mod telemetry;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// One controller for a review room: graded picture, video call, one address.
+#[derive(Debug, Parser)]
+#[command(name = "colourstream", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+struct Common {
+    /// Settings file; without one a local set-up on colourstream.localhost.
+    #[arg(long, short, global = true, env = "COLOURSTREAM_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// State folder, instead of the settings' `state`.
+    #[arg(long, global = true, env = "COLOURSTREAM_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controller: bring the stack up and keep it up.
+    Serve,
+    /// Show what would be done, and why.
+    Plan {
+        /// Exit with 2 when there is something to do.
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Do it, and wait until it is done.
+    Apply {
+        /// Also what interrupts people who are live.
+        #[arg(long)]
+        now: bool,
+        /// Take up what the image tags name by now.
+        #[arg(long)]
+        update_images: bool,
+    },
+    /// Show what should run, what runs, and why.
+    Status {
+        /// Look again every second.
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// Write the rendered configuration into a folder; needs no engine.
+    Render {
+        /// The folder; made if absent.
+        dir: PathBuf,
+    },
+    /// Check the host: engine, ports, names, disk, images, certificates.
+    Doctor,
+    /// Remove everything ColourStream made on this host, and nothing else.
+    Down {
+        /// Also volumes and the state folder: rooms, links, certificates.
+        #[arg(long)]
+        volumes: bool,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Exit with 0 when a running controller is well (for the image's health check).
+    Health,
+}
+
+/// Why a command failed; printed once, by [`main`].
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// What, why and what to do, ready to be read.
+    #[error("{0}")]
+    Told(String),
+}
+
+impl Failure {
+    fn told(error: impl std::fmt::Display) -> Self {
+        Self::Told(error.to_string())
+    }
+}
+
+/// Parses, dispatches, and tells errors once.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::error(&format!("the runtime cannot start: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            terminal::error(&failure.to_string());
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let common = cli.common;
+    match cli.command {
+        Command::Serve => serve::run(&common).await,
+        Command::Plan { detailed_exitcode } => plan::run(&common, detailed_exitcode).await,
+        Command::Apply { now, update_images } => apply::run(&common, now, update_images).await,
+        Command::Status { watch } => status::run(&common, watch).await,
+        Command::Render { dir } => render::run(&common, &dir),
+        Command::Doctor => doctor::run(&common).await,
+        Command::Down { volumes, yes } => down::run(&common, volumes, yes).await,
+        Command::Health => status::health(&common).await,
+    }
+}

@@ -1,0 +1,255 @@
+//! Carrying out the steps that are ready: the ground first, then the lanes of
+//! the services side by side. Nothing is decided here; the first failure ends
+//! a lane, and the next look decides anew.
+
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::memory::replacement_failure;
+use crate::desired::{ImagePin, Target};
+use crate::disk::{Disk, DiskError};
+use crate::engine::{Engine, EngineCall, EngineError, Performed};
+use crate::model::{Issue, IssueCode, Role, Severity};
+use crate::plan::{Action, Lane, Plan, Step, view};
+use crate::store::{Store, StoreError};
+
+/// What the loop has to remember of what was done.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Steps done.
+    pub done: usize,
+    /// Steps that failed.
+    pub failed: usize,
+    /// Services started.
+    pub started: Vec<Role>,
+    /// Services the engine refused to bring up: reason and port.
+    pub refused: Vec<(Role, String, Option<u16>)>,
+    /// Services restarted because they did not answer.
+    pub restarted: Vec<Role>,
+    /// Pulls to begin.
+    pub pulls: Vec<String>,
+    /// Traefik was reminded of its file.
+    pub reminded: bool,
+    /// Troubles by subject: an issue, or the end of one.
+    pub troubles: Vec<(String, Option<Issue>)>,
+}
+
+impl Effects {
+    fn merge(&mut self, other: Self) {
+        self.done += other.done;
+        self.failed += other.failed;
+        self.started.extend(other.started);
+        self.refused.extend(other.refused);
+        self.restarted.extend(other.restarted);
+        self.pulls.extend(other.pulls);
+        self.reminded |= other.reminded;
+        self.troubles.extend(other.troubles);
+    }
+}
+
+/// Where the steps take effect.
+pub(super) struct Hands<'a, E> {
+    pub engine: &'a E,
+    pub store: &'a Store,
+    pub disk: &'a Disk,
+    pub target: &'a Target,
+    pub reconcile: u64,
+    pub now: Timestamp,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the configuration does not start: {0}")]
+    Refused(String),
+}
+
+impl<E: Engine> Hands<'_, E> {
+    /// Does what is ready. Safe to be killed at any point.
+    pub async fn execute(&self, plan: &Plan) -> Effects {
+        let (ground, services): (Vec<&Step>, Vec<&Step>) =
+            plan.ready().partition(|step| step.lane == Lane::Ground);
+        let mut effects = self.lane(&ground).await;
+        if effects.failed > 0 {
+            return effects;
+        }
+        let lanes = Role::ALL.map(|role| {
+            services.iter().copied().filter(|step| step.lane == Lane::Service(role)).collect()
+        });
+        let lanes: Vec<Vec<&Step>> = lanes.into();
+        for lane in join_all(lanes.iter().map(|lane| self.lane(lane))).await {
+            effects.merge(lane);
+        }
+        effects
+    }
+
+    async fn lane(&self, steps: &[&Step]) -> Effects {
+        let mut effects = Effects::default();
+        for step in steps {
+            if let Err(()) = self.step(step, &mut effects).await {
+                break;
+            }
+        }
+        effects
+    }
+
+    /// One step with its journal entry. The entry is opened before the step,
+    /// so that a step whose end nobody wrote down can be told.
+    async fn step(&self, step: &Step, effects: &mut Effects) -> Result<(), ()> {
+        let shown = view(step);
+        let begun = Instant::now();
+        let entry =
+            self.store.journal_begin(self.now, self.reconcile, &shown.lane, &shown.what, &shown.why);
+        let result = self.act(step, effects).await;
+        let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        let error = result.as_ref().err().map(ToString::to_string);
+        match entry.and_then(|id| self.store.journal_end(id, outcome, error.as_deref(), duration_ms)) {
+            Ok(()) => effects.troubles.push(("journal".into(), None)),
+            Err(error) => effects.troubles.push(("journal".into(), Some(store_trouble(&error)))),
+        }
+        match result {
+            Ok(()) => {
+                effects.done += 1;
+                info!(reconcile = self.reconcile, lane = shown.lane, why = shown.why, duration_ms, "{}", shown.what);
+                Ok(())
+            }
+            Err(error) => {
+                effects.failed += 1;
+                warn!(reconcile = self.reconcile, lane = shown.lane, why = shown.why, duration_ms, %error, "failed: {}", shown.what);
+                self.learn(step, &error, effects);
+                Err(())
+            }
+        }
+    }
+
+    async fn act(&self, step: &Step, effects: &mut Effects) -> Result<(), StepError> {
+        match &step.action {
+            Action::WriteFile { path, .. } => {
+                if let Some(file) = self.target.files.iter().find(|file| &file.path == path) {
+                    self.disk.write(&file.path, &file.bytes, file.mode, file.owner)?;
+                }
+                effects.troubles.push((path.display().to_string(), None));
+            }
+            Action::Quarantine { path } => {
+                self.disk.quarantine(path, self.now)?;
+            }
+            Action::RemoveFile { path } => self.disk.remove(path)?,
+            Action::Pull { reference } => effects.pulls.push(reference.clone()),
+            Action::PinImage { reference, id, digest } => {
+                let pin = ImagePin { id: id.clone(), digest: digest.clone() };
+                self.store.save_pin(reference, &pin)?;
+            }
+            Action::RecordFailure { role, spec, reason } => {
+                self.store.save_failure(*role, &replacement_failure(*spec, reason.clone(), self.now))?;
+            }
+            Action::Engine { call, .. } => self.call(step, call, effects).await?,
+            Action::Await => {}
+        }
+        Ok(())
+    }
+
+    async fn call(&self, step: &Step, call: &EngineCall, effects: &mut Effects) -> Result<(), StepError> {
+        let performed = self.engine.perform(call.clone()).await?;
+        let Lane::Service(role) = step.lane else { return Ok(()) };
+        match (call, performed) {
+            (EngineCall::CreateContainer { .. }, Performed::Created(id)) => {
+                self.store.save_made(&id, role)?;
+            }
+            (EngineCall::RemoveContainer { id }, _) => self.store.forget_made(id)?,
+            (EngineCall::StartContainer { .. }, _) => effects.started.push(role),
+            (EngineCall::StopContainer { .. }, _)
+                if step.disrupts != crate::plan::Disruption::None =>
+            {
+                effects.restarted.push(role);
+            }
+            (EngineCall::SignalContainer { .. }, _) => effects.reminded = true,
+            (EngineCall::TryOut { spec, .. }, Performed::Tried(Some(ended))) => {
+                let last = ended.last_lines.iter().rev().find(|line| !line.trim().is_empty());
+                let reason = format!(
+                    "it ends with code {}: {}",
+                    ended.code,
+                    last.map_or("it says nothing", String::as_str)
+                );
+                let failure = replacement_failure(spec.digest(), reason.clone(), self.now);
+                self.store.save_failure(role, &failure)?;
+                return Err(StepError::Refused(reason));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a failure means for the next look.
+    fn learn(&self, step: &Step, error: &StepError, effects: &mut Effects) {
+        match error {
+            StepError::Disk(error) => {
+                let subject = match &step.action {
+                    Action::WriteFile { path, .. }
+                    | Action::Quarantine { path }
+                    | Action::RemoveFile { path } => path.display().to_string(),
+                    _ => "state".into(),
+                };
+                let issue = Issue {
+                    code: IssueCode::StateUnwritable,
+                    severity: Severity::Error,
+                    role: None,
+                    subject: subject.clone(),
+                    what: format!("rendered/{subject} cannot be brought to what it should be"),
+                    why: error.to_string(),
+                    fix: "Free space or mend the rights of the state folder; what runs goes on, and it is tried again by itself".into(),
+                };
+                effects.troubles.push((subject, Some(issue)));
+            }
+            StepError::Store(error) => {
+                effects.troubles.push(("journal".into(), Some(store_trouble(error))));
+            }
+            StepError::Refused(_) => {}
+            // The next look finds out and says so.
+            StepError::Engine(EngineError::Away { .. } | EngineError::Denied { .. } | EngineError::Slow { .. }) => {}
+            StepError::Engine(error) => {
+                let port = match error {
+                    EngineError::PortTaken { port, .. } => Some(*port),
+                    _ => None,
+                };
+                match step.lane {
+                    Lane::Service(role) => effects.refused.push((role, error.to_string(), port)),
+                    Lane::Ground => {
+                        let shown = view(step).what;
+                        let issue = Issue {
+                            code: IssueCode::ServiceUnhealthy,
+                            severity: Severity::Error,
+                            role: None,
+                            subject: shown.clone(),
+                            what: format!("The engine refused to {shown}"),
+                            why: error.to_string(),
+                            fix: "Mend what the engine names; tried again at every sweep".into(),
+                        };
+                        effects.troubles.push(("engine".into(), Some(issue)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn store_trouble(error: &StoreError) -> Issue {
+    Issue {
+        code: IssueCode::StoreFailed,
+        severity: Severity::Error,
+        role: None,
+        subject: "store".into(),
+        what: "The database cannot be used".into(),
+        why: error.to_string(),
+        fix: "Free space or mend the rights of the state folder; what runs goes on".into(),
+    }
+}
