@@ -20,3 +20,4 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod settings;
+pub mod store;
