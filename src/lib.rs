@@ -21,3 +21,4 @@ pub mod plan;
 pub mod reconcile;
 pub mod settings;
 pub mod status;
+pub mod store;

@@ -1,0 +1,55 @@
+//! What can go wrong with the store, told once.
+
+use std::path::PathBuf;
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened, read or written.
+    #[error("the store {} cannot be used: {reason}", path.display())]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A newer controller wrote it.
+    #[error("the store {} was written by ColourStream {by}, which is newer than this one ({version}); run that version, or restore a backup made by this one", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Version that brought the schema to where it is.
+        by: String,
+        /// Our own version.
+        version: String,
+    },
+    /// SQLite found the file damaged.
+    #[error("the store {} is damaged ({reason}); restore a backup", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// It is somebody else's database.
+    #[error("{} is a database, but not ColourStream's", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// What was asked for is not there.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// It was changed since it was read.
+    #[error("it was changed meanwhile")]
+    Changed,
+    /// Another one has that value already.
+    #[error("that {0} is taken")]
+    Taken(&'static str),
+    /// It is not allowed in the state things are in.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// SQLite failed.
+    #[error("the store failed: {0}")]
+    Sql(#[from] rusqlite::Error),
+}

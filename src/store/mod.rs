@@ -1,0 +1,426 @@
+//! What is wanted, kept: the only SQL of the house.
+//!
+//! One SQLite file in WAL mode, one connection behind a mutex: every call is
+//! short. Nothing here is `async`; callers on the runtime use
+//! `spawn_blocking`. Migrations are numbered, go forward only and never drop
+//! what a person typed.
+
+mod admins;
+mod engine;
+mod error;
+mod rooms;
+mod visitors;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use tokio::sync::watch;
+
+pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
+pub use engine::{JournalEntry, JournalFilter};
+pub use error::StoreError;
+pub use visitors::Visitor;
+
+/// Numbered migrations; the number is the schema's version.
+const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("schema/0001_start.sql"))];
+
+/// Says in the file's header whose it is (`CSTR`).
+const APPLICATION_ID: i32 = 0x4353_5452;
+
+/// The store.
+pub struct Store {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+    changed: watch::Sender<u64>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens or makes the store at `path` for the controller of this
+    /// `version`: checks it, brings its schema up to date, refuses one that a
+    /// newer controller wrote.
+    pub fn open(path: &Path, version: &str) -> Result<Self, StoreError> {
+        let unusable = |reason: String| StoreError::Unusable {
+            path: path.to_owned(),
+            reason,
+        };
+        create_private(path).map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
+        Self::set_up(connection, path, MIGRATIONS, version)
+    }
+
+    /// A store in memory, for tests and for rendering without a state folder.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::set_up(
+            Connection::open_in_memory()?,
+            Path::new(":memory:"),
+            MIGRATIONS,
+            env!("CARGO_PKG_VERSION"),
+        )
+    }
+
+    fn set_up(
+        mut connection: Connection,
+        path: &Path,
+        migrations: &[(u32, &str)],
+        version: &str,
+    ) -> Result<Self, StoreError> {
+        let unusable = |error: rusqlite::Error| StoreError::Unusable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(unusable)?;
+        // Full: a room said to be closed stays closed after a power cut.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;")
+            .map_err(unusable)?;
+        connection.set_prepared_statement_cache_capacity(128);
+        let check: String = connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(unusable)?;
+        if check != "ok" {
+            return Err(StoreError::Damaged {
+                path: path.to_owned(),
+                reason: check,
+            });
+        }
+        migrate(&mut connection, path, migrations, version)?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+            path: path.to_owned(),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    /// Counts the commits that changed what rooms are.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The version of the controller that opened the store last.
+    pub fn controller_version(&self) -> Result<Option<String>, StoreError> {
+        self.meta("controller")
+    }
+
+    /// A value kept under a name.
+    pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// Keeps a value under a name.
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute(
+                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+                [key, value],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Copies everything into a new file at `to`, while the store is in use.
+    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let unusable = |reason: String| StoreError::Unusable {
+            path: to.to_owned(),
+            reason,
+        };
+        create_private(to).map_err(|error| unusable(error.to_string()))?;
+        let mut copy = Connection::open(to).map_err(|error| unusable(error.to_string()))?;
+        let from = self.lock();
+        let backup = rusqlite::backup::Backup::new(&from, &mut copy)?;
+        // All at once: it is a few megabytes, and nothing else may write meanwhile.
+        backup
+            .step(-1)
+            .map_err(|error| unusable(error.to_string()))?;
+        drop(backup);
+        drop(from);
+        // One file, without its companions, that can be carried away.
+        copy.execute_batch("PRAGMA journal_mode = DELETE;")
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves no half transaction: it was rolled back.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        work(&self.lock())
+    }
+
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// As [`Store::write`], and tells those who wait for rooms to change.
+    fn write_rooms<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let value = self.write(work)?;
+        self.changed.send_modify(|count| *count += 1);
+        Ok(value)
+    }
+}
+
+/// Only the controller's own user may read what is in it.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[(u32, &str)],
+    version: &str,
+) -> Result<(), StoreError> {
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && owner != APPLICATION_ID {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    let known = migrations
+        .iter()
+        .map(|(number, _)| *number)
+        .max()
+        .unwrap_or_default();
+    if found > known {
+        let by = connection
+            .query_row(
+                "SELECT value FROM meta WHERE key = 'schema_by'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap_or_else(|_| "an unknown version".to_owned());
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            by,
+            version: version.to_owned(),
+        });
+    }
+    // All of them in one transaction: killed in the middle, nothing happened.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    for (number, sql) in migrations.iter().filter(|(number, _)| *number > found) {
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+    }
+    let mut set = transaction
+        .prepare("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?;
+    if found < known {
+        set.execute(params!["schema_by", version])?;
+    }
+    set.execute(params!["controller", version])?;
+    drop(set);
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A moment as it is kept.
+fn ms(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// A moment that was kept.
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Text in the store that is not what was written there.
+fn garbled(column: usize, reason: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, reason.into())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_is_there_after_opening_again() {
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        Store::open(&path, "1.0.0")
+            .unwrap()
+            .set_meta("a", "b")
+            .unwrap();
+        let store = Store::open(&path, "1.1.0").unwrap();
+        assert_eq!(store.meta("a").unwrap().as_deref(), Some("b"));
+        assert_eq!(
+            store.controller_version().unwrap().as_deref(),
+            Some("1.1.0")
+        );
+        assert_eq!(store.meta("schema_by").unwrap().as_deref(), Some("1.0.0"));
+    }
+
+    #[test]
+    fn only_its_owner_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        let _store = Store::open(&path, "1").unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_name() {
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        let newer: Vec<_> = MIGRATIONS
+            .iter()
+            .copied()
+            .chain([(99, "CREATE TABLE later (a TEXT) STRICT;")])
+            .collect();
+        Store::set_up(Connection::open(&path).unwrap(), &path, &newer, "9.9.9").unwrap();
+        let error = Store::open(&path, "1.0.0").unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Newer { by, .. } if by == "9.9.9"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("9.9.9"));
+    }
+
+    #[test]
+    fn an_older_schema_is_brought_up_and_keeps_what_was_in_it() {
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        Store::open(&path, "1.0.0")
+            .unwrap()
+            .set_meta("kept", "yes")
+            .unwrap();
+        let newer: Vec<_> = MIGRATIONS
+            .iter()
+            .copied()
+            .chain([(99, "CREATE TABLE later (a TEXT) STRICT;")])
+            .collect();
+        let store =
+            Store::set_up(Connection::open(&path).unwrap(), &path, &newer, "2.0.0").unwrap();
+        assert_eq!(store.meta("kept").unwrap().as_deref(), Some("yes"));
+        assert_eq!(store.meta("schema_by").unwrap().as_deref(), Some("2.0.0"));
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        Store::open(&path, "1.0.0").unwrap();
+        let broken: Vec<_> = MIGRATIONS
+            .iter()
+            .copied()
+            .chain([(2, "CREATE TABLE later (a TEXT) STRICT; NONSENSE;")])
+            .collect();
+        assert!(Store::set_up(Connection::open(&path).unwrap(), &path, &broken, "2.0.0").is_err());
+        assert_eq!(
+            Store::open(&path, "1.0.0")
+                .unwrap()
+                .meta("schema_by")
+                .unwrap()
+                .as_deref(),
+            Some("1.0.0")
+        );
+    }
+
+    #[test]
+    fn what_is_no_store_is_named_and_left_alone() {
+        let folder = folder();
+        let path = folder.path().join("colourstream.db");
+        std::fs::write(
+            &path,
+            "this is a letter to my grandmother, not a database at all",
+        )
+        .unwrap();
+        let error = Store::open(&path, "1").unwrap_err().to_string();
+        assert!(error.contains("colourstream.db"), "{error}");
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .starts_with("this is a letter")
+        );
+        let other = folder.path().join("other.db");
+        Connection::open(&other)
+            .unwrap()
+            .execute_batch("CREATE TABLE theirs (a)")
+            .unwrap();
+        assert!(matches!(
+            Store::open(&other, "1").unwrap_err(),
+            StoreError::Foreign { .. }
+        ));
+    }
+
+    #[test]
+    fn a_backup_is_one_file_that_opens() {
+        let folder = folder();
+        let store = Store::open(&folder.path().join("colourstream.db"), "1").unwrap();
+        store.set_meta("a", "b").unwrap();
+        let copy = folder.path().join("copy.db");
+        store.backup(&copy).unwrap();
+        assert!(!folder.path().join("copy.db-wal").exists());
+        assert_eq!(
+            Store::open(&copy, "1")
+                .unwrap()
+                .meta("a")
+                .unwrap()
+                .as_deref(),
+            Some("b")
+        );
+    }
+
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        assert!(
+            MIGRATIONS
+                .iter()
+                .enumerate()
+                .all(|(index, (number, _))| index + 1 == *number as usize)
+        );
+    }
+}

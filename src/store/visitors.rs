@@ -1,0 +1,290 @@
+//! Browsers of visitors, and the rooms they may be in.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::rooms::id;
+use super::{Store, StoreError, at, garbled, ms};
+use crate::model::{Digest, Grant, Id};
+
+/// A browser that holds a session cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Digest of the cookie.
+    pub token: Digest,
+    /// When it first came.
+    pub created_at: Timestamp,
+    /// When it was last here.
+    pub last_seen: Timestamp,
+    /// Where it may be.
+    pub grants: Vec<Grant>,
+}
+
+const GRANT: &str = "id, room, link, seat, name, named, created_at";
+
+impl Store {
+    /// Every visitor seen since `since`, with their grants. Older ones are
+    /// forgotten on the way.
+    pub fn visitors(&self, since: Timestamp) -> Result<Vec<Visitor>, StoreError> {
+        self.write(|db| {
+            db.execute("DELETE FROM visitors WHERE last_seen < ?1", [ms(since)])?;
+            let mut query = db.prepare_cached(
+                "SELECT token, created_at, last_seen FROM visitors ORDER BY token",
+            )?;
+            let mut visitors = query
+                .query_map([], |row| {
+                    Ok(Visitor {
+                        token: digest(row, 0)?,
+                        created_at: at(row.get(1)?),
+                        last_seen: at(row.get(2)?),
+                        grants: Vec::new(),
+                    })
+                })?
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut query = db.prepare_cached(&format!("SELECT {GRANT}, visitor FROM grants"))?;
+            let grants = query.query_map([], |row| Ok((digest(row, 7)?, read_grant(row)?)))?;
+            for grant in grants {
+                let (token, grant) = grant?;
+                if let Ok(place) = visitors
+                    .binary_search_by_key(&token.to_string(), |visitor| visitor.token.to_string())
+                {
+                    visitors[place].grants.push(grant);
+                }
+            }
+            Ok(visitors)
+        })
+    }
+
+    /// Lets a browser into a room. Coming again by the same link (or again by
+    /// passcode) costs no use and keeps its place; another link replaces it.
+    pub fn enter(
+        &self,
+        visitor: Digest,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<Grant, StoreError> {
+        self.write(|db| {
+            db.execute(
+                "INSERT INTO visitors VALUES (?1, ?2, ?2) ON CONFLICT (token) DO UPDATE SET last_seen = ?2",
+                params![visitor.to_string(), ms(now)],
+            )?;
+            let old = db
+                .prepare_cached(&format!("SELECT {GRANT} FROM grants WHERE visitor = ?1 AND room = ?2"))?
+                .query_row([&visitor.to_string(), grant.room.as_str()], read_grant)
+                .optional()?;
+            if let Some(old) = old {
+                // A passcode never takes a presenter's seat away.
+                if old.link == grant.link || grant.link.is_none() {
+                    return Ok(old);
+                }
+                db.execute("DELETE FROM grants WHERE id = ?1", [old.id.as_str()])?;
+            }
+            if let Some(link) = &grant.link {
+                let used = db.execute(
+                    "UPDATE links SET uses = uses + 1, last_seen = ?2
+                     WHERE id = ?1 AND NOT revoked AND (max_uses IS NULL OR uses < max_uses)",
+                    params![link.as_str(), ms(now)],
+                )?;
+                if used == 0 {
+                    return Err(StoreError::Refused("this link has been used as often as it may be"));
+                }
+            }
+            db.prepare_cached(&format!("INSERT INTO grants (visitor, {GRANT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))?.execute(params![
+                visitor.to_string(), grant.id.as_str(), grant.room.as_str(), grant.link.as_ref().map(Id::as_str), grant.seat.as_str(), grant.name,
+                grant.named, ms(grant.created_at),
+            ])?;
+            Ok(grant.clone())
+        })
+    }
+
+    /// Keeps the name a visitor gave themselves in a room.
+    pub fn rename_grant(&self, id: &Id, name: &str) -> Result<(), StoreError> {
+        self.write(|db| {
+            match db.execute(
+                "UPDATE grants SET name = ?2, named = 1 WHERE id = ?1",
+                [id.as_str(), name],
+            )? {
+                0 => Err(StoreError::Missing("session")),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// A visitor leaves a room.
+    pub fn leave(&self, grant: &Id) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("DELETE FROM grants WHERE id = ?1", [grant.as_str()])?;
+            Ok(())
+        })
+    }
+
+    /// Writes down who was here lately: visitors and links.
+    pub fn touch(
+        &self,
+        visitors: &[Digest],
+        links: &[Id],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|db| {
+            let mut query =
+                db.prepare_cached("UPDATE visitors SET last_seen = ?2 WHERE token = ?1")?;
+            for visitor in visitors {
+                query.execute(params![visitor.to_string(), ms(now)])?;
+            }
+            let mut query = db.prepare_cached("UPDATE links SET last_seen = ?2 WHERE id = ?1")?;
+            for link in links {
+                query.execute(params![link.as_str(), ms(now)])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn read_grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        id: id(row, 0)?,
+        room: id(row, 1)?,
+        link: row.get::<_, Option<String>>(2)?.map(Id::kept),
+        seat: row
+            .get::<_, String>(3)?
+            .parse()
+            .map_err(|reason| garbled(3, reason))?,
+        name: row.get(4)?,
+        named: row.get(5)?,
+        created_at: at(row.get(6)?),
+    })
+}
+
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+    row.get::<_, String>(column)?
+        .parse()
+        .map_err(|reason| garbled(column, reason))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::super::rooms::tests::sample;
+    use super::*;
+    use crate::model::{Link, Seat};
+
+    fn link(number: u8, max_uses: Option<u32>) -> Link {
+        Link {
+            id: Id::kept(format!("link-{number}")),
+            room: sample(1).id,
+            name: "Ann".into(),
+            seat: Seat::Viewer,
+            expires_at: None,
+            max_uses,
+            uses: 0,
+            revoked: false,
+            last_seen: None,
+            created_at: at(0),
+        }
+    }
+
+    fn grant(id: &str, link: Option<&Link>) -> Grant {
+        Grant {
+            id: Id::kept(id),
+            room: sample(1).id,
+            link: link.map(|link| link.id.clone()),
+            seat: Seat::Viewer,
+            name: "Ann".into(),
+            named: true,
+            created_at: at(0),
+        }
+    }
+
+    fn store(links: &[Link]) -> Store {
+        let store = Store::in_memory().unwrap();
+        store.insert_room(&sample(1), at(0)).unwrap();
+        for link in links {
+            store
+                .insert_link(link, Digest::of(link.id.as_str()))
+                .unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn a_link_for_one_lets_one_browser_in_however_often_it_comes() {
+        let link = link(1, Some(1));
+        let store = store(std::slice::from_ref(&link));
+        let (one, two) = (Digest::of("1"), Digest::of("2"));
+        let first = store.enter(one, &grant("a", Some(&link)), at(5)).unwrap();
+        let again = store.enter(one, &grant("b", Some(&link)), at(6)).unwrap();
+        assert_eq!(first, again);
+        assert!(matches!(
+            store.enter(two, &grant("c", Some(&link)), at(7)),
+            Err(StoreError::Refused(_))
+        ));
+        assert_eq!(store.links(&link.room).unwrap()[0].uses, 1);
+        // What was refused left nothing behind.
+        assert_eq!(store.visitors(at(0)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_revoked_link_takes_its_holders_out() {
+        let link = link(1, None);
+        let store = store(std::slice::from_ref(&link));
+        store
+            .enter(Digest::of("1"), &grant("a", Some(&link)), at(5))
+            .unwrap();
+        store
+            .enter(Digest::of("2"), &grant("b", None), at(5))
+            .unwrap();
+        store.revoke_link(&link.room, &link.id).unwrap();
+        let left: Vec<_> = store
+            .visitors(at(0))
+            .unwrap()
+            .into_iter()
+            .flat_map(|visitor| visitor.grants)
+            .collect();
+        assert_eq!(left, [grant("b", None)]);
+        assert!(
+            store
+                .enter(Digest::of("1"), &grant("c", Some(&link)), at(5))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_better_link_replaces_and_a_passcode_does_not() {
+        let (one, two) = (link(1, None), link(2, None));
+        let store = store(&[one.clone(), two.clone()]);
+        let visitor = Digest::of("1");
+        store
+            .enter(visitor, &grant("a", Some(&one)), at(5))
+            .unwrap();
+        assert_eq!(
+            store
+                .enter(visitor, &grant("b", Some(&two)), at(5))
+                .unwrap()
+                .id,
+            Id::kept("b")
+        );
+        assert_eq!(
+            store.enter(visitor, &grant("c", None), at(5)).unwrap().id,
+            Id::kept("b")
+        );
+    }
+
+    #[test]
+    fn visitors_long_gone_are_forgotten() {
+        let store = store(&[]);
+        store
+            .enter(Digest::of("old"), &grant("a", None), at(5))
+            .unwrap();
+        store
+            .enter(Digest::of("new"), &grant("b", None), at(5))
+            .unwrap();
+        store.touch(&[Digest::of("new")], &[], at(50)).unwrap();
+        let left: Vec<_> = store
+            .visitors(at(20))
+            .unwrap()
+            .into_iter()
+            .map(|visitor| visitor.token)
+            .collect();
+        assert_eq!(left, [Digest::of("new")]);
+    }
+}
