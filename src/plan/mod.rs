@@ -7,7 +7,11 @@ mod image;
 mod leave;
 mod observed;
 mod service;
+#[cfg(test)]
+mod sim;
 mod step;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use jiff::Timestamp;

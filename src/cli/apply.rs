@@ -1,0 +1,115 @@
+//! `apply`: do it, and wait until it is done.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::control::Control;
+use super::session::Session;
+use super::terminal::{self, Paint};
+use super::{Common, Failure, session};
+use crate::plan::Wait;
+use crate::reconcile::{Command, Pass, Trigger};
+use crate::status::Status;
+
+/// Longest time without a pull in which the stack has to get somewhere.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks the running controller, or does it itself where none runs.
+pub async fn run(common: &Common, now: bool, update_images: bool) -> Result<ExitCode, Failure> {
+    let state = session::state_folder(common)?;
+    match Control::find(&state).await {
+        Some(control) => ask(common, &control, now, update_images).await,
+        None => alone(common, now, update_images).await,
+    }
+}
+
+async fn ask(
+    common: &Common,
+    control: &Control,
+    now: bool,
+    update_images: bool,
+) -> Result<ExitCode, Failure> {
+    let before: Status = control.get("/api/v1/status").await?;
+    let body = serde_json::json!({"now": now, "update_images": update_images});
+    control.post("/api/v1/apply", &body).await?;
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let status: Status = control.get("/api/v1/status").await?;
+        // Only what was seen after we asked counts.
+        let fresh = status.reconcile > before.reconcile + 1;
+        let pulling = status.services.iter().any(|service| service.pulling.is_some());
+        let held = !status.plan.is_empty()
+            && status.plan.iter().all(|step| step.sign == "⏸" && !is_brief(step.waits.as_deref()));
+        if fresh && (status.plan.is_empty() || held) || begun.elapsed() > PATIENCE && !pulling {
+            terminal::progress("");
+            return finish(common, &status);
+        }
+        terminal::progress(&progress(&status));
+    }
+}
+
+fn is_brief(waits: Option<&str>) -> bool {
+    waits.is_some_and(|waits| waits.starts_with("until") && waits.ends_with("is well") || waits.starts_with("for the pull"))
+}
+
+/// What is going on, in one line.
+fn progress(status: &Status) -> String {
+    let pulls: Vec<String> = status
+        .services
+        .iter()
+        .filter_map(|service| service.pulling.map(|(had, all)| (service, had, all)))
+        .map(|(service, had, all)| {
+            format!("pulling {}: {} of {} MB", service.image, had / 1_000_000, all / 1_000_000)
+        })
+        .collect();
+    if pulls.is_empty() {
+        status.plan.first().map(|step| format!("{} – {}", step.what, step.why)).unwrap_or_default()
+    } else {
+        pulls.join(", ")
+    }
+}
+
+fn finish(common: &Common, status: &Status) -> Result<ExitCode, Failure> {
+    if common.json {
+        terminal::line(serde_json::to_string_pretty(status).map_err(Failure::told)?);
+    } else {
+        terminal::raw(super::status::text(status, jiff::Timestamp::now(), Paint::stdout()));
+    }
+    Ok(if status.plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCode, Failure> {
+    let mut session = Session::open(common).await?;
+    let _lock = session.lock()?;
+    let mut triggers = vec![Trigger::Sweep];
+    if now {
+        triggers.push(Trigger::Person(Command::ApplyNow));
+    }
+    if update_images {
+        triggers.push(Trigger::Person(Command::UpdateImages));
+    }
+    let begun = Instant::now();
+    loop {
+        let pass = session.controller.pass(&triggers).await;
+        if pass.observed.engine.is_none() || pass.target.is_none() {
+            terminal::raw(super::plan::text(&pass.plan, &[], Paint::stdout()));
+            return Ok(ExitCode::from(1));
+        }
+        if pass.done == 0 && (is_settled(&pass) || begun.elapsed() > PATIENCE) {
+            terminal::progress("");
+            let status = session.status.borrow().clone();
+            return finish(common, &status);
+        }
+        terminal::progress(&progress(&session.status.borrow().clone()));
+        triggers = vec![if now { Trigger::Person(Command::ApplyNow) } else { Trigger::Recheck }];
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether nothing moves any more without a person or a long wait.
+fn is_settled(pass: &Pass) -> bool {
+    pass.plan.steps.iter().all(|step| {
+        !matches!(step.waits, None | Some(Wait::Healthy { .. } | Wait::Pull { .. }))
+    })
+}

@@ -1,0 +1,84 @@
+//! `down`: take everything away again, and nothing else.
+
+use std::process::ExitCode;
+
+use super::control::Control;
+use super::session::Session;
+use super::terminal::{self, Paint};
+use super::{Common, Failure, session};
+use crate::engine::Engine as _;
+use crate::plan::{Action, leave};
+
+/// Says what goes, asks, removes. The running controller is paused first, so
+/// that it does not heal what is taken away.
+pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, Failure> {
+    let mut session = Session::open(common).await?;
+    let pass = session.controller.look(false).await;
+    if pass.observed.engine.is_none() {
+        terminal::raw(super::plan::text(&pass.plan, &[], Paint::stdout()));
+        return Ok(ExitCode::from(1));
+    }
+    let instance = session.controller.wanted.settings().instance.clone();
+    let plan = leave(&instance, &pass.observed, volumes);
+    let state = session::state_folder(common)?;
+    if plan.is_empty() && !volumes {
+        terminal::line("Nothing of ColourStream is on this engine.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for step in &plan.steps {
+        if let Action::Engine { title, .. } = &step.action {
+            terminal::line(format!("  - {title}"));
+        }
+    }
+    if volumes {
+        terminal::line(format!(
+            "  - remove {} with every room, link, key and certificate in it",
+            state.display()
+        ));
+    } else {
+        terminal::line(format!("Rooms, links and certificates stay in {}.", state.display()));
+    }
+    let live = pass.observed.live;
+    if !live.is_quiet() {
+        terminal::line(format!(
+            "{} are watching, {} are in a call and {} encoders send: they are cut.",
+            live.viewers, live.callers, live.streams
+        ));
+    }
+    if !yes && !terminal::confirm("Remove all this?") {
+        terminal::line("Nothing was removed. Without a terminal say `--yes`.");
+        return Ok(ExitCode::from(1));
+    }
+    let control = Control::find(&state).await;
+    if let Some(control) = &control {
+        if volumes {
+            return Err(Failure::Told(
+                "a controller still runs on this state folder; stop it first, then `down --volumes`".into(),
+            ));
+        }
+        control.post("/api/v1/mode", &serde_json::json!({"mode": "paused"})).await?;
+    }
+    for step in &plan.steps {
+        if let Action::Engine { title, call } = &step.action {
+            session
+                .controller
+                .engine
+                .perform((**call).clone())
+                .await
+                .map_err(|error| Failure::Told(format!("could not {title}: {error}; run `down` again")))?;
+        }
+    }
+    if volumes {
+        let lock = session.lock()?;
+        drop(lock);
+        drop(session);
+        std::fs::remove_dir_all(&state).map_err(|error| {
+            Failure::Told(format!("{} could not be removed: {error}", state.display()))
+        })?;
+    }
+    terminal::line(match control {
+        Some(_) => "Removed. The controller runs on, paused; stop it, or resume it with `apply`.",
+        None => "Removed.",
+    });
+    Ok(ExitCode::SUCCESS)
+}

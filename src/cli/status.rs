@@ -1,0 +1,133 @@
+//! `status` and `health`: what a running controller says.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::control::Control;
+use super::terminal::{self, Paint};
+use super::{Common, Failure, session};
+use crate::model::{Issue, Severity};
+use crate::status::{Status, Summary};
+
+/// Prints the state of everything; with `watch` again every second.
+pub async fn run(common: &Common, watch: bool) -> Result<ExitCode, Failure> {
+    let state = session::state_folder(common)?;
+    loop {
+        let control = Control::find(&state).await.ok_or_else(|| {
+            Failure::Told(format!(
+                "no controller runs on {}; start one with `colourstream serve`, or look without one: `colourstream plan`",
+                state.display()
+            ))
+        })?;
+        let status: Status = control.get("/api/v1/status").await?;
+        if common.json {
+            terminal::line(serde_json::to_string_pretty(&status).map_err(Failure::told)?);
+        } else {
+            if watch {
+                // Home and clear, so that the page stands still.
+                terminal::raw("\x1b[H\x1b[2J");
+            }
+            terminal::raw(text(&status, Timestamp::now(), Paint::stdout()));
+        }
+        if !watch {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Exit 0 while the controller answers, 1 otherwise.
+pub async fn health(common: &Common) -> Result<ExitCode, Failure> {
+    let state = session::state_folder(common)?;
+    let control = Control::find(&state)
+        .await
+        .ok_or_else(|| Failure::Told("no controller answers".into()))?;
+    let _status: Status = control.get("/api/v1/status").await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status as a page of text.
+pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    let word = match status.summary {
+        Summary::Ready => paint.green("ready"),
+        Summary::Starting => paint.yellow("starting"),
+        Summary::Waiting => paint.yellow("waiting"),
+        Summary::Degraded => paint.red("degraded"),
+        Summary::Paused => paint.yellow("paused"),
+    };
+    line(format!("{} {}", paint.bold(&status.instance), word));
+    line(String::new());
+    line(paint.dim(&format!("{:<18}{:<12}{:<12}{:<14}{:<10}{}", "", "running", "health", "version", "since", "why")));
+    for service in &status.services {
+        let health = match service.health.as_str() {
+            "healthy" => paint.green(&format!("{:<12}", service.health)),
+            "unhealthy" => paint.red(&format!("{:<12}", service.health)),
+            _ => paint.yellow(&format!("{:<12}", service.health)),
+        };
+        let version = service.version.clone().unwrap_or_else(|| "–".into());
+        let mark = if service.simulated { " (simulated)" } else { "" };
+        line(format!(
+            "{:<18}{:<12}{health}{:<14}{:<10}{}{mark}",
+            service.role.to_string(),
+            service.running,
+            version,
+            service.since.map_or_else(|| "–".into(), |since| ago(since, now)),
+            service.why,
+        ));
+    }
+    if !status.plan.is_empty() {
+        line(String::new());
+        line(paint.bold("plan"));
+        for step in &status.plan {
+            line(super::plan::step_line(step, paint));
+        }
+    }
+    issues(&status.issues, paint, &mut line);
+    line(String::new());
+    for (name, address) in &status.addresses {
+        line(format!("{name:<7}{address}"));
+    }
+    let live = status.live;
+    line(format!(
+        "live   {} {}, {} watching, {} in the call",
+        live.streams,
+        if live.streams == 1 { "stream" } else { "streams" },
+        live.viewers,
+        live.callers
+    ));
+    out
+}
+
+/// Issues: one line of what, one of why, one of what to do.
+pub fn issues(issues: &[Issue], paint: Paint, line: &mut impl FnMut(String)) {
+    for issue in issues {
+        let name = issue.code.name();
+        let mark = match issue.severity {
+            Severity::Error => paint.red("✗"),
+            Severity::Warning => paint.yellow("!"),
+            Severity::Notice => paint.dim("·"),
+        };
+        line(String::new());
+        line(format!("{mark} {}  {}", issue.what, paint.dim(&name)));
+        line(format!("  {}", issue.why));
+        line(format!("  → {}", issue.fix));
+    }
+}
+
+/// `42 s`, `3 min`, `2 h`, `5 d`.
+pub fn ago(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,96 @@
+//! The invariants of `ARCHITECTURE.md` that can be read off the source: who
+//! may import what.
+#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::panic, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+/// Rust files below `folder`, with their text, tests cut off: a `mod tests`
+/// at the end of a file and files named for tests may do what they like.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !["tests.rs", "fixture.rs", "sim.rs"].contains(&name.as_str()) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let text = text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no source below {folder}");
+    found
+}
+
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn refuse(folder: &str, words: &[&str], but: &[&str]) {
+    for (path, text) in sources(folder) {
+        let shown = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        if but.iter().any(|allowed| shown.starts_with(allowed)) {
+            continue;
+        }
+        for (number, line) in code_lines(&text) {
+            for word in words {
+                assert!(!line.contains(word), "{shown}:{}: `{word}` does not belong here: {line}", number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pure_rooms_have_no_effects() {
+    for folder in ["src/desired", "src/render", "src/plan", "src/model"] {
+        refuse(
+            folder,
+            &["tokio", "bollard", "rusqlite", "std::fs", "std::net::Tcp", "SystemTime", "Instant::now", "Timestamp::now", "async fn", ".await", "std::env::var"],
+            &[],
+        );
+    }
+}
+
+#[test]
+fn bollard_lives_in_one_file() {
+    refuse("src", &["bollard"], &["src/engine/docker"]);
+}
+
+#[test]
+fn sql_lives_in_the_store() {
+    refuse("src", &["rusqlite"], &["src/store"]);
+}
+
+#[test]
+fn the_web_layer_never_calls_the_engine() {
+    refuse("src/http", &["engine::", "EngineCall", "docker"], &[]);
+}
+
+#[test]
+fn nothing_panics_by_design() {
+    refuse("src", &[".unwrap()", ".expect(\"", "todo!(", "unimplemented!(", "panic!("], &[]);
+}
+
+#[test]
+fn only_the_disk_writes_files() {
+    refuse(
+        "src",
+        &["fs::write", "File::create", "fs::rename", "OpenOptions"],
+        &["src/disk", "src/store"],
+    );
+}
+
+#[test]
+fn modules_stay_small() {
+    for (path, text) in sources("src") {
+        let lines = text.lines().count();
+        if lines > 1_100 {
+            panic!("{} has {lines} lines; it has more than one owner's worth of meaning", path.display());
+        }
+    }
+}
