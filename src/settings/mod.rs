@@ -1,5 +1,18 @@
-//! `colourstream.yaml` as values. Every key is documented once, here; the
-//! reference in `docs/settings.md` is made from these comments.
+//! `colourstream.yaml` as values. Every key is known and documented in one
+//! place, the table in `keys.rs`; the reference in `docs/settings.md` is made
+//! from it.
+
+mod check;
+mod cidr;
+mod error;
+mod keys;
+mod read;
+mod yaml;
+
+pub use cidr::Cidr;
+pub use error::{Origin, SettingsError};
+pub use keys::reference;
+pub use read::{Overrides, RESERVED_PROFILES, load, parse};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -163,6 +176,16 @@ pub struct PortRange {
     pub last: u16,
 }
 
+impl PortRange {
+    /// A range of one port.
+    pub const fn one(port: u16) -> Self {
+        Self {
+            first: port,
+            last: port,
+        }
+    }
+}
+
 /// The call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conference {
@@ -260,6 +283,12 @@ impl Settings {
                 public_scheme: PublicScheme::Http
             }
         )
+    }
+
+    /// Whether only this machine or its network knows the names: no public
+    /// authority certifies them.
+    pub fn is_local(&self) -> bool {
+        read::is_local(&self.hosts.live)
     }
 
     /// `https://host` or `https://host:port` as people type it.
