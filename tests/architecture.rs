@@ -16,7 +16,9 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".rs") && !["tests.rs", "fixture.rs", "sim.rs"].contains(&name.as_str()) {
+            } else if name.ends_with(".rs")
+                && !["tests.rs", "fixture.rs", "sim.rs"].contains(&name.as_str())
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let text = text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
                 found.push((path, text));
@@ -28,18 +30,28 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
 fn refuse(folder: &str, words: &[&str], but: &[&str]) {
     for (path, text) in sources(folder) {
-        let shown = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        let shown = path
+            .strip_prefix(env!("CARGO_MANIFEST_DIR"))
+            .unwrap()
+            .display()
+            .to_string();
         if but.iter().any(|allowed| shown.starts_with(allowed)) {
             continue;
         }
         for (number, line) in code_lines(&text) {
             for word in words {
-                assert!(!line.contains(word), "{shown}:{}: `{word}` does not belong here: {line}", number + 1);
+                assert!(
+                    !line.contains(word),
+                    "{shown}:{}: `{word}` does not belong here: {line}",
+                    number + 1
+                );
             }
         }
     }
@@ -50,7 +62,19 @@ fn the_pure_rooms_have_no_effects() {
     for folder in ["src/desired", "src/render", "src/plan", "src/model"] {
         refuse(
             folder,
-            &["tokio", "bollard", "rusqlite", "std::fs", "std::net::Tcp", "SystemTime", "Instant::now", "Timestamp::now", "async fn", ".await", "std::env::var"],
+            &[
+                "tokio",
+                "bollard",
+                "rusqlite",
+                "std::fs",
+                "std::net::Tcp",
+                "SystemTime",
+                "Instant::now",
+                "Timestamp::now",
+                "async fn",
+                ".await",
+                "std::env::var",
+            ],
             &[],
         );
     }
@@ -73,7 +97,17 @@ fn the_web_layer_never_calls_the_engine() {
 
 #[test]
 fn nothing_panics_by_design() {
-    refuse("src", &[".unwrap()", ".expect(\"", "todo!(", "unimplemented!(", "panic!("], &[]);
+    refuse(
+        "src",
+        &[
+            ".unwrap()",
+            ".expect(\"",
+            "todo!(",
+            "unimplemented!(",
+            "panic!(",
+        ],
+        &[],
+    );
 }
 
 #[test]
@@ -90,7 +124,10 @@ fn modules_stay_small() {
     for (path, text) in sources("src") {
         let lines = text.lines().count();
         if lines > 1_100 {
-            panic!("{} has {lines} lines; it has more than one owner's worth of meaning", path.display());
+            panic!(
+                "{} has {lines} lines; it has more than one owner's worth of meaning",
+                path.display()
+            );
         }
     }
 }

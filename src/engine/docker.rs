@@ -1183,6 +1183,7 @@ fn container_facts(container: ContainerInspectResponse) -> ContainerFacts {
 fn attachment(id: &str, end: EndpointSettings) -> Attachment {
     let short = id.get(..12).unwrap_or(id);
     Attachment {
+        network_id: end.network_id.unwrap_or_default(),
         address: end.ip_address.and_then(|address| address.parse().ok()),
         aliases: end
             .aliases

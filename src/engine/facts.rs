@@ -162,6 +162,7 @@ impl ContainerFacts {
             networks: BTreeMap::from([(
                 network.to_owned(),
                 Attachment {
+                    network_id: String::new(),
                     address: None,
                     aliases: spec.aliases.iter().cloned().collect(),
                 },

@@ -738,7 +738,8 @@ impl Inner {
                 container,
                 aliases,
             } => {
-                let name = self.network(network)?.name.clone();
+                let known = self.network(network)?;
+                let (name, network_id) = (known.name.clone(), known.id.clone());
                 let wanted: BTreeSet<String> = aliases.iter().cloned().collect();
                 let held = self.held(container)?;
                 match held.networks.get(&name) {
@@ -750,6 +751,7 @@ impl Inner {
                     }
                     None => {
                         let end = Attachment {
+                            network_id,
                             address: None,
                             aliases: wanted,
                         };

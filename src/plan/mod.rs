@@ -17,12 +17,12 @@ mod tree;
 use jiff::Timestamp;
 
 pub use difference::{Differences, differences};
+pub use ground::CONTROLLER;
 pub use leave::leave;
 pub use observed::{
     Breaker, FileFacts, FileState, Health, Live, Observed, Own, PullState, ReplacementFailure,
     StartFailure,
 };
-pub use ground::CONTROLLER;
 pub use step::{Action, Disruption, Lane, Plan, Step, Wait};
 pub use tree::{Counts, view, views};
 

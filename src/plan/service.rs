@@ -186,6 +186,7 @@ impl Ctx<'_> {
             return;
         }
         self.clear_strays();
+        self.still_the_kept();
         let image = self.image();
         let blocked = self.blocked();
         // What cannot be brought up now: keep what there is.
@@ -231,6 +232,24 @@ impl Ctx<'_> {
             } else {
                 self.remove(stray, "there is another container for the same role");
             }
+        }
+    }
+
+    /// What is kept aside must not run beside the one that should.
+    fn still_the_kept(&mut self) {
+        let alone = self.seen.main.is_none() && self.seen.next.is_none();
+        let kept = [
+            self.seen.next,
+            self.seen.failed,
+            self.seen.prev.filter(|_| !alone),
+        ];
+        for facts in kept.into_iter().flatten() {
+            self.stop(
+                facts,
+                Disruption::None,
+                None,
+                "it is only kept, not meant to run",
+            );
         }
     }
 
@@ -652,14 +671,14 @@ impl Ctx<'_> {
             }
             None => self.rename(main, format!("{}.prev", self.name), &why),
         }
-        let next = next.unwrap_or(next_name);
         let title = format!("rename {}.next to {}", self.name, self.name);
         let call = EngineCall::RenameContainer {
-            id: next.clone(),
+            id: next.unwrap_or(next_name),
             to: self.name.clone(),
         };
         self.call(title, call, &why);
-        self.start(&next, &why);
+        // By name: the id of one that is only now made is not known yet.
+        self.start(&self.name.clone(), &why);
         self.await_health();
     }
 

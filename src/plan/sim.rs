@@ -34,6 +34,22 @@ pub enum Fate {
 
 pub const INSTANCE: &str = "colourstream";
 
+/// What keeps the lanes from going on.
+pub fn holding(plan: &Plan) -> Vec<Wait> {
+    let first = |lane| {
+        plan.steps
+            .iter()
+            .find(|step| step.lane == lane && step.waits.is_some())
+    };
+    if let Some(ground) = first(Lane::Ground) {
+        return ground.waits.iter().cloned().collect();
+    }
+    Role::ALL
+        .into_iter()
+        .filter_map(|role| first(Lane::Service(role))?.waits.clone())
+        .collect()
+}
+
 /// A small target: one identity file per service, Traefik's watched one.
 pub fn target(revision: u32) -> Target {
     let files: Vec<FileSpec> = Role::ALL
@@ -74,7 +90,10 @@ pub fn target(revision: u32) -> Target {
                 .collect();
             ContainerSpec {
                 role,
-                image: ImageWant { reference: format!("{role}:1"), pin: None },
+                image: ImageWant {
+                    reference: format!("{role}:1"),
+                    pin: None,
+                },
                 command: None,
                 user: Some("65532:65532".into()),
                 env: BTreeMap::new(),
@@ -116,7 +135,10 @@ pub fn target(revision: u32) -> Target {
             subnet: "10.83.1.0/24".into(),
             gateway: Ipv4Addr::new(10, 83, 1, 1),
         },
-        volumes: vec![VolumeSpec { name: "colourstream-acme".into(), device: "/state/acme".into() }],
+        volumes: vec![VolumeSpec {
+            name: "colourstream-acme".into(),
+            device: "/state/acme".into(),
+        }],
         files,
         containers,
         traefik_generation: "routes".into(),
@@ -150,6 +172,7 @@ pub struct World {
     pub observed: Observed,
     pub now: Timestamp,
     pub fates: BTreeMap<String, Fate>,
+    pub pins: BTreeMap<String, ImagePin>,
     memory: Memory,
     ids: u32,
     /// Everything that is not ours, as it was in the beginning.
@@ -161,15 +184,24 @@ impl World {
     pub fn empty() -> Self {
         let images = Role::ALL
             .into_iter()
-            .flat_map(|role| [(format!("{role}:1"), image(role)), (image(role).id, image(role))])
+            .flat_map(|role| {
+                [
+                    (format!("{role}:1"), image(role)),
+                    (image(role).id, image(role)),
+                ]
+            })
             .collect();
         Self {
             observed: Observed {
-                engine: Some(EngineFacts { images, ..EngineFacts::default() }),
+                engine: Some(EngineFacts {
+                    images,
+                    ..EngineFacts::default()
+                }),
                 ..Observed::default()
             },
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
             fates: BTreeMap::new(),
+            pins: BTreeMap::new(),
             memory: Memory::default(),
             ids: 0,
             foreign: Vec::new(),
@@ -181,7 +213,12 @@ impl World {
     }
 
     /// Puts a container there, as if somebody had made it before.
-    pub fn put(&mut self, name: &str, spec: &ContainerSpec, state: ContainerState) -> &mut ContainerFacts {
+    pub fn put(
+        &mut self,
+        name: &str,
+        spec: &ContainerSpec,
+        state: ContainerState,
+    ) -> &mut ContainerFacts {
         self.ids += 1;
         let id = format!("id{:03}", self.ids);
         let mut facts = ContainerFacts::from_spec(
@@ -208,43 +245,83 @@ impl World {
             .engine()
             .containers
             .iter()
-            .filter(|facts| facts.labels.get(labels::INSTANCE).is_none_or(|value| value != INSTANCE))
+            .filter(|facts| {
+                facts
+                    .labels
+                    .get(labels::INSTANCE)
+                    .is_none_or(|value| value != INSTANCE)
+            })
             .cloned()
             .collect();
+    }
+
+    /// The target with what the references resolved to.
+    pub fn pinned(&self, target: &Target) -> Target {
+        let mut target = target.clone();
+        for spec in &mut target.containers {
+            spec.image.pin = self.pins.get(&spec.image.reference).cloned();
+        }
+        target
     }
 
     /// Refreshes what services and loop would say.
     fn look(&mut self, target: &Target) {
         let now = self.now;
+        for facts in &mut self.observed.engine.get_or_insert_default().containers {
+            // The engine goes on trying under its restart policy.
+            if facts.state == ContainerState::Restarting
+                && facts.labels.contains_key(labels::INSTANCE)
+            {
+                facts.restart_count += 1;
+                facts.started_at = Some(now);
+                facts.finished_at = Some(now);
+            }
+        }
         for role in Role::ALL {
             let name = target.container_name(role);
-            let routes = self.observed.files.get(Path::new("traefik/dynamic/colourstream.yml")).is_some_and(
-                |facts| matches!(facts.state, FileState::File(d) if d == Digest::of(b"routes")),
-            );
+            let routes = self
+                .observed
+                .files
+                .get(Path::new("traefik/dynamic/colourstream.yml"))
+                .is_some_and(
+                    |facts| matches!(facts.state, FileState::File(d) if d == Digest::of(b"routes")),
+                );
             let engine = self.observed.engine.get_or_insert_default();
-            let main = engine.containers.iter_mut().find(|facts| facts.name == name);
-            let health = main.as_ref().filter(|facts| facts.state == ContainerState::Running).map(|facts| {
-                let fate = facts
-                    .labels
-                    .get(labels::SPEC)
-                    .and_then(|spec| self.fates.get(spec))
-                    .copied()
-                    .unwrap_or(Fate::Well);
-                let joined = facts.networks.contains_key(INSTANCE);
-                if fate == Fate::Well && joined {
-                    Health::Healthy {
-                        version: None,
-                        generation: routes.then(|| "routes".to_owned()),
+            let main = engine
+                .containers
+                .iter_mut()
+                .find(|facts| facts.name == name);
+            let health = main
+                .as_ref()
+                .filter(|facts| facts.state == ContainerState::Running)
+                .map(|facts| {
+                    let fate = facts
+                        .labels
+                        .get(labels::SPEC)
+                        .and_then(|spec| self.fates.get(spec))
+                        .copied()
+                        .unwrap_or(Fate::Well);
+                    let joined = facts.networks.contains_key(INSTANCE);
+                    if fate == Fate::Well && joined {
+                        Health::Healthy {
+                            version: None,
+                            generation: routes.then(|| "routes".to_owned()),
+                        }
+                    } else {
+                        Health::Unhealthy {
+                            why: "it does not answer".into(),
+                        }
                     }
-                } else {
-                    Health::Unhealthy { why: "it does not answer".into() }
-                }
-            });
+                });
             match health {
                 Some(health) => self.observed.health.insert(role, health),
                 None => self.observed.health.remove(&role),
             };
-            self.memory.note_run(role, main.as_deref(), now);
+            let well = matches!(
+                self.observed.health.get(&role),
+                Some(Health::Healthy { .. })
+            );
+            self.memory.note_run(role, main.as_deref(), well, now);
         }
         self.observed.breakers = self.memory.breakers();
         self.observed.start_failures = self.memory.start_failures();
@@ -269,55 +346,104 @@ impl World {
     fn act(&mut self, target: &Target, step: &Step) -> Result<(), ()> {
         match &step.action {
             Action::WriteFile { path, digest } => {
-                let file = target.files.iter().find(|file| &file.path == path).expect("a file of the target");
-                let facts = FileFacts { state: FileState::File(*digest), mode: file.mode, owner: (0, 0) };
+                let file = target
+                    .files
+                    .iter()
+                    .find(|file| &file.path == path)
+                    .expect("a file of the target");
+                let facts = FileFacts {
+                    state: FileState::File(*digest),
+                    mode: file.mode,
+                    owner: (0, 0),
+                };
                 self.observed.files.insert(path.clone(), facts);
             }
             Action::Quarantine { path } | Action::RemoveFile { path } => {
-                self.observed.files.retain(|other, _| !other.starts_with(path));
+                self.observed
+                    .files
+                    .retain(|other, _| !other.starts_with(path));
             }
             Action::Pull { reference } => {
-                let role = Role::ALL.into_iter().find(|role| reference.starts_with(role.as_str())).expect("ours");
+                let role = Role::ALL
+                    .into_iter()
+                    .find(|role| reference.starts_with(role.as_str()))
+                    .expect("ours");
                 self.engine().images.insert(reference.clone(), image(role));
                 self.engine().images.insert(image(role).id, image(role));
             }
-            Action::PinImage { .. } | Action::Await => {}
+            Action::PinImage {
+                reference,
+                id,
+                digest,
+            } => {
+                let pin = ImagePin {
+                    id: id.clone(),
+                    digest: digest.clone(),
+                };
+                self.pins.insert(reference.clone(), pin);
+            }
+            Action::Await => {}
             Action::RecordFailure { role, spec, reason } => {
                 let retry_at = self.now + SignedDuration::from_hours(24);
-                let failure = ReplacementFailure { spec: *spec, reason: reason.clone(), retry_at };
+                let failure = ReplacementFailure {
+                    spec: *spec,
+                    reason: reason.clone(),
+                    retry_at,
+                };
                 self.observed.failures.insert(*role, failure);
             }
-            Action::Engine { call, .. } => return self.call(target, step.lane, call),
+            Action::Engine { call, .. } => return self.call(step, call),
         }
         Ok(())
     }
 
     fn find(&mut self, id: &str) -> Option<&mut ContainerFacts> {
-        self.engine().containers.iter_mut().find(|facts| facts.id == id || facts.name == id)
+        self.engine()
+            .containers
+            .iter_mut()
+            .find(|facts| facts.id == id || facts.name == id)
     }
 
-    fn call(&mut self, target: &Target, lane: Lane, call: &EngineCall) -> Result<(), ()> {
-        let now = self.now;
+    fn call(&mut self, step: &Step, call: &EngineCall) -> Result<(), ()> {
+        let (now, lane) = (self.now, step.lane);
         match call {
-            EngineCall::CreateNetwork { spec, labels } => self.engine().networks.push(NetworkFacts {
-                id: "network".into(),
-                name: spec.name.clone(),
-                driver: "bridge".into(),
-                labels: labels.clone(),
-                subnets: vec![spec.subnet.clone()],
-                gateway: Some(spec.gateway),
-            }),
+            EngineCall::CreateNetwork { spec, labels } => {
+                self.engine().networks.push(NetworkFacts {
+                    id: "network".into(),
+                    name: spec.name.clone(),
+                    driver: "bridge".into(),
+                    labels: labels.clone(),
+                    subnets: vec![spec.subnet.clone()],
+                    gateway: Some(spec.gateway),
+                })
+            }
             EngineCall::CreateVolume { spec, labels } => self.engine().volumes.push(VolumeFacts {
                 name: spec.name.clone(),
                 labels: labels.clone(),
                 options: BTreeMap::new(),
             }),
-            EngineCall::CreateContainer { name, spec, image: id, network, labels } => {
+            EngineCall::CreateContainer {
+                name,
+                spec,
+                image: id,
+                network,
+                labels,
+            } => {
                 assert!(self.find(name).is_none(), "the name {name} is taken");
-                assert!(self.engine().images.values().any(|image| image.id == *id), "no image {id}");
+                assert!(
+                    self.engine().images.values().any(|image| image.id == *id),
+                    "no image {id}"
+                );
                 self.ids += 1;
                 let made = format!("id{:03}", self.ids);
-                let mut facts = ContainerFacts::from_spec(&made, name, spec, &image(spec.role), network, labels);
+                let mut facts = ContainerFacts::from_spec(
+                    &made,
+                    name,
+                    spec,
+                    &image(spec.role),
+                    network,
+                    labels,
+                );
                 if let Some(attachment) = facts.networks.get_mut(network) {
                     attachment.network_id = "network".into();
                 }
@@ -329,10 +455,19 @@ impl World {
                     Lane::Service(role) => role,
                     Lane::Ground => panic!("only services are started"),
                 };
-                let spec = self.find(id).expect("a container").labels.get(labels::SPEC).cloned();
-                let fate = spec.and_then(|spec| self.fates.get(&spec)).copied().unwrap_or(Fate::Well);
+                let spec = self
+                    .find(id)
+                    .expect("a container")
+                    .labels
+                    .get(labels::SPEC)
+                    .cloned();
+                let fate = spec
+                    .and_then(|spec| self.fates.get(&spec))
+                    .copied()
+                    .unwrap_or(Fate::Well);
                 if fate == Fate::Refused {
-                    self.memory.note_start_failure(role, "the engine refused".into(), None, now);
+                    self.memory
+                        .note_start_failure(role, "the engine refused".into(), None, now);
                     return Err(());
                 }
                 self.memory.clear_start_failure(role);
@@ -348,6 +483,9 @@ impl World {
                 }
             }
             EngineCall::StopContainer { id, .. } => {
+                if let (Lane::Service(role), true) = (lane, step.disrupts > Disruption::None) {
+                    self.memory.note_restart(role, now);
+                }
                 if let Some(facts) = self.find(id) {
                     facts.state = ContainerState::Exited;
                     facts.finished_at = Some(now);
@@ -357,22 +495,40 @@ impl World {
                 self.find(id).expect("a container").state = ContainerState::Running;
             }
             EngineCall::RenameContainer { id, to } => {
-                assert!(self.engine().containers.iter().all(|facts| facts.name != *to), "{to} is taken");
+                assert!(
+                    self.engine()
+                        .containers
+                        .iter()
+                        .all(|facts| facts.name != *to),
+                    "{to} is taken"
+                );
                 self.find(id).expect("a container").name.clone_from(to);
             }
             EngineCall::RemoveContainer { id } => {
-                self.engine().containers.retain(|facts| facts.id != *id && facts.name != *id);
+                self.engine()
+                    .containers
+                    .retain(|facts| facts.id != *id && facts.name != *id);
             }
-            EngineCall::ConnectNetwork { network, container, aliases } => {
+            EngineCall::ConnectNetwork {
+                network,
+                container,
+                aliases,
+            } => {
                 let attachment = Attachment {
                     network_id: "network".into(),
                     address: None,
                     aliases: aliases.iter().cloned().collect(),
                 };
-                self.find(container).expect("a container").networks.insert(network.clone(), attachment);
+                self.find(container)
+                    .expect("a container")
+                    .networks
+                    .insert(network.clone(), attachment);
             }
             EngineCall::DisconnectNetwork { network, container } => {
-                self.find(container).expect("a container").networks.remove(network);
+                self.find(container)
+                    .expect("a container")
+                    .networks
+                    .remove(network);
             }
             EngineCall::TryOut { spec, .. } => {
                 if self.fates.get(&spec.digest().to_string()) == Some(&Fate::Ends) {
@@ -390,7 +546,6 @@ impl World {
                 panic!("a plan never removes networks or volumes")
             }
         }
-        let _ = target;
         Ok(())
     }
 
@@ -398,7 +553,11 @@ impl World {
     fn check(&self, target: &Target) {
         let engine = self.observed.engine.as_ref().expect("the engine is there");
         for foreign in &self.foreign {
-            assert!(engine.containers.contains(foreign), "{} is not ours and was touched", foreign.name);
+            assert!(
+                engine.containers.contains(foreign),
+                "{} is not ours and was touched",
+                foreign.name
+            );
         }
         for role in Role::ALL {
             let running: Vec<&str> = engine
@@ -407,12 +566,20 @@ impl World {
                 .filter(|facts| {
                     facts.is_running()
                         && facts.name.starts_with(&target.container_name(role))
-                        && facts.labels.get(labels::INSTANCE).is_some_and(|value| value == INSTANCE)
+                        && (crate::engine::is_our_name(INSTANCE, &facts.name)
+                            || self.observed.made.contains_key(&facts.id))
+                        && facts
+                            .labels
+                            .get(labels::INSTANCE)
+                            .is_some_and(|value| value == INSTANCE)
                 })
                 .map(|facts| facts.name.as_str())
                 .collect();
             // What was running twice in the beginning is mended, not made.
-            assert!(running.len() <= 1 || self.ids == 0, "two containers run for {role}: {running:?}");
+            assert!(
+                running.len() <= 1 || self.ids == 0,
+                "two containers run for {role}: {running:?}"
+            );
         }
     }
 
@@ -426,27 +593,31 @@ impl World {
         let mut last = Plan::default();
         for _ in 0..120 {
             self.look(target);
-            let policy = Policy { now: self.now, mode: Mode::Heal, apply_now: false };
+            let target = &self.pinned(target);
+            let policy = Policy {
+                now: self.now,
+                mode: Mode::Heal,
+                apply_now: false,
+            };
             last = plan(target, &self.observed, &policy);
             if last.ready().any(|step| step.action != Action::Await) {
                 self.apply(target, &last);
             } else if last.is_empty() {
                 return last;
-            } else if last.steps.iter().all(|step| {
-                matches!(step.waits, Some(Wait::Person | Wait::Until { .. }) | None)
-                    || step.action == Action::Await && matches!(step.waits, Some(Wait::Person))
-            }) {
+            } else if holding(&last)
+                .iter()
+                .all(|wait| matches!(wait, Wait::Person | Wait::Until { .. }))
+            {
                 return last;
-            } else if last.steps.iter().any(|step| step.waits == Some(Wait::Quiet)) {
+            } else if last
+                .steps
+                .iter()
+                .any(|step| step.waits == Some(Wait::Quiet))
+            {
                 self.observed.live = Live::default();
             }
             self.now += SignedDuration::from_millis(200);
         }
         panic!("it never settles; still: {:#?}", views(&last));
     }
-}
-
-/// An image that was recorded.
-pub fn pin(role: Role) -> ImagePin {
-    ImagePin { id: image(role).id, digest: None }
 }

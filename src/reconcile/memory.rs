@@ -49,32 +49,43 @@ struct Runs {
 
 fn pause(first: SignedDuration, tries: u32) -> SignedDuration {
     let factor = 1_i32.checked_shl(tries.min(10)).unwrap_or(1);
-    first.checked_mul(factor).map_or(LONGEST, |pause| pause.min(LONGEST))
+    first
+        .checked_mul(factor)
+        .map_or(LONGEST, |pause| pause.min(LONGEST))
 }
 
 impl Memory {
     /// Takes note of a container's runs; opens the breaker when they are too
-    /// short too often, and forgets once one lasts.
-    pub fn note_run(&mut self, role: Role, facts: Option<&ContainerFacts>, now: Timestamp) {
+    /// short too often, and forgets once one lasts and is healthy.
+    pub fn note_run(
+        &mut self,
+        role: Role,
+        facts: Option<&ContainerFacts>,
+        healthy: bool,
+        now: Timestamp,
+    ) {
         let runs = self.runs.entry(role).or_default();
         let Some(facts) = facts else {
             runs.last = None;
             return;
         };
         let seen = (facts.id.clone(), facts.started_at, facts.restart_count);
-        let ended = matches!(facts.state, ContainerState::Exited | ContainerState::Restarting);
+        let ended = matches!(
+            facts.state,
+            ContainerState::Exited | ContainerState::Restarting
+        );
         let new_ends = match &runs.last {
             Some((id, started, restarts)) if *id == facts.id && *started == facts.started_at => {
                 // The same run: its end counts once, when it is first seen.
                 (facts.restart_count - restarts).max(0)
             }
-            Some((id, _, restarts)) if *id == facts.id => {
-                (facts.restart_count - restarts).max(0)
-            }
+            Some((id, _, restarts)) if *id == facts.id => (facts.restart_count - restarts).max(0),
             _ => facts.restart_count,
         };
         let lived = match (facts.started_at, facts.finished_at) {
-            (Some(started), Some(finished)) if finished >= started => finished.duration_since(started),
+            (Some(started), Some(finished)) if finished >= started => {
+                finished.duration_since(started)
+            }
             _ => SHORT_RUN,
         };
         let mut ends = new_ends;
@@ -85,18 +96,29 @@ impl Memory {
             runs.short.push_back(now);
         }
         runs.last = Some(seen);
-        while runs.short.front().is_some_and(|at| now.duration_since(*at) > WINDOW) {
+        while runs
+            .short
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > WINDOW)
+        {
             runs.short.pop_front();
         }
-        let lasted = facts.state == ContainerState::Running
-            && facts.started_at.is_some_and(|at| now.duration_since(at) >= SHORT_RUN.saturating_mul(3));
+        let lasted = healthy
+            && facts.state == ContainerState::Running
+            && facts
+                .started_at
+                .is_some_and(|at| now.duration_since(at) >= SHORT_RUN.saturating_mul(3));
         if lasted {
             runs.short.clear();
             runs.breaker = None;
             runs.opened = 0;
         } else if runs.short.len() >= SHORT_RUNS_THAT_OPEN {
             let reason = if facts.error.is_empty() {
-                format!("It ends within {} s of its start, last with code {}", SHORT_RUN.as_secs(), facts.exit_code)
+                format!(
+                    "It ends within {} s of its start, last with code {}",
+                    SHORT_RUN.as_secs(),
+                    facts.exit_code
+                )
             } else {
                 facts.error.clone()
             };
@@ -124,10 +146,29 @@ impl Memory {
     }
 
     /// The engine refused a start.
-    pub fn note_start_failure(&mut self, role: Role, reason: String, port: Option<u16>, now: Timestamp) {
-        let tries = self.start_failures.get(&role).map_or(0, |(_, tries)| tries + 1);
+    pub fn note_start_failure(
+        &mut self,
+        role: Role,
+        reason: String,
+        port: Option<u16>,
+        now: Timestamp,
+    ) {
+        let tries = self
+            .start_failures
+            .get(&role)
+            .map_or(0, |(_, tries)| tries + 1);
         let retry_at = now + pause(FIRST_START_PAUSE, tries);
-        self.start_failures.insert(role, (StartFailure { reason, port, retry_at }, tries));
+        self.start_failures.insert(
+            role,
+            (
+                StartFailure {
+                    reason,
+                    port,
+                    retry_at,
+                },
+                tries,
+            ),
+        );
     }
 
     /// A start worked, or what is wanted changed.
@@ -137,21 +178,29 @@ impl Memory {
 
     /// Starts refused.
     pub fn start_failures(&self) -> BTreeMap<Role, StartFailure> {
-        self.start_failures.iter().map(|(role, (failure, _))| (*role, failure.clone())).collect()
+        self.start_failures
+            .iter()
+            .map(|(role, (failure, _))| (*role, failure.clone()))
+            .collect()
     }
 
     /// A pull began or got on.
     pub fn note_pull(&mut self, reference: &str, current: u64, total: u64) {
         let tries = self.pulls.get(reference).map_or(0, |(_, tries)| *tries);
-        self.pulls.insert(reference.to_owned(), (PullState::Running { current, total }, tries));
+        self.pulls.insert(
+            reference.to_owned(),
+            (PullState::Running { current, total }, tries),
+        );
     }
 
     /// A pull failed.
     pub fn note_pull_failure(&mut self, reference: &str, reason: String, now: Timestamp) {
         let tries = self.pulls.get(reference).map_or(0, |(_, tries)| *tries);
         let retry_at = now + pause(FIRST_PULL_PAUSE, tries);
-        self.pulls
-            .insert(reference.to_owned(), (PullState::Failed { reason, retry_at }, tries + 1));
+        self.pulls.insert(
+            reference.to_owned(),
+            (PullState::Failed { reason, retry_at }, tries + 1),
+        );
     }
 
     /// A pull worked.
@@ -161,13 +210,17 @@ impl Memory {
 
     /// Pulls under way or failed.
     pub fn pulls(&self) -> BTreeMap<String, PullState> {
-        self.pulls.iter().map(|(reference, (state, _))| (reference.clone(), state.clone())).collect()
+        self.pulls
+            .iter()
+            .map(|(reference, (state, _))| (reference.clone(), state.clone()))
+            .collect()
     }
 
     /// Everything that only waits for a time is tried at once.
     pub fn forgive(&mut self) {
         self.start_failures.clear();
-        self.pulls.retain(|_, (state, _)| matches!(state, PullState::Running { .. }));
+        self.pulls
+            .retain(|_, (state, _)| matches!(state, PullState::Running { .. }));
         for runs in self.runs.values_mut() {
             runs.breaker = None;
             runs.short.clear();
@@ -196,5 +249,9 @@ pub(super) fn replacement_failure(
     reason: String,
     now: Timestamp,
 ) -> crate::plan::ReplacementFailure {
-    crate::plan::ReplacementFailure { spec, reason, retry_at: Memory::replacement_retry(now) }
+    crate::plan::ReplacementFailure {
+        spec,
+        reason,
+        retry_at: Memory::replacement_retry(now),
+    }
 }
