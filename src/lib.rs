@@ -15,6 +15,7 @@
 //! status (what is).
 
 pub mod desired;
+pub mod disk;
 pub mod engine;
 pub mod model;
 pub mod plan;

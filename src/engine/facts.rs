@@ -7,7 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::desired::{Mount, PortBinding, Protocol, RestartPolicy, Tmpfs};
+use crate::desired::{ContainerSpec, Mount, PortBinding, Protocol, RestartPolicy, Tmpfs};
+use crate::model::Role;
+
+/// The one security option our containers carry.
+pub const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
 
 /// One look at the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -119,6 +123,113 @@ pub struct ContainerFacts {
     pub restart: Option<RestartPolicy>,
 }
 
+impl ContainerFacts {
+    /// What the engine reports of a container just created (not started) from
+    /// a specification: the one place where both sides are brought to one
+    /// form. `docker.rs` creates by it, `fake.rs` answers with it, a real
+    /// engine is held to it in `tests/engine_docker.rs`.
+    pub fn from_spec(
+        id: &str,
+        name: &str,
+        spec: &ContainerSpec,
+        image: &ImageFacts,
+        network: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Self {
+        let merged = |below: &BTreeMap<String, String>, above: &BTreeMap<String, String>| {
+            let mut all = below.clone();
+            all.extend(above.clone());
+            all
+        };
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            labels: merged(&image.labels, labels),
+            image_id: image.id.clone(),
+            state: ContainerState::Created,
+            exit_code: 0,
+            oom_killed: false,
+            error: String::new(),
+            started_at: None,
+            finished_at: None,
+            restart_count: 0,
+            command: spec.command.clone().unwrap_or(image.command.clone()),
+            user: spec.user.clone().unwrap_or(image.user.clone()),
+            env: merged(&image.env, &spec.env),
+            mounts: sorted(spec.mounts.clone()),
+            tmpfs: sorted(spec.tmpfs.clone()),
+            ports: sorted(spec.ports.clone()),
+            networks: BTreeMap::from([(
+                network.to_owned(),
+                Attachment {
+                    address: None,
+                    aliases: spec.aliases.iter().cloned().collect(),
+                },
+            )]),
+            extra_hosts: sorted(spec.extra_hosts.clone()),
+            cap_add: capabilities(spec.cap_add.clone()),
+            cap_drop: vec!["ALL".to_owned()],
+            security_opt: vec![NO_NEW_PRIVILEGES.to_owned()],
+            privileged: false,
+            read_only: true,
+            memory: spec.memory,
+            pids: spec.pids,
+            log_options: log_options(spec),
+            stop_timeout: Some(spec.stop_timeout),
+            restart: Some(spec.restart),
+        }
+    }
+
+    /// Whether its processes run (frozen ones too).
+    pub const fn is_running(&self) -> bool {
+        matches!(
+            self.state,
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
+        )
+    }
+}
+
+/// The log driver's options for a specification.
+pub fn log_options(spec: &ContainerSpec) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("max-size".to_owned(), spec.log_max_size.to_string()),
+        ("max-file".to_owned(), spec.log_max_files.to_string()),
+    ])
+}
+
+/// Capabilities in one form: upper case, without `CAP_`, sorted.
+pub fn capabilities(names: Vec<String>) -> Vec<String> {
+    sorted(
+        names
+            .into_iter()
+            .map(|name| {
+                let name = name.to_ascii_uppercase();
+                name.strip_prefix("CAP_")
+                    .map_or(name.clone(), str::to_owned)
+            })
+            .collect(),
+    )
+}
+
+/// Whether a container or volume of this name is looked at: a role's name
+/// behind the instance, alone or with one of the suffixes of a replacement
+/// (`.next`, `.prev`, `.failed`, `.check`).
+pub fn is_our_name(instance: &str, name: &str) -> bool {
+    name.strip_prefix(instance)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(|rest| {
+            let (role, suffix) = rest.split_once('.').unwrap_or((rest, ""));
+            Role::ALL.iter().any(|known| known.as_str() == role)
+                && matches!(suffix, "" | "next" | "prev" | "failed" | "check")
+        })
+}
+
+/// The list in order.
+pub fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
+}
+
 /// One end in a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attachment {
@@ -129,7 +240,7 @@ pub struct Attachment {
 }
 
 /// Who publishes a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PortHolder {
     /// Container's name.
     pub container: String,

@@ -2,7 +2,10 @@
 //! time, a stream of hints. `docker.rs` is the only user of bollard;
 //! `fake.rs` is a world in memory whose failures a test writes down.
 
+pub mod docker;
 mod facts;
+pub mod fake;
+mod words;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,9 +13,10 @@ use std::path::PathBuf;
 
 use futures_util::stream::BoxStream;
 
+pub use docker::DockerEngine;
 pub use facts::{
     Attachment, ContainerFacts, ContainerState, EngineFacts, EngineInfo, ImageFacts, NetworkFacts,
-    PortHolder, VolumeFacts,
+    PortHolder, VolumeFacts, is_our_name,
 };
 
 use crate::desired::{ContainerSpec, NetworkSpec, VolumeSpec};
@@ -165,6 +169,28 @@ pub enum EngineCall {
     },
 }
 
+impl EngineCall {
+    /// What it does, in two words: `start container`.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::CreateNetwork { .. } => "create network",
+            Self::RemoveNetwork { .. } => "remove network",
+            Self::CreateVolume { .. } => "create volume",
+            Self::RemoveVolume { .. } => "remove volume",
+            Self::CreateContainer { .. } => "create container",
+            Self::StartContainer { .. } => "start container",
+            Self::StopContainer { .. } => "stop container",
+            Self::UnpauseContainer { .. } => "unpause container",
+            Self::RenameContainer { .. } => "rename container",
+            Self::RemoveContainer { .. } => "remove container",
+            Self::ConnectNetwork { .. } => "connect network",
+            Self::DisconnectNetwork { .. } => "disconnect network",
+            Self::SignalContainer { .. } => "signal container",
+            Self::TryOut { .. } => "try out",
+        }
+    }
+}
+
 /// What a call brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Performed {
@@ -221,6 +247,14 @@ pub enum EngineError {
     Denied {
         /// Where it was sought.
         address: String,
+    },
+    /// It answers, but its API is older than 1.41 (Docker 20.10).
+    #[error("Docker {version} (API {api}) is too old: 20.10 (API 1.41) is the oldest that works")]
+    TooOld {
+        /// Its version.
+        version: String,
+        /// Its API.
+        api: String,
     },
     /// The thing is not there (404).
     #[error("not found: {0}")]
