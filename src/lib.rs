@@ -21,3 +21,4 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod settings;
+pub mod tls;
