@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `ARCHITECTURE.md` holds the map and the invariants. In short: [`desired`],
-//! `render` and [`plan`] are pure; bollard lives in `engine/docker.rs` and
+//! [`render`] and [`plan`] are pure; bollard lives in `engine/docker.rs` and
 //! nowhere else; SQL lives in `store`; `disk` is the only writer of files;
 //! `reconcile` is the one loop that brings them together, and everything
 //! outside it talks through the store (what is wanted) and the published
@@ -20,5 +20,6 @@ pub mod engine;
 pub mod model;
 pub mod plan;
 pub mod reconcile;
+pub mod render;
 pub mod settings;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! All inputs of [`super::desire`], gathered before anything is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub host: HostFacts,
     /// Certificate and key in PEM, for `files` and `local-ca`.
     pub certificate: Option<Certificate>,
+    /// What ACME needs besides the settings.
+    pub acme: AcmeInputs,
     /// Image pins by reference.
     pub pins: BTreeMap<String, ImagePin>,
     /// Version of this controller.
@@ -47,6 +49,22 @@ pub struct RoomRoute {
     pub allowed_addresses: Vec<String>,
     /// Most viewers; `None` = no cap.
     pub viewer_cap: Option<u32>,
+}
+
+/// What ACME needs besides the settings: the content of the files they name,
+/// and which orders rest.
+#[derive(Clone, Debug, Default)]
+pub struct AcmeInputs {
+    /// Values the DNS provider needs, by variable (without `_FILE`), read from
+    /// the files that the settings name.
+    pub dns_values: BTreeMap<String, Secret<String>>,
+    /// The private authority's own root in PEM.
+    pub ca_certificate: Option<String>,
+    /// Hosts whose order failed and is not tried again yet. Every change of
+    /// Traefik's dynamic file repeats a failing order, room edits included;
+    /// the authority allows a few failures an hour. Certificates already had
+    /// are served all the same.
+    pub held_back: BTreeSet<String>,
 }
 
 /// A certificate and its key.

@@ -1,0 +1,84 @@
+//! What people may see of a file that holds secrets.
+
+use std::path::Path;
+
+use crate::desired::FileSpec;
+
+/// What stands in place of a secret.
+const MARK: &str = "•••";
+
+/// The text of a file as people may see it, for diffs: nothing of a key or a
+/// token, and of a configuration file everything but the secret values.
+pub fn redacted(file: &FileSpec) -> String {
+    if file.secret {
+        redact(&file.path, &file.bytes)
+    } else {
+        String::from_utf8_lossy(&file.bytes).into_owned()
+    }
+}
+
+/// The same for bytes found at the path of a file with secrets (relative to
+/// `state/rendered`), for the old side of a diff. It goes by shape, not by
+/// the secrets in force, so that yesterday's are hidden as well.
+pub fn redact(path: &Path, bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("xml") => hexadecimal(&elements(&text, &["AccessToken", "SecretKey"])),
+        Some("env") => text.lines().map(env_line).collect(),
+        Some("yml" | "js") => hexadecimal(&text),
+        // Keys and tokens, of which nothing is for reading.
+        _ => format!("{MARK}\n"),
+    }
+}
+
+/// Replaces what looks like one of the generated secrets: a run of sixteen or
+/// more hexadecimal digits.
+pub(super) fn hexadecimal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    for char in text.chars().chain(std::iter::once('\n')) {
+        if char.is_ascii_hexdigit() {
+            run.push(char);
+            continue;
+        }
+        out.push_str(if run.len() < 16 { &run } else { MARK });
+        run.clear();
+        out.push(char);
+    }
+    // The line break that ended the last run.
+    out.pop();
+    out
+}
+
+/// Hides the text of the named elements.
+fn elements(text: &str, names: &[&str]) -> String {
+    let mut out = text.to_owned();
+    for name in names {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let parts: Vec<&str> = out.split(&open).collect();
+        let mut hidden = String::with_capacity(out.len());
+        for (index, part) in parts.iter().enumerate() {
+            if index == 0 {
+                hidden.push_str(part);
+                continue;
+            }
+            hidden.push_str(&open);
+            hidden.push_str(MARK);
+            hidden.push_str(
+                part.find(&close)
+                    .and_then(|at| part.get(at..))
+                    .unwrap_or(""),
+            );
+        }
+        out = hidden;
+    }
+    out
+}
+
+/// Hides the value of a line, keeps its name and comments.
+fn env_line(line: &str) -> String {
+    match line.split_once('=') {
+        Some((name, _)) if !line.trim_start().starts_with('#') => format!("{name}={MARK}\n"),
+        _ => format!("{}\n", hexadecimal(line)),
+    }
+}
