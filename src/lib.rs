@@ -24,3 +24,4 @@ pub mod render;
 pub mod settings;
 pub mod status;
 pub mod store;
+pub mod tls;
