@@ -5,9 +5,13 @@ mod config;
 mod control;
 mod engine;
 mod hooks;
+mod llhls;
 mod log;
+mod port;
 mod rest;
 mod schema;
+mod sdp;
+mod signalling;
 mod tracks;
 mod url;
 mod watching;
@@ -134,13 +138,14 @@ async fn start(engine: &Arc<Engine>) -> Option<()> {
     }
     let api_port = config.api.as_ref().map(|a| a.port);
     let mut taken: Vec<u16> = api_port.into_iter().collect();
+    let shared = Arc::new(port::Port::new(Arc::clone(engine)));
     for port in &config.http_ports {
         if taken.contains(port) {
             continue;
         }
         taken.push(*port);
         let listener = bind(engine, *port, "WebRTC Publisher").await?;
-        tokio::spawn(accept_only(listener));
+        tokio::spawn(serve(listener, Arc::clone(&shared)));
     }
     if let Some(port) = config.ovt {
         taken.push(port);
