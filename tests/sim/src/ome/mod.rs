@@ -9,6 +9,7 @@ mod llhls;
 mod log;
 mod port;
 mod rest;
+mod rtmp;
 mod schema;
 mod sdp;
 mod signalling;
@@ -172,7 +173,10 @@ async fn start(engine: &Arc<Engine>) -> Option<()> {
         if taken.contains(&rtmp.port) {
             log.put(Level::Debug, "RTMPProvider", "shares its port");
         } else {
-            tokio::spawn(accept_only(bind(engine, rtmp.port, "RTMP Provider").await?));
+            tokio::spawn(rtmp::serve(
+                Arc::clone(engine),
+                bind(engine, rtmp.port, "RTMP Provider").await?,
+            ));
         }
     }
     // The real one needs about this long from exec to REST.
