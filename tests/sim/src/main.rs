@@ -3,8 +3,6 @@
 //! One binary, many names: what it is called (or its first argument) says what
 //! it plays, so that every image is this one file and nothing else.
 
-#![expect(dead_code, reason = "the doors that use the rest are being built")]
-
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;

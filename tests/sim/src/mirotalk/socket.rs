@@ -70,12 +70,10 @@ pub async fn talk(house: Arc<House>, socket: Socket, address: String) {
                         let _ = to_client.send(format!("40{}", json!({"sid": talk.id})));
                     } else if line.starts_with("41") {
                         break "client namespace disconnect";
-                    } else if let Some(event) = line.strip_prefix("42") {
-                        if let Some((answer, ack)) = talk.event(event)
-                            && let Some(ack) = ack
-                        {
-                            let _ = to_client.send(format!("43{ack}{}", json!([answer])));
-                        }
+                    } else if let Some(event) = line.strip_prefix("42")
+                        && let Some((answer, Some(ack))) = talk.event(event)
+                    {
+                        let _ = to_client.send(format!("43{ack}{}", json!([answer])));
                     }
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break "transport close",

@@ -93,10 +93,7 @@ impl Control {
     }
 
     async fn start(&self, wish: &Publish) -> Result<Arc<Live>, Denied> {
-        let denied = |reason: &str| Denied {
-            reason: reason.to_owned(),
-            duplicate: false,
-        };
+        let denied = |reason: &str| Denied::new(reason.to_owned());
         let mut client = self.client(wish.from.as_deref());
         let config = &self.engine.config;
         let (protocol, url, bound) = match wish.protocol.to_lowercase().as_str() {
@@ -197,10 +194,7 @@ impl Control {
         let result = match wish.protocol.to_lowercase().as_str() {
             "webrtc" => watching::webrtc(&self.engine, client, wish.url).await,
             "llhls" => watching::llhls(&self.engine, client, wish.url, self.engine.number()).await,
-            _ => Err(Denied {
-                reason: "protocol is one of webrtc, llhls".to_owned(),
-                duplicate: false,
-            }),
+            _ => Err(Denied::new("protocol is one of webrtc, llhls".to_owned())),
         };
         match result {
             Ok(viewer) => {

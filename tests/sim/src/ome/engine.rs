@@ -39,13 +39,17 @@ pub struct Denied {
     pub reason: String,
     /// A stream of that name is live already.
     pub duplicate: bool,
+    /// The controller said no, or could not be asked.
+    pub by_hook: bool,
 }
 
 impl Denied {
-    fn new(reason: impl Into<String>) -> Self {
+    /// Kept out for a reason that is no duplicate.
+    pub fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             duplicate: false,
+            by_hook: false,
         }
     }
 }
@@ -308,7 +312,12 @@ impl Engine {
             .filter(|h| hooks::guards(h, notice.direction, notice.protocol))
         {
             match hooks::opening(self, hooks, &notice).await {
-                Answer::Denied(reason) => return Err(Denied::new(reason)),
+                Answer::Denied(reason) => {
+                    return Err(Denied {
+                        by_hook: true,
+                        ..Denied::new(reason)
+                    });
+                }
                 Answer::Allowed {
                     new_url,
                     lifetime: limit,
@@ -345,8 +354,8 @@ impl Engine {
             (Direction::Incoming, Protocol::Rtmp) => app.rtmp.is_some(),
             (Direction::Incoming, Protocol::Srt) => app.srt.is_some(),
             (Direction::Incoming, _) => app.whip.is_some(),
-            (Direction::Outgoing, Protocol::Llhls) => app.llhls.is_some(),
-            (Direction::Outgoing, _) => app.webrtc,
+            (Direction::Outgoing, Protocol::Llhls) => self.config.llhls && app.llhls.is_some(),
+            (Direction::Outgoing, _) => self.config.webrtc && app.webrtc,
         };
         if !on {
             return Err(Denied::new(format!(
@@ -487,6 +496,7 @@ impl Engine {
                 return Err(Denied {
                     reason: format!("Duplicate stream name: {}", live.admitted.stream),
                     duplicate: true,
+                    by_hook: false,
                 });
             }
             Some(Ok(old)) => old.finish(End::Replaced),

@@ -5,9 +5,14 @@ mod config;
 mod control;
 mod engine;
 mod hooks;
+mod llhls;
 mod log;
+mod port;
 mod rest;
+mod rtmp;
 mod schema;
+mod sdp;
+mod signalling;
 mod tracks;
 mod url;
 mod watching;
@@ -134,13 +139,14 @@ async fn start(engine: &Arc<Engine>) -> Option<()> {
     }
     let api_port = config.api.as_ref().map(|a| a.port);
     let mut taken: Vec<u16> = api_port.into_iter().collect();
+    let shared = Arc::new(port::Port::new(Arc::clone(engine)));
     for port in &config.http_ports {
         if taken.contains(port) {
             continue;
         }
         taken.push(*port);
         let listener = bind(engine, *port, "WebRTC Publisher").await?;
-        tokio::spawn(accept_only(listener));
+        tokio::spawn(serve(listener, Arc::clone(&shared)));
     }
     if let Some(port) = config.ovt {
         taken.push(port);
@@ -167,7 +173,10 @@ async fn start(engine: &Arc<Engine>) -> Option<()> {
         if taken.contains(&rtmp.port) {
             log.put(Level::Debug, "RTMPProvider", "shares its port");
         } else {
-            tokio::spawn(accept_only(bind(engine, rtmp.port, "RTMP Provider").await?));
+            tokio::spawn(rtmp::serve(
+                Arc::clone(engine),
+                bind(engine, rtmp.port, "RTMP Provider").await?,
+            ));
         }
     }
     // The real one needs about this long from exec to REST.

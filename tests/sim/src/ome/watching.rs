@@ -30,9 +30,11 @@ fn notice(protocol: Protocol, client: Client, url: String) -> Notice {
 pub async fn webrtc(engine: &Engine, client: Client, url: String) -> Result<Arc<Viewer>, Denied> {
     let admitted = engine.admit(notice(Protocol::WebRtc, client, url)).await?;
     let live = engine.stream(&admitted.vhost, &admitted.app, &admitted.stream);
-    let live = live.ok_or_else(|| Denied {
-        reason: format!("Cannot create offer: {} not found", admitted.stream),
-        duplicate: false,
+    let live = live.ok_or_else(|| {
+        Denied::new(format!(
+            "Cannot create offer: {} not found",
+            admitted.stream
+        ))
     })?;
     Ok(engine.add_viewer(admitted, live, String::new()))
 }
@@ -112,13 +114,7 @@ pub async fn llhls(
     let admitted = ask_llhls(engine, client, url).await?;
     match master(engine, &admitted.vhost, &admitted.app, &admitted.stream) {
         Master::Found(live) => Ok(llhls_session(engine, admitted, live, connection)),
-        Master::Early => Err(Denied {
-            reason: "the stream is not ready (201)".to_owned(),
-            duplicate: false,
-        }),
-        Master::Absent => Err(Denied {
-            reason: format!("{} not found (404)", admitted.stream),
-            duplicate: false,
-        }),
+        Master::Early => Err(Denied::new("the stream is not ready (201)".to_owned())),
+        Master::Absent => Err(Denied::new(format!("{} not found (404)", admitted.stream))),
     }
 }
