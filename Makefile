@@ -7,7 +7,7 @@ export PROFILE
 help: # this page
 	@printf '\n  \033[1mColourStream\033[0m  picture above, call below, one address\n\n'
 	@awk -F ': # ' '/^[a-z-]+: # / { printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2 }' Makefile
-	@printf '\n  make run PROFILE=release builds the binary that ships.\n\n'
+	@printf '\n  make run PROFILE=release: small and fast, but minutes to compile.\n\n'
 
 run: # start it here: engine, images, pages, controller
 	@scripts/run
