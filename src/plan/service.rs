@@ -46,7 +46,7 @@ struct Seen<'a> {
     failed: Option<&'a ContainerFacts>,
     /// Ours, under a name that is none of the above.
     strays: Vec<&'a ContainerFacts>,
-    /// Not ours, under the main name.
+    /// Not ours, under one of these names.
     squatter: Option<&'a ContainerFacts>,
 }
 
@@ -128,7 +128,7 @@ fn seen<'a>(target: &Target, observed: &Observed, engine: &'a EngineFacts, role:
     for facts in &engine.containers {
         let rest = facts.name.strip_prefix(&main);
         if !is_ours(target, observed, facts) {
-            if rest == Some("") {
+            if matches!(rest, Some("" | ".next" | ".prev" | ".failed" | ".check")) {
                 seen.squatter = Some(facts);
             }
             continue;

@@ -475,7 +475,11 @@ fn any_world() -> impl Strategy<Value = World> {
                     }
                     let mut state = one.state;
                     // The engine itself keeps two from publishing one port.
-                    if state == ContainerState::Running && !running.insert(one.role) {
+                    let runs = matches!(
+                    state,
+                    ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
+                );
+                if runs && !running.insert(one.role) {
                         state = ContainerState::Exited;
                     }
                     let facts = world.put(&name, &spec, state);

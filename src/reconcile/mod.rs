@@ -1,3 +1,23 @@
-//! The one loop.
+//! The one loop: wait for a trigger, look, plan, apply, publish.
+//!
+//! Level-triggered: a trigger only says *look*, never what happened. It is
+//! safe to kill the controller between any two calls, because every decision
+//! is made anew from what is there.
+
+mod execute;
+mod look;
 mod memory;
+mod publish;
+mod run;
+mod trigger;
+mod wanted;
+
+pub use look::{Probe, Probed, Question, Running};
 pub use memory::Memory;
+pub use run::{Controller, Pass};
+pub use trigger::{Trigger, Triggers};
+pub use wanted::{Wanted, WantedError};
+
+pub use crate::status::{
+    Command, EngineStatus, LiveCounts, ServiceStatus, Status, StepView, Summary,
+};
