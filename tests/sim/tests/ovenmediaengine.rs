@@ -579,3 +579,90 @@ fn an_encoder_like_obs_comes_back_and_is_told_to_stop() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(streams(), json!([]));
 }
+
+/// A command in AMF0: name, number, and values already written.
+fn amf(name: &str, call: f64, rest: &[u8]) -> Vec<u8> {
+    let mut body = text(name);
+    body.push(0);
+    body.extend_from_slice(&call.to_be_bytes());
+    body.extend_from_slice(rest);
+    let mut chunk = vec![3, 0, 0, 0, 0, 0, body.len() as u8, 20, 0, 0, 0, 0];
+    assert!(body.len() <= 128, "one chunk");
+    chunk.append(&mut body);
+    chunk
+}
+
+fn text(value: &str) -> Vec<u8> {
+    [&[2, 0, value.len() as u8], value.as_bytes()].concat()
+}
+
+/// Publishes over a real connection; gives it back with what was answered.
+fn publish_over_rtmp(ome: &Service, key: &str) -> (std::net::TcpStream, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(ome.at(1935)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(700)))
+        .unwrap();
+    stream
+        .write_all(&[&[3], [0; 1536].as_slice()].concat())
+        .unwrap();
+    stream.read_exact(&mut [0; 3073]).unwrap();
+    stream.write_all(&[0; 1536]).unwrap();
+    let place = format!("rtmp://{}/app", ome.ip);
+    let object = [&[3, 0, 5], b"tcUrl".as_slice(), &text(&place), &[0, 0, 9]].concat();
+    stream.write_all(&amf("connect", 1.0, &object)).unwrap();
+    stream.write_all(&amf("createStream", 2.0, &[5])).unwrap();
+    stream
+        .write_all(&amf(
+            "publish",
+            3.0,
+            &[&[5], text(key).as_slice(), &text("live")].concat(),
+        ))
+        .unwrap();
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        answer.extend_from_slice(&piece[..count]);
+    }
+    (stream, String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[test]
+fn a_real_encoder_publishes_over_rtmp_and_is_cut_by_delete() {
+    use std::io::Read;
+    let controller = Controller::kind();
+    let ome = Service::ome(&controller, |t| t).ready();
+    let (_gone, answer) = publish_over_rtmp(&ome, "nokey");
+    assert!(
+        answer.contains("NetConnection.Connect.Success")
+            && !answer.contains("NetStream.Publish.Start")
+    );
+    let (mut stream, answer) = publish_over_rtmp(&ome, "sk_one");
+    assert!(answer.contains("NetStream.Publish.Start"));
+    assert_eq!(
+        ome.rest("GET", "/v1/vhosts/default/apps/app/streams")
+            .json()["response"],
+        json!(["room-one"])
+    );
+    let asked = format!("opening incoming RTMP rtmp://{}:1935/app/sk_one", ome.ip);
+    assert!(
+        controller.told().contains(&asked),
+        "{:?}",
+        controller.told()
+    );
+    let port = stream.local_addr().unwrap().port();
+    assert!(
+        controller
+            .seen
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(_, b)| b["client"]["port"] == port)
+    );
+    ome.rest("DELETE", "/v1/vhosts/default/apps/app/streams/room-one");
+    assert_eq!(
+        stream.read(&mut [0; 16]).unwrap_or(0),
+        0,
+        "the connection is closed"
+    );
+}
