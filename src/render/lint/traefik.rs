@@ -146,9 +146,7 @@ fn entry_points(root: &Value, context: &TraefikContext, findings: &mut Findings<
             "take the port from `ports`: the container publishes it",
         );
         findings.require(
-            *name == "rtmps"
-                || text_at(root, &["entryPoints", name, "http", "aliasHeadersStrategy"])
-                    == Some("delete"),
+            text_at(root, &["entryPoints", name, "http", "aliasHeadersStrategy"]) == Some("delete"),
             format!(
                 "entryPoints.{name} lets alias headers through: X_Room_Id would reach a backend"
             ),
@@ -306,7 +304,7 @@ impl<'a> File<'a> {
 
         let rule = text_at(router, &["rule"]).unwrap_or_default();
         findings.require(
-            !rule.is_empty() && rule.matches('`').count() % 2 == 0,
+            !rule.is_empty() && rule.matches('`').count().is_multiple_of(2),
             format!("{who} has no rule, or one with an odd number of backticks"),
             "write the rule and filter names with `| name` or `| host`",
         );
