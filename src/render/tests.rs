@@ -1,11 +1,19 @@
 //! Rendering as a whole.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::{Templates, render};
+use super::{RenderError, Templates, render};
 use crate::desired::{Snapshot, Target, desire};
 
+fn told(errors: &[RenderError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
 fn rendered(snapshot: &Snapshot) -> Target {
-    render(&desire(snapshot), &Templates::built_in().unwrap()).unwrap()
+    match render(&desire(snapshot), &Templates::built_in().unwrap()) {
+        Ok(target) => target,
+        Err(errors) => unreachable!("{}", told(&errors)),
+    }
 }
 
 #[test]

@@ -1,10 +1,53 @@
 //! Reads every rendered file back as its service would, and refuses what the
 //! service would refuse, ignore in silence, or take in a dangerous way.
 
+mod env;
+mod ovenmediaengine;
+mod schema;
+mod traefik;
+mod xml;
+
 use super::RenderError;
-use crate::desired::ServiceWant;
+use crate::desired::{Context, ServiceWant};
 
 /// Everything wrong with what `template` rendered to.
-pub(super) fn lint(_template: &str, _text: &str, _service: &ServiceWant) -> Vec<RenderError> {
-    Vec::new()
+pub(super) fn lint(template: &str, text: &str, service: &ServiceWant) -> Vec<RenderError> {
+    let mut findings = Findings {
+        template,
+        errors: Vec::new(),
+    };
+    match (&service.context, template) {
+        (Context::Traefik(context), "traefik/static.yml.tera") => {
+            traefik::fixed(text, context, &mut findings);
+        }
+        (Context::Traefik(context), _) => traefik::dynamic(text, context, &mut findings),
+        (Context::Ovenmediaengine(context), "ovenmediaengine/Server.xml.tera") => {
+            ovenmediaengine::server(text, context, &mut findings);
+        }
+        (Context::Ovenmediaengine(_), _) => ovenmediaengine::logger(text, &mut findings),
+        (Context::Mirotalk(_), "mirotalk/p2p.config.js.tera") => env::overlay(text, &mut findings),
+        (Context::Mirotalk(context), _) => {
+            env::settings(text, context, &service.container.env, &mut findings);
+        }
+    }
+    findings.errors
+}
+
+/// What was found in one file.
+struct Findings<'a> {
+    template: &'a str,
+    errors: Vec<RenderError>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, what: impl Into<String>, fix: impl Into<String>) {
+        self.errors.push(RenderError::new(self.template, what, fix));
+    }
+
+    /// Adds unless `holds`.
+    fn require(&mut self, holds: bool, what: impl Into<String>, fix: impl Into<String>) {
+        if !holds {
+            self.add(what, fix);
+        }
+    }
 }
