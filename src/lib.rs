@@ -19,4 +19,5 @@ pub mod disk;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod services;
 pub mod settings;
