@@ -21,6 +21,7 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod render;
+pub mod services;
 pub mod settings;
 pub mod status;
 pub mod store;

@@ -5,6 +5,7 @@
 pub mod docker;
 mod facts;
 pub mod fake;
+pub mod placement;
 mod words;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,159 @@
+//! What Traefik says of itself: the configuration it really runs.
+
+use hyper::header::HeaderName;
+use serde::Deserialize;
+
+use super::http::{Answer, Http, ServiceError};
+
+/// Port of the entry point for the controller; never published.
+pub const PORT: u16 = 8080;
+
+/// Traefik as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The marker of the dynamic configuration in force; `None` while it has
+    /// none (not read yet, or refused at its start).
+    pub generation: Option<String>,
+    /// What is configured and switched off, each with its reason.
+    pub errors: Vec<String>,
+}
+
+/// Most errors told at once: a person reads the first few.
+const MOST_ERRORS: usize = 20;
+
+/// Asks for health and configuration.
+///
+/// # Errors
+/// When it does not serve at all.
+pub(super) async fn look(http: &Http, base: &str) -> Result<Loaded, ServiceError> {
+    let (generation, overview) = tokio::join!(
+        http.get(base, "/config-generation"),
+        http.get(base, "/api/overview")
+    );
+    let generation = generation?;
+    if !generation.status.is_success() {
+        // No marker: healthy all the same if it says so.
+        http.get(base, "/ping").await?.ok()?;
+    }
+    let errors = match overview.and_then(Answer::ok) {
+        Ok(overview) if overview.json::<Overview>()?.errors() > 0 => disabled(http, base).await?,
+        Ok(_) => Vec::new(),
+        // Served by a router of the dynamic file: without one there is no API.
+        Err(ServiceError::Status { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let marker = HeaderName::from_static("x-config-generation");
+    Ok(Loaded {
+        generation: generation.header(&marker).map(str::to_owned),
+        errors,
+    })
+}
+
+/// Asks for the version; `None` while the API has no route.
+pub(super) async fn version(http: &Http, base: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Version {
+        #[serde(rename = "Version")]
+        version: String,
+    }
+    let answer = http.get(base, "/api/version").await.ok()?.ok().ok()?;
+    answer.json::<Version>().ok().map(|answer| answer.version)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Overview {
+    http: Sections,
+    tcp: Sections,
+    udp: Sections,
+    certificates: Section,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sections {
+    routers: Section,
+    services: Section,
+    middlewares: Section,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Section {
+    errors: u64,
+}
+
+impl Overview {
+    fn errors(&self) -> u64 {
+        let of = |sections: &Sections| {
+            sections.routers.errors + sections.services.errors + sections.middlewares.errors
+        };
+        of(&self.http) + of(&self.tcp) + of(&self.udp) + self.certificates.errors
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    name: String,
+    status: String,
+    // Read as it comes: a list in 3.7, one text in others.
+    error: serde_json::Value,
+}
+
+async fn disabled(http: &Http, base: &str) -> Result<Vec<String>, ServiceError> {
+    const LISTS: [(&str, &str); 6] = [
+        ("router", "/api/http/routers"),
+        ("service", "/api/http/services"),
+        ("middleware", "/api/http/middlewares"),
+        ("TCP router", "/api/tcp/routers"),
+        ("TCP service", "/api/tcp/services"),
+        ("UDP router", "/api/udp/routers"),
+    ];
+    let lists = LISTS.map(|(kind, path)| async move {
+        let mut found = Vec::new();
+        let mut page = 1;
+        loop {
+            let path = format!("{path}?status=disabled&per_page=100&page={page}");
+            let answer = http.get(base, &path).await?.ok()?;
+            for item in answer.json::<Vec<Item>>()? {
+                if item.status == "disabled" {
+                    found.push(format!("{kind} {}: {}", item.name, reasons(&item.error)));
+                }
+            }
+            let next = answer
+                .header(&HeaderName::from_static("x-next-page"))
+                .and_then(|next| next.parse().ok())
+                .unwrap_or(1);
+            // The last page points back to the first.
+            if next <= page || found.len() >= MOST_ERRORS {
+                return Ok::<_, ServiceError>(found);
+            }
+            page = next;
+        }
+    });
+    let mut all = Vec::new();
+    for list in futures_util::future::join_all(lists).await {
+        all.extend(list?);
+    }
+    all.truncate(MOST_ERRORS);
+    if all.is_empty() {
+        // Counted, but none is listed: a certificate.
+        all.push(
+            "the overview counts an error that no list names, such as a certificate's".to_owned(),
+        );
+    }
+    Ok(all)
+}
+
+fn reasons(error: &serde_json::Value) -> String {
+    match error {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(list) => list
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .collect::<Vec<_>>()
+            .join("; "),
+        _ => "no reason given".to_owned(),
+    }
+}
