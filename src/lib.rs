@@ -17,6 +17,7 @@
 pub mod desired;
 pub mod disk;
 pub mod engine;
+pub mod host;
 pub mod model;
 pub mod plan;
 pub mod reconcile;
