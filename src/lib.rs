@@ -14,6 +14,7 @@
 //! outside it talks through the store (what is wanted) and the published
 //! status (what is).
 
+pub mod access;
 pub mod desired;
 pub mod disk;
 pub mod engine;

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
+pub use rooms::Visits;
 pub use visitors::Visitor;
 
 /// Numbered migrations; the number is the schema's version.

@@ -7,6 +7,15 @@ use super::{Store, StoreError, at, garbled, ms};
 use crate::desired::RoomRoute;
 use crate::model::{Digest, Gate, Id, Link, PublishKey, Room, Slug, StreamName};
 
+/// What a change of a room means for those who were let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visits {
+    /// They keep their place.
+    Keep,
+    /// Everybody is out for good, and what links they hold is worthless.
+    End,
+}
+
 /// How long a former name leads to the room.
 const REDIRECT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -71,7 +80,7 @@ impl Store {
         id: &Id,
         version: Option<u64>,
         now: Timestamp,
-        change: impl FnOnce(&mut Room) -> Result<(), StoreError>,
+        change: impl FnOnce(&mut Room) -> Result<Visits, StoreError>,
     ) -> Result<(Room, Room), StoreError> {
         self.write_rooms(|db| {
             let before = room(db, id)?;
@@ -79,7 +88,7 @@ impl Store {
                 return Err(StoreError::Changed);
             }
             let mut after = before.clone();
-            change(&mut after)?;
+            let visits = change(&mut after)?;
             if after == before {
                 return Ok((before, after));
             }
@@ -102,11 +111,9 @@ impl Store {
                 after.passcode, after.opens_at.map(ms), after.expires_at.map(ms), after.closed, after.archived, after.viewer_cap,
                 serde_json::to_string(&after.allowed_addresses).unwrap_or_default(), after.watermark, after.owner.as_str(),
             ])?;
-            if after.stream != before.stream {
-                // Everybody out for good: what they held named the old stream.
-                if after.archived {
-                    db.execute("DELETE FROM grants WHERE room = ?1", [id.as_str()])?;
-                }
+            if visits == Visits::End {
+                db.execute("DELETE FROM grants WHERE room = ?1", [id.as_str()])?;
+                db.execute("UPDATE links SET revoked = 1 WHERE room = ?1", [id.as_str()])?;
             }
             Ok((before, after))
         })
@@ -382,7 +389,7 @@ pub(crate) mod tests {
         let rename = |to: &'static str| {
             move |room: &mut Room| {
                 room.title = to.into();
-                Ok(())
+                Ok(Visits::Keep)
             }
         };
         store
@@ -404,7 +411,7 @@ pub(crate) mod tests {
         store
             .change_room(&one.id, None, at(0), |room| {
                 room.slug = Slug::kept("new-name");
-                Ok(())
+                Ok(Visits::Keep)
             })
             .unwrap();
         assert_eq!(
@@ -431,7 +438,7 @@ pub(crate) mod tests {
             store
                 .change_room(&room.id, None, at(0), |room| {
                     room.slug = Slug::kept(slug);
-                    Ok(())
+                    Ok(Visits::Keep)
                 })
                 .unwrap();
         }
@@ -497,7 +504,7 @@ pub(crate) mod tests {
         store
             .change_room(&room.id, None, at(0), |room| {
                 room.archived = true;
-                Ok(())
+                Ok(Visits::Keep)
             })
             .unwrap();
         store.delete_room(&room.id, None).unwrap();

@@ -1,0 +1,333 @@
+//! Who is live: publishers, viewers, callers, as hooks and looks tell it.
+//! Plain memory; a restart finds it again by looking.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::StreamFacts;
+use crate::model::{Id, StreamName};
+
+/// How long an admitted publisher that no look has confirmed keeps others out.
+/// OvenMediaEngine refuses duplicates itself; this only words the refusal, so
+/// it must never outlive the truth (a killed service sends no closing).
+const UNCONFIRMED: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long after their last request a viewer over HTTP still watches.
+const HTTP_VIEWER: SignedDuration = SignedDuration::from_secs(10);
+
+/// A connection as OvenMediaEngine names it. Closings of refused newcomers
+/// carry the URLs of the live publisher; only this tells them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer {
+    /// `rtmp`, `srt`, `webrtc`, `llhls`, lower case.
+    pub protocol: String,
+    /// Client address.
+    pub address: String,
+    /// Client port.
+    pub port: u16,
+}
+
+/// An encoder that was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// Its connection.
+    pub peer: Peer,
+    /// When it was let in.
+    pub since: Timestamp,
+    /// When a hook or a look last showed it.
+    pub seen: Timestamp,
+}
+
+/// Somebody who watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Watch {
+    /// Signalling connections that are open.
+    connections: Vec<Peer>,
+    /// When media was last asked for over HTTP.
+    http: Option<Timestamp>,
+}
+
+/// One room's share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveRoom {
+    /// The encoder, once let in.
+    pub publisher: Option<Publisher>,
+    /// What the picture is like, while OvenMediaEngine lists the stream.
+    pub facts: Option<StreamFacts>,
+    /// Names of the people in the call.
+    pub callers: Vec<String>,
+    watches: BTreeMap<Id, Watch>,
+}
+
+/// Everyone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    rooms: HashMap<StreamName, LiveRoom>,
+    /// Pages that are open, by place.
+    pages: HashMap<Id, u32>,
+}
+
+impl LiveRoom {
+    /// Whether a picture can be had.
+    pub fn is_live(&self) -> bool {
+        self.facts.is_some()
+    }
+}
+
+impl Live {
+    /// What is known of a stream.
+    pub fn room(&self, stream: &StreamName) -> Option<&LiveRoom> {
+        self.rooms.get(stream)
+    }
+
+    /// The streams something is known of.
+    pub fn rooms(&self) -> impl Iterator<Item = (&StreamName, &LiveRoom)> {
+        self.rooms.iter()
+    }
+
+    pub(super) fn room_mut(&mut self, stream: &StreamName) -> &mut LiveRoom {
+        self.rooms.entry(stream.clone()).or_default()
+    }
+
+    /// The publisher that keeps another one out, if there is one.
+    pub fn publisher_in_the_way(
+        &self,
+        stream: &StreamName,
+        newcomer: &Peer,
+        now: Timestamp,
+    ) -> Option<&Publisher> {
+        self.rooms
+            .get(stream)?
+            .publisher
+            .as_ref()
+            .filter(|publisher| {
+                publisher.peer != *newcomer && now.duration_since(publisher.seen) < UNCONFIRMED
+            })
+    }
+
+    /// An encoder was let in.
+    pub fn publishes(&mut self, stream: &StreamName, peer: Peer, now: Timestamp) {
+        let room = self.room_mut(stream);
+        let since = room
+            .publisher
+            .as_ref()
+            .filter(|publisher| publisher.peer == peer)
+            .map_or(now, |publisher| publisher.since);
+        room.publisher = Some(Publisher {
+            peer,
+            since,
+            seen: now,
+        });
+    }
+
+    /// Somebody was let in to watch over a connection that stays open.
+    pub fn watches(&mut self, stream: &StreamName, place: &Id, peer: Peer) {
+        let watch = self
+            .room_mut(stream)
+            .watches
+            .entry(place.clone())
+            .or_default();
+        if !watch.connections.contains(&peer) {
+            watch.connections.push(peer);
+        }
+    }
+
+    /// Somebody asked for media over HTTP.
+    pub fn fetched(&mut self, stream: &StreamName, place: &Id, now: Timestamp) -> bool {
+        let watch = self
+            .room_mut(stream)
+            .watches
+            .entry(place.clone())
+            .or_default();
+        let new = watch
+            .http
+            .is_none_or(|last| now.duration_since(last) > HTTP_VIEWER);
+        watch.http = Some(now);
+        new
+    }
+
+    /// A connection closed; repeated and false closings change nothing.
+    pub fn closed(&mut self, peer: &Peer) -> bool {
+        let mut known = false;
+        for room in self.rooms.values_mut() {
+            if room
+                .publisher
+                .as_ref()
+                .is_some_and(|publisher| publisher.peer == *peer)
+            {
+                room.publisher = None;
+                known = true;
+            }
+            room.watches.retain(|_, watch| {
+                let before = watch.connections.len();
+                watch.connections.retain(|connection| connection != peer);
+                known |= watch.connections.len() != before;
+                !watch.connections.is_empty() || watch.http.is_some()
+            });
+        }
+        known
+    }
+
+    /// Whether this place watches now.
+    pub fn is_watching(&self, stream: &StreamName, place: &Id, now: Timestamp) -> bool {
+        self.rooms
+            .get(stream)
+            .and_then(|room| room.watches.get(place))
+            .is_some_and(|watch| watch.is_on(now))
+    }
+
+    /// How many people watch now.
+    pub fn viewers(&self, stream: &StreamName, now: Timestamp) -> u32 {
+        let count = self.rooms.get(stream).map_or(0, |room| {
+            room.watches
+                .values()
+                .filter(|watch| watch.is_on(now))
+                .count()
+        });
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// A page of this place opened (`1`) or closed (`-1`).
+    pub fn page(&mut self, place: &Id, by: i32) {
+        let count = self.pages.entry(place.clone()).or_default();
+        *count = count.saturating_add_signed(by);
+        if *count == 0 {
+            self.pages.remove(place);
+        }
+    }
+
+    /// Whether a page of this place is open.
+    pub fn is_here(&self, place: &Id) -> bool {
+        self.pages.contains_key(place)
+    }
+
+    /// Takes over a look at OvenMediaEngine: which streams there are, and what
+    /// they are like. What it does not list is not live, whatever hooks said;
+    /// a publisher let in within the last moments may not be listed yet.
+    pub fn looked(&mut self, mut seen: HashMap<StreamName, StreamFacts>, now: Timestamp) {
+        for (stream, room) in &mut self.rooms {
+            room.facts = seen.remove(stream);
+            match &mut room.publisher {
+                Some(publisher) if room.facts.is_some() => publisher.seen = now,
+                Some(publisher)
+                    if now.duration_since(publisher.seen) > SignedDuration::from_secs(5) =>
+                {
+                    room.publisher = None
+                }
+                _ => {}
+            }
+            if room.facts.is_none() && room.publisher.is_none() {
+                room.watches.clear();
+            }
+        }
+        for (stream, facts) in seen {
+            self.room_mut(&stream).facts = Some(facts);
+        }
+        self.forget(now);
+    }
+
+    /// Takes over a look at MiroTalk: the names in each call.
+    pub fn looked_at_calls(&mut self, mut calls: HashMap<StreamName, Vec<String>>, now: Timestamp) {
+        for (stream, room) in &mut self.rooms {
+            room.callers = calls.remove(stream).unwrap_or_default();
+        }
+        for (stream, callers) in calls {
+            self.room_mut(&stream).callers = callers;
+        }
+        self.forget(now);
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        for room in self.rooms.values_mut() {
+            room.watches.retain(|_, watch| watch.is_on(now));
+        }
+        self.rooms.retain(|_, room| *room != LiveRoom::default());
+    }
+}
+
+impl Watch {
+    fn is_on(&self, now: Timestamp) -> bool {
+        !self.connections.is_empty()
+            || self
+                .http
+                .is_some_and(|last| now.duration_since(last) <= HTTP_VIEWER)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn peer(port: u16) -> Peer {
+        Peer {
+            protocol: "rtmp".into(),
+            address: "172.17.0.1".into(),
+            port,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn the_closing_of_a_refused_newcomer_ends_nothing() {
+        let (stream, mut live): (StreamName, _) = ("roomroom1".parse().unwrap(), Live::default());
+        live.publishes(&stream, peer(1), at(0));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(1))
+                .is_some()
+        );
+        assert!(!live.closed(&peer(2)));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(1))
+                .is_some()
+        );
+        assert!(live.closed(&peer(1)));
+        assert!(!live.closed(&peer(1)));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(1))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_publisher_nobody_sees_any_more_keeps_nobody_out() {
+        let (stream, mut live): (StreamName, _) = ("roomroom1".parse().unwrap(), Live::default());
+        live.publishes(&stream, peer(1), at(0));
+        live.looked(HashMap::new(), at(2));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(2))
+                .is_some()
+        );
+        live.looked(HashMap::new(), at(6));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(6))
+                .is_none()
+        );
+        // Without any look at all, after a while.
+        live.publishes(&stream, peer(1), at(0));
+        assert!(
+            live.publisher_in_the_way(&stream, &peer(2), at(16))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_person_counts_once_however_they_watch() {
+        let (stream, mut live): (StreamName, _) = ("roomroom1".parse().unwrap(), Live::default());
+        let (ann, bob) = (Id::kept("ann"), Id::kept("bob"));
+        live.watches(&stream, &ann, peer(1));
+        live.watches(&stream, &ann, peer(2));
+        live.fetched(&stream, &ann, at(0));
+        live.fetched(&stream, &bob, at(0));
+        assert_eq!(live.viewers(&stream, at(5)), 2);
+        assert_eq!(live.viewers(&stream, at(11)), 1);
+        live.closed(&peer(1));
+        assert_eq!(live.viewers(&stream, at(11)), 1);
+        live.closed(&peer(2));
+        assert_eq!(live.viewers(&stream, at(11)), 0);
+    }
+}

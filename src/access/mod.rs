@@ -1,0 +1,773 @@
+//! Who may publish, watch, join, administer.
+//!
+//! [`Access`] holds an immutable [`Index`] of what the store says, and
+//! [`Live`], what hooks and looks say. Admission and forward-auth are pure
+//! functions of the two, the keys and the clock: answered from memory, ready
+//! before the first listener opens. A change goes to the store first, then
+//! into the index, and only then are streams and calls cut, so that nobody who
+//! is cut comes back.
+
+mod admission;
+mod cut;
+mod facts;
+mod gate;
+mod index;
+mod keys;
+mod limits;
+mod live;
+mod metrics;
+mod password;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, mpsc, watch};
+
+pub use admission::{AdmissionKeys, Decision, LONGEST_VIEW, Refusal, WINDOW, decide};
+pub use cut::{Cut, Cutter, Later};
+pub use facts::{AudioFacts, Hint, StreamFacts, VideoFacts};
+pub use gate::{Ask, Names, Pass, bare_host, cookie, pass};
+pub use index::Index;
+pub use keys::{TicketKey, random};
+pub use limits::{ACCOUNT, ENTRY, LOGIN, Limit, Limits, PASSCODE, network_of};
+pub use live::{Live, LiveRoom, Peer, Publisher};
+pub use metrics::Metrics;
+pub use password::Passwords;
+
+use crate::model::{Digest, Gate, Grant, Id, Room, Seat, Secret, StreamName, Token};
+use crate::store::{Store, StoreError};
+
+/// The time, as an argument to everything that depends on it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A visitor who has not been here for so long is forgotten.
+const VISITOR_KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// A code that opens the call's host is good once, and for so long.
+const CODE_KEPT: SignedDuration = SignedDuration::from_secs(60);
+
+/// Why somebody does not get in.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// No link has this token.
+    #[error("this link is not known")]
+    LinkUnknown,
+    /// Its time is over.
+    #[error("this link has expired")]
+    LinkExpired,
+    /// It was taken back.
+    #[error("this link was taken back")]
+    LinkRevoked,
+    /// It let in as many as it may.
+    #[error("this link has been used")]
+    LinkUsedUp,
+    /// No such room, no passcode set, or another one.
+    #[error("name or passcode are wrong")]
+    PasscodeWrong,
+    /// Guessed too often.
+    #[error("too many tries")]
+    TooManyTries(SignedDuration),
+    /// The room is closed or expired.
+    #[error("the room is closed")]
+    RoomClosed,
+    /// As many watch as may.
+    #[error("the room is full")]
+    RoomFull,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Somebody who got in.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// Where to.
+    pub room: Arc<Room>,
+    /// Their place.
+    pub grant: Grant,
+    /// Their session.
+    pub session: Digest,
+    /// A new cookie, if they had none.
+    pub cookie: Option<Token>,
+}
+
+/// A stream OvenMediaEngine lists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenStream {
+    /// Application.
+    pub profile: String,
+    /// Name.
+    pub name: String,
+    /// What it is like.
+    pub facts: StreamFacts,
+}
+
+#[derive(Clone, Debug)]
+struct Code {
+    place: Id,
+    session: Digest,
+    until: Timestamp,
+    url: Secret<String>,
+}
+
+/// What a code was exchanged for.
+#[derive(Clone, Debug)]
+pub struct CallEntry {
+    /// Value of the call's cookie.
+    pub cookie: Secret<String>,
+    /// Where the frame goes: holds MiroTalk's token.
+    pub url: Secret<String>,
+}
+
+/// Who may what, and who does.
+pub struct Access {
+    store: Arc<Store>,
+    clock: Clock,
+    keys: AdmissionKeys,
+    index: ArcSwap<Index>,
+    /// Held from a change in the store until the index has it: two changes
+    /// never reach the index in the other order.
+    changing: Mutex<()>,
+    indexed: AtomicU64,
+    live: Mutex<Live>,
+    tick: watch::Sender<u64>,
+    look: Notify,
+    cuts: mpsc::UnboundedSender<Cut>,
+    cuts_to_do: Mutex<Option<mpsc::UnboundedReceiver<Cut>>>,
+    cutting: Mutex<HashSet<StreamName>>,
+    limits: Mutex<Limits>,
+    codes: Mutex<HashMap<Digest, Code>>,
+    setup: Mutex<Option<Digest>>,
+    seen: Mutex<(HashSet<Digest>, HashSet<Id>)>,
+    /// Passwords and passcodes.
+    pub passwords: Passwords,
+    /// What happened, counted.
+    pub metrics: Metrics,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing here is left half changed by a panic elsewhere.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Access {
+    /// Loads everything that admission has to know.
+    pub fn new(
+        store: Arc<Store>,
+        keys: AdmissionKeys,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StoreError> {
+        let (cuts, cuts_to_do) = mpsc::unbounded_channel();
+        let access = Arc::new(Self {
+            store,
+            clock,
+            keys,
+            index: ArcSwap::default(),
+            changing: Mutex::default(),
+            indexed: AtomicU64::new(u64::MAX),
+            live: Mutex::default(),
+            tick: watch::Sender::new(0),
+            look: Notify::new(),
+            cuts,
+            cuts_to_do: Mutex::new(Some(cuts_to_do)),
+            cutting: Mutex::default(),
+            limits: Mutex::default(),
+            codes: Mutex::default(),
+            setup: Mutex::default(),
+            seen: Mutex::default(),
+            passwords: Passwords::default(),
+            metrics: Metrics::default(),
+        });
+        access.refresh()?;
+        Ok(access)
+    }
+
+    /// The moment.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// What the store says, as of the last change.
+    pub fn index(&self) -> Arc<Index> {
+        self.index.load_full()
+    }
+
+    /// The key of the tickets.
+    pub fn tickets(&self) -> &TicketKey {
+        &self.keys.tickets
+    }
+
+    /// Counts everything that may change what a page shows: wait for it, then
+    /// compare.
+    pub fn tick(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
+    }
+
+    /// Waits until OvenMediaEngine and MiroTalk should be looked at at once: a
+    /// hook came, or something was cut.
+    pub async fn look(&self) {
+        self.look.notified().await;
+    }
+
+    /// MiroTalk's webhook: a reason to look, never a truth.
+    pub fn nudge(&self) {
+        self.look.notify_one();
+    }
+
+    /// Reads `work` of who is live.
+    pub fn live<T>(&self, work: impl FnOnce(&Live) -> T) -> T {
+        work(&lock(&self.live))
+    }
+
+    fn ticked(&self) {
+        self.tick.send_modify(|count| *count += 1);
+    }
+
+    /// Takes over what the store says now, and cuts what may not be live any
+    /// more. Call it after each change of rooms and links, before answering.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let cuts = {
+            let _changing = lock(&self.changing);
+            let now = self.now();
+            let version = *self.store.changed().borrow();
+            let since = now.checked_sub(VISITOR_KEPT).unwrap_or(now);
+            let index = Index::new(
+                self.store.rooms()?,
+                self.store.all_links()?,
+                self.store.redirects(now)?,
+                self.store.visitors(since)?,
+                now,
+            );
+            let cuts = cut::between(&self.index.load().rooms.open, &index.rooms.open);
+            self.index.store(Arc::new(index));
+            self.indexed.store(version, Ordering::Release);
+            cuts
+        };
+        // From here on nobody who is cut comes back.
+        for cut in cuts {
+            self.cut(cut);
+        }
+        self.ticked();
+        Ok(())
+    }
+
+    fn cut(&self, cut: Cut) {
+        if !lock(&self.cutting).insert(cut.stream.clone()) {
+            return;
+        }
+        if cut.picture {
+            lock(&self.live).room_mut(&cut.stream).publisher = None;
+        }
+        // Fails only when nobody performs cuts, as in a test.
+        let _ = self.cuts.send(cut);
+    }
+
+    /// Keeps the index true to store and clock, and performs cuts, for as long
+    /// as the controller runs. Cancel-safe: whatever was missed is found again
+    /// by looking.
+    pub async fn run(self: Arc<Self>, cutter: Arc<dyn Cutter>) {
+        let Some(mut cuts) = lock(&self.cuts_to_do).take() else {
+            return;
+        };
+        let mut changed = self.store.changed();
+        let mut touched = tokio::time::interval(Duration::from_secs(60));
+        loop {
+            // Not further than half a minute: the clock may be set.
+            let edge = self.index().next_change().map_or(Duration::MAX, |at| {
+                Duration::try_from(at.duration_since(self.now())).unwrap_or_default()
+                    + Duration::from_millis(1)
+            });
+            let stale = tokio::select! {
+                () = tokio::time::sleep(edge.min(Duration::from_secs(30))) => {
+                    self.index().next_change().is_some_and(|at| at <= self.now())
+                }
+                changed = changed.changed() => match changed {
+                    Ok(()) => *self.store.changed().borrow() != self.indexed.load(Ordering::Acquire),
+                    Err(_) => return,
+                },
+                Some(cut) = cuts.recv() => {
+                    let (access, cutter) = (Arc::clone(&self), Arc::clone(&cutter));
+                    tokio::spawn(async move {
+                        cut::perform(cutter, &cut).await;
+                        lock(&access.cutting).remove(&cut.stream);
+                        access.nudge();
+                    });
+                    false
+                }
+                _ = touched.tick() => {
+                    self.write_down_who_was_here().await;
+                    false
+                }
+            };
+            if stale {
+                let access = Arc::clone(&self);
+                match tokio::task::spawn_blocking(move || access.refresh()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "rooms could not be read; the last ones known stay in force");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    Err(error) => tracing::error!(%error, "reading rooms ended badly"),
+                }
+            }
+        }
+    }
+
+    async fn write_down_who_was_here(&self) {
+        let (visitors, links) = std::mem::take(&mut *lock(&self.seen));
+        if visitors.is_empty() && links.is_empty() {
+            return;
+        }
+        let (store, now) = (Arc::clone(&self.store), self.now());
+        let written = tokio::task::spawn_blocking(move || {
+            store.touch(
+                &visitors.into_iter().collect::<Vec<_>>(),
+                &links.into_iter().collect::<Vec<_>>(),
+                now,
+            )
+        });
+        if let Ok(Err(error)) = written.await {
+            tracing::warn!(%error, "who was here could not be written down");
+        }
+    }
+
+    // ---- OvenMediaEngine and Traefik ask
+
+    /// Answers a hook of OvenMediaEngine's and remembers what it means.
+    pub fn admit(&self, body: &[u8], signature: Option<&[u8]>) -> Decision {
+        let (index, now) = (self.index.load(), self.now());
+        // Deciding and remembering are one: of two encoders at the same
+        // moment, one gets in.
+        let mut live = lock(&self.live);
+        let decision = decide(&index, &live, &self.keys, body, signature, now);
+        let news = match &decision {
+            Decision::Publish { stream, peer, .. } => {
+                live.publishes(stream, peer.clone(), now);
+                true
+            }
+            Decision::Play {
+                stream,
+                place: Some(place),
+                peer,
+                ..
+            } if peer.protocol == "webrtc" => {
+                live.watches(stream, place, peer.clone());
+                true
+            }
+            Decision::Play { .. } | Decision::Refused(_) => false,
+            Decision::Closed { peer } => live.closed(peer),
+        };
+        drop(live);
+        self.metrics.count("admission", decision.label());
+        if news {
+            self.ticked();
+        }
+        if news || matches!(decision, Decision::Closed { .. }) {
+            self.nudge();
+        }
+        decision
+    }
+
+    /// Answers Traefik's forward-auth and remembers who watches.
+    pub fn pass(&self, names: &Names, call_safe: bool, ask: Ask<'_>) -> Pass {
+        let (index, now) = (self.index.load(), self.now());
+        let mut live = lock(&self.live);
+        let pass = pass(
+            &index,
+            &live,
+            &self.keys.tickets,
+            names,
+            call_safe,
+            ask,
+            now,
+        );
+        let mut news = false;
+        if let Pass::Media {
+            stream,
+            place: Some(place),
+            http: true,
+        } = &pass
+        {
+            news = live.fetched(stream, place, now);
+        }
+        drop(live);
+        let label = match &pass {
+            Pass::Media { .. } => "media",
+            Pass::Call { .. } => "call",
+            Pass::No(_, why) => why,
+        };
+        self.metrics.count("forward_auth", label);
+        if news {
+            self.ticked();
+        }
+        pass
+    }
+
+    // ---- looks at the services come in
+
+    /// Takes over a look at OvenMediaEngine: all of its streams. What may not
+    /// be live is cut, whatever became of an earlier cut.
+    pub fn see_streams(&self, streams: Vec<SeenStream>) {
+        let (index, now) = (self.index(), self.now());
+        let mut seen = HashMap::new();
+        for stream in streams {
+            let Ok(name) = stream.name.parse::<StreamName>() else {
+                continue;
+            };
+            let room = index.room_by_stream(&name);
+            if room
+                .is_some_and(|room| room.profile == stream.profile && room.gate(now) == Gate::Open)
+            {
+                seen.insert(name, stream.facts);
+            } else {
+                self.cut(Cut {
+                    room: room.map(|room| room.id.clone()),
+                    profile: stream.profile,
+                    stream: name,
+                    picture: true,
+                    call: false,
+                    why: "it is live, but no open room has this stream",
+                });
+            }
+        }
+        let mut live = lock(&self.live);
+        let before = live.clone();
+        live.looked(seen, now);
+        let news = *live != before;
+        drop(live);
+        if news {
+            self.ticked();
+        }
+    }
+
+    /// Takes over a look at MiroTalk: every call, with the names in it.
+    pub fn see_calls(&self, calls: Vec<(String, Vec<String>)>) {
+        let (index, now) = (self.index(), self.now());
+        let mut seen = HashMap::new();
+        for (name, people) in calls {
+            let Ok(stream) = name.parse::<StreamName>() else {
+                continue;
+            };
+            let room = index.room_by_stream(&stream);
+            if room.is_some_and(|room| room.gate(now) == Gate::Open) {
+                seen.insert(stream, people);
+            } else {
+                self.cut(Cut {
+                    room: room.map(|room| room.id.clone()),
+                    profile: String::new(),
+                    stream,
+                    picture: false,
+                    call: true,
+                    why: "there is a call, but no open room has this name",
+                });
+            }
+        }
+        let mut live = lock(&self.live);
+        let before = live.clone();
+        live.looked_at_calls(seen, now);
+        let news = *live != before;
+        drop(live);
+        if news {
+            self.ticked();
+        }
+    }
+
+    // ---- visitors come and go
+
+    fn attempt(&self, key: &str, limit: Limit) -> Result<(), EntryError> {
+        lock(&self.limits)
+            .attempt(key, limit, self.now())
+            .map_err(EntryError::TooManyTries)
+    }
+
+    /// Counts a try against `limit`; answers how long to wait after too many.
+    pub fn limit(&self, key: &str, limit: Limit) -> Result<(), SignedDuration> {
+        lock(&self.limits).attempt(key, limit, self.now())
+    }
+
+    /// Forgets the tries of `key`.
+    pub fn limit_clear(&self, key: &str) {
+        lock(&self.limits).clear(key);
+    }
+
+    /// Exchanges a link's token for a place in its room.
+    pub async fn enter_by_link(
+        self: &Arc<Self>,
+        token: Token,
+        session: Option<Token>,
+        name: Option<String>,
+        address: &str,
+    ) -> Result<Entered, EntryError> {
+        self.attempt(&format!("entry {}", network_of(address)), ENTRY)?;
+        let now = self.now();
+        let store = Arc::clone(&self.store);
+        let link = blocking(move || store.link_by_token(token.digest()))
+            .await?
+            .ok_or(EntryError::LinkUnknown)?;
+        if link.revoked {
+            return Err(EntryError::LinkRevoked);
+        }
+        if link.expires_at.is_some_and(|at| at <= now) {
+            return Err(EntryError::LinkExpired);
+        }
+        let room = self
+            .index()
+            .room(&link.room)
+            .cloned()
+            .ok_or(EntryError::RoomClosed)?;
+        let named = name.is_some() || !link.name.is_empty();
+        let name = name
+            .or_else(|| Some(link.name.clone()).filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "Guest".to_owned());
+        self.enter(room, session, Some(link.id), link.seat, name, named)
+            .await
+    }
+
+    /// Lets somebody in who knows a room's name and passcode, as a viewer.
+    pub async fn enter_by_passcode(
+        self: &Arc<Self>,
+        slug: &str,
+        passcode: Secret<String>,
+        session: Option<Token>,
+        name: String,
+        address: &str,
+    ) -> Result<Entered, EntryError> {
+        let network = network_of(address);
+        let key = format!("passcode {network} {slug}");
+        self.attempt(&format!("entry {network}"), ENTRY)?;
+        self.attempt(&key, PASSCODE)?;
+        let index = self.index();
+        let slug = index.redirect(slug).map_or(slug, |slug| slug.as_str());
+        let room = index.room_by_slug(slug).cloned();
+        let kept = room.as_ref().and_then(|room| room.passcode.clone());
+        // Also for a room that is not there: it takes as long and says the same.
+        if !self.passwords.verify(passcode, kept).await {
+            self.metrics.count("entry", "passcode-wrong");
+            return Err(EntryError::PasscodeWrong);
+        }
+        self.limit_clear(&key);
+        let room = room.ok_or(EntryError::PasscodeWrong)?;
+        self.enter(room, session, None, Seat::Viewer, name, true)
+            .await
+    }
+
+    async fn enter(
+        self: &Arc<Self>,
+        room: Arc<Room>,
+        session: Option<Token>,
+        link: Option<Id>,
+        seat: Seat,
+        name: String,
+        named: bool,
+    ) -> Result<Entered, EntryError> {
+        let now = self.now();
+        match room.gate(now) {
+            Gate::Open | Gate::NotOpen => {}
+            Gate::Closed | Gate::Expired | Gate::Archived => return Err(EntryError::RoomClosed),
+        }
+        // A cookie we never gave is not taken over: nobody chooses another's.
+        let index = self.index();
+        let (digest, cookie) = match session.filter(|token| index.knows(token.digest())) {
+            Some(token) => (token.digest(), None),
+            None => {
+                let token = Token::new(&random());
+                (token.digest(), Some(token))
+            }
+        };
+        let is_here = index.place(digest, &room.id, now).is_some();
+        let full = room
+            .viewer_cap
+            .is_some_and(|cap| self.live(|live| live.viewers(&room.stream, now)) >= cap);
+        if full && seat == Seat::Viewer && !is_here {
+            return Err(EntryError::RoomFull);
+        }
+        let grant = Grant {
+            id: Id::new(&random()),
+            room: room.id.clone(),
+            link,
+            seat,
+            name,
+            named,
+            created_at: now,
+        };
+        let access = Arc::clone(self);
+        let grant = blocking(move || {
+            let _changing = lock(&access.changing);
+            let grant = access.store.enter(digest, &grant, now)?;
+            let index = access.index();
+            access.index.store(Arc::new(Index {
+                rooms: Arc::clone(&index.rooms),
+                people: Arc::new(index.people.with(digest, grant.clone(), now)),
+            }));
+            Ok(grant)
+        })
+        .await
+        .map_err(|error| match error {
+            StoreError::Refused(_) => EntryError::LinkUsedUp,
+            error => EntryError::Store(error),
+        })?;
+        self.metrics.count("entry", "entered");
+        self.ticked();
+        Ok(Entered {
+            room,
+            grant,
+            session: digest,
+            cookie,
+        })
+    }
+
+    /// Remembers that somebody is here.
+    pub fn here(&self, session: Digest, grant: &Grant) {
+        let mut seen = lock(&self.seen);
+        seen.0.insert(session);
+        seen.1.extend(grant.link.clone());
+    }
+
+    /// Keeps the name somebody gave themselves.
+    pub async fn rename(
+        self: &Arc<Self>,
+        session: Digest,
+        grant: &Grant,
+        name: String,
+    ) -> Result<Grant, StoreError> {
+        let grant = Grant {
+            name,
+            named: true,
+            ..grant.clone()
+        };
+        let (access, renamed) = (Arc::clone(self), grant.clone());
+        blocking(move || {
+            let _changing = lock(&access.changing);
+            access.store.rename_grant(&renamed.id, &renamed.name)?;
+            let (index, now) = (access.index(), access.now());
+            access.index.store(Arc::new(Index {
+                rooms: Arc::clone(&index.rooms),
+                people: Arc::new(index.people.with(session, renamed, now)),
+            }));
+            Ok(())
+        })
+        .await?;
+        self.ticked();
+        Ok(grant)
+    }
+
+    /// Somebody leaves a room.
+    pub async fn leave(self: &Arc<Self>, session: Digest, grant: &Grant) -> Result<(), StoreError> {
+        let (access, grant) = (Arc::clone(self), grant.clone());
+        blocking(move || {
+            let _changing = lock(&access.changing);
+            access.store.leave(&grant.id)?;
+            let index = access.index();
+            access.index.store(Arc::new(Index {
+                rooms: Arc::clone(&index.rooms),
+                people: Arc::new(index.people.without(session, &grant.room)),
+            }));
+            Ok(())
+        })
+        .await?;
+        self.ticked();
+        Ok(())
+    }
+
+    /// A page of this place is open, until the guard is dropped.
+    pub fn page(self: &Arc<Self>, place: &Id) -> OpenPage {
+        lock(&self.live).page(place, 1);
+        self.ticked();
+        OpenPage {
+            access: Arc::clone(self),
+            place: place.clone(),
+        }
+    }
+
+    // ---- the call
+
+    /// A code that opens the call's host for one place, once.
+    pub fn call_code(&self, session: Digest, place: &Id, url: Secret<String>) -> Token {
+        let (token, now) = (Token::new(&random()), self.now());
+        let mut codes = lock(&self.codes);
+        codes.retain(|_, code| code.until > now);
+        let until = now.checked_add(CODE_KEPT).unwrap_or(now);
+        codes.insert(
+            token.digest(),
+            Code {
+                place: place.clone(),
+                session,
+                until,
+                url,
+            },
+        );
+        token
+    }
+
+    /// Exchanges a code for the call's cookie and address.
+    pub fn redeem(&self, code: &Token) -> Option<CallEntry> {
+        let code = lock(&self.codes).remove(&code.digest())?;
+        let (index, now) = (self.index(), self.now());
+        let (session, grant) = index.place_by_id(&code.place, now)?;
+        let open = index
+            .room(&grant.room)
+            .is_some_and(|room| room.gate(now) == Gate::Open);
+        (code.until > now && session == code.session && open).then(|| CallEntry {
+            cookie: Secret::new(self.keys.tickets.call_cookie(&code.place, session)),
+            url: code.url,
+        })
+    }
+
+    // ---- set-up
+
+    /// A new one-time set-up token, while nobody administers. Print it once.
+    pub fn setup_token(&self) -> Result<Option<Token>, StoreError> {
+        if !self.store.needs_setup()? {
+            return Ok(None);
+        }
+        let token = Token::new(&random());
+        *lock(&self.setup) = Some(token.digest());
+        Ok(Some(token))
+    }
+
+    /// Whether `token` is the set-up token.
+    pub fn is_setup_token(&self, token: &Token) -> bool {
+        *lock(&self.setup) == Some(token.digest())
+    }
+
+    /// Set-up is done.
+    pub fn setup_done(&self) {
+        *lock(&self.setup) = None;
+    }
+}
+
+/// Counts a page as open for as long as it lives.
+#[derive(Debug)]
+pub struct OpenPage {
+    access: Arc<Access>,
+    place: Id,
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        lock(&self.access.live).page(&self.place, -1);
+        self.access.ticked();
+    }
+}
+
+/// Runs `work` on the store where it may wait.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(StoreError::Refused("the controller is stopping")))
+}
+
+#[cfg(test)]
+mod tests;
