@@ -264,6 +264,37 @@ impl Disk {
         sync_folder(&full)
     }
 
+    /// Writes a file of the controller's own, path relative to the state
+    /// folder; as durable as [`Disk::write`].
+    ///
+    /// # Errors
+    /// See [`DiskError`].
+    pub fn keep(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+        let full = self.resolve(&self.state, path)?;
+        self.make_parents(&self.state, &full)?;
+        let tmp = self.write_tmp(&full, bytes, mode, None)?;
+        let renamed = fs::rename(&tmp, &full);
+        if renamed.is_err() {
+            let _ = fs::remove_file(&tmp);
+        }
+        renamed.map_err(|error| DiskError::of("replace", &full, &error))?;
+        sync_folder(&full)
+    }
+
+    /// The bytes of a rendered file as they are, path relative to `rendered`;
+    /// nothing for one that is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, DiskError> {
+        let full = self.resolve(&self.rendered(), path)?;
+        match fs::read(&full) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(DiskError::of("read", &full, &error)),
+        }
+    }
+
     /// Removes a rendered file, path relative to `rendered`, and the folder
     /// named by a digest that it leaves empty. What is gone is removed.
     ///

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,34 @@ pub fn load_or_create(
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(disk, &path)?,
         Err(error) => return Err(DiskError::of("read", &path, &error)),
     };
+    complete(stored, turn)
+}
+
+/// The secrets of a state folder that another process works on; read only.
+///
+/// # Errors
+/// [`DiskError::Damaged`] when the file cannot be understood, others when it
+/// cannot be read.
+pub fn load_existing(disk: &Disk, turn: Option<&Path>) -> Result<Secrets, DiskError> {
+    let path = disk.state().join(NAME);
+    let bytes = fs::read(&path).map_err(|error| DiskError::of("read", &path, &error))?;
+    complete(load(&path, &bytes)?, turn)
+}
+
+/// Secrets that no file keeps: for rendering without a state folder.
+///
+/// # Errors
+/// When the system has no random bytes.
+pub fn passing(turn: Option<&Path>) -> Result<Secrets, DiskError> {
+    let stored = Stored::generate().map_err(|error| DiskError::Other {
+        doing: "find random bytes for",
+        path: PathBuf::from(NAME),
+        reason: error.to_string(),
+    })?;
+    complete(stored, turn)
+}
+
+fn complete(stored: Stored, turn: Option<&Path>) -> Result<Secrets, DiskError> {
     let turn_credential = match turn {
         Some(file) => read_secret(file)?,
         None => Secret::new(String::new()),

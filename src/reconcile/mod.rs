@@ -16,7 +16,7 @@ pub use look::{Probe, Probed, Question, Running};
 pub use memory::Memory;
 pub use run::{Controller, Pass};
 pub use trigger::{Trigger, Triggers};
-pub use wanted::{Wanted, WantedError};
+pub use wanted::{Source, Wanted};
 
 pub use crate::status::{
     Command, EngineStatus, LiveCounts, ServiceStatus, Status, StepView, Summary,

@@ -3,23 +3,27 @@
 //! told; what was in force stays.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use crate::desired::{
-    Certificate, HostFacts, ImagePin, RoomRoute, Secrets, Snapshot, Target, desire,
+    AcmeInputs, Certificate, HostFacts, ImagePin, RoomRoute, Secrets, Snapshot, Target, desire,
 };
-use crate::disk::Disk;
+use crate::disk::{Disk, read_secret};
 use crate::engine::{EngineFacts, Placement};
 use crate::host;
-use crate::model::{Issue, IssueCode, Severity};
+use crate::model::{Digest, Issue, IssueCode, Severity};
 use crate::render::{RenderError, Templates, render};
-use crate::settings::{self, Settings, Tls};
+use crate::settings::{self, AcmeChallenge, Cidr, Overrides, Settings, SettingsError, Tls};
 use crate::tls;
+
+/// Certificates that are the operator's business are looked at again this often.
+const CERTIFICATE_AGE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Where the settings come from.
 #[derive(Clone, Debug, Default)]
@@ -27,44 +31,395 @@ pub struct Source {
     /// The file; without one the defaults hold.
     pub file: Option<PathBuf>,
     /// Environment and flags that override it.
-    pub overrides: BTreeMap<String, String>,
+    pub overrides: Overrides,
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Wanted {
     source: Source,
     disk: Arc<Disk>,
     settings: Arc<ArcSwap<Settings>>,
     settings_issues: Vec<Issue>,
-    templates: Templates,
-    templates_seen: BTreeMap<String, String>,
+    templates: Option<Templates>,
+    overrides: BTreeMap<String, String>,
     template_issues: Vec<Issue>,
-    secrets: Secrets,
+    render_issues: Vec<Issue>,
+    secrets: Arc<Secrets>,
     certificate: Option<Certificate>,
     certificate_issues: Vec<Issue>,
-    certificate_at: Option<Timestamp>,
-    host_issues: Vec<Issue>,
+    look_again: Option<Timestamp>,
+    acme: AcmeInputs,
+    host_issue: Option<Issue>,
     last: Option<(Key, Arc<Target>)>,
 }
 
 /// Everything a rendering depends on; while it is the same, so is the target.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Key {
     settings: Settings,
     rooms: Vec<RoomRoute>,
     host: HostFacts,
     pins: BTreeMap<String, ImagePin>,
-    certificate: Option<String>,
-    templates: BTreeMap<String, String>,
+    certificate: Option<Digest>,
+    overrides: BTreeMap<String, String>,
 }
 
-/// Why there is nothing to start from.
-#[derive(Debug, thiserror::Error)]
-pub enum WantedError {
-    /// The settings file is wrong: every error in it, ready to be read.
-    #[error("{0}")]
-    Settings(String),
-    /// Secrets or state cannot be used.
-    #[error(transparent)]
-    Disk(#[from] crate::disk::DiskError),
+impl Wanted {
+    /// Starts from settings that are known to be good.
+    pub fn new(source: Source, settings: Settings, disk: Arc<Disk>, secrets: Secrets) -> Self {
+        let mut wanted = Self {
+            source,
+            disk,
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            settings_issues: Vec::new(),
+            templates: None,
+            overrides: BTreeMap::new(),
+            template_issues: Vec::new(),
+            render_issues: Vec::new(),
+            secrets: Arc::new(secrets),
+            certificate: None,
+            certificate_issues: Vec::new(),
+            look_again: None,
+            acme: AcmeInputs::default(),
+            host_issue: None,
+            last: None,
+        };
+        wanted.reload_templates();
+        wanted
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// The settings in force, for those who follow them.
+    pub fn follow(&self) -> Arc<ArcSwap<Settings>> {
+        Arc::clone(&self.settings)
+    }
+
+    /// The secrets.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets)
+    }
+
+    /// What is wrong with what is wanted.
+    pub fn issues(&self) -> Vec<Issue> {
+        [
+            &self.settings_issues,
+            &self.template_issues,
+            &self.render_issues,
+            &self.certificate_issues,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(&self.host_issue)
+        .cloned()
+        .collect()
+    }
+
+    /// Files and folders whose change is a reason to look again.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let settings = self.settings();
+        let mut paths: Vec<PathBuf> = self.source.file.iter().cloned().collect();
+        paths.extend(settings.templates.clone());
+        if let Tls::Files { certificate, key } = &settings.tls {
+            paths.extend([certificate.clone(), key.clone()]);
+        }
+        paths
+    }
+
+    /// Reads settings and templates again; tells whether the settings changed.
+    /// What is wrong is told and what was in force stays.
+    pub fn reload(&mut self) -> bool {
+        let before = self.settings();
+        match settings::load(self.source.file.as_deref(), &self.source.overrides) {
+            Ok(new) => {
+                self.settings_issues = fixed_at_start(&before, &new).into_iter().collect();
+                if self.settings_issues.is_empty() && *before != new {
+                    info!("the settings changed and are taken up");
+                    self.settings.store(Arc::new(new));
+                }
+            }
+            Err(errors) => {
+                for error in &errors {
+                    warn!(place = %error.origin, "settings refused: {}", error.what);
+                }
+                self.settings_issues = errors.iter().map(SettingsError::to_issue).collect();
+            }
+        }
+        self.look_again = None;
+        self.reload_templates();
+        *before != *self.settings()
+    }
+
+    fn reload_templates(&mut self) {
+        let overrides = match self.settings().templates.as_deref().map(read_templates) {
+            None => BTreeMap::new(),
+            Some(Ok(overrides)) => overrides,
+            Some(Err(issue)) => {
+                self.template_issues = vec![issue];
+                return;
+            }
+        };
+        match Templates::with_overrides(&overrides) {
+            Ok(templates) => {
+                self.template_issues.clear();
+                self.overrides = overrides;
+                self.templates = Some(templates);
+            }
+            Err(errors) => self.template_issues = errors.iter().map(template_issue).collect(),
+        }
+    }
+
+    /// What should be, given where we run and what the engine has. The last
+    /// good target stays while a template cannot be rendered.
+    pub fn target(
+        &mut self,
+        placement: &Placement,
+        engine: Option<&EngineFacts>,
+        rooms: Vec<RoomRoute>,
+        pins: BTreeMap<String, ImagePin>,
+        now: Timestamp,
+    ) -> Option<Arc<Target>> {
+        let settings = self.settings();
+        let host = self.host(&settings, placement, engine);
+        self.refresh_certificate(&settings, &host, now);
+        let certificate = self.certificate.as_ref().map(|pair| {
+            Digest::of(format!("{}{}", pair.chain_pem, pair.key_pem.expose()))
+        });
+        let key = Key {
+            settings: (*settings).clone(),
+            rooms,
+            host,
+            pins,
+            certificate,
+            overrides: self.overrides.clone(),
+        };
+        if let Some((last, target)) = &self.last
+            && *last == key
+        {
+            return Some(Arc::clone(target));
+        }
+        let snapshot = Snapshot {
+            settings: key.settings.clone(),
+            rooms: key.rooms.clone(),
+            secrets: (*self.secrets).clone(),
+            host: key.host.clone(),
+            certificate: self.certificate.clone(),
+            acme: self.acme.clone(),
+            pins: key.pins.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now,
+        };
+        let templates = self.templates.as_ref()?;
+        match render(&desire(&snapshot), templates) {
+            Ok(target) => {
+                self.render_issues.clear();
+                let target = Arc::new(target);
+                self.last = Some((key, Arc::clone(&target)));
+                Some(target)
+            }
+            Err(errors) => {
+                self.render_issues = errors.iter().map(template_issue).collect();
+                self.last.as_ref().map(|(_, target)| Arc::clone(target))
+            }
+        }
+    }
+
+    fn host(
+        &mut self,
+        settings: &Settings,
+        placement: &Placement,
+        engine: Option<&EngineFacts>,
+    ) -> HostFacts {
+        let in_container = matches!(placement, Placement::Container { .. });
+        let identity = host::identity();
+        let (subnet, gateway) = network(settings, engine);
+        let source = if settings.public_address.is_none() { host::default_source() } else { None };
+        let announced = host::announce(settings, source, in_container);
+        self.host_issue = announced.issue;
+        HostFacts {
+            state_on_host: match placement {
+                Placement::Host => std::path::absolute(self.disk.state())
+                    .unwrap_or_else(|_| self.disk.state().to_owned()),
+                Placement::Container { state_on_host, .. } => state_on_host.clone(),
+            },
+            in_container,
+            can_chown: identity.can_chown,
+            owner: (identity.uid, identity.gid),
+            subnet,
+            gateway,
+            public_address: announced.address,
+        }
+    }
+
+    /// Certificate and key for Traefik, checked before it gets them.
+    fn refresh_certificate(&mut self, settings: &Settings, host: &HostFacts, now: Timestamp) {
+        if self.look_again.is_some_and(|at| now < at) {
+            return;
+        }
+        self.look_again = Some(now + CERTIFICATE_AGE);
+        match &settings.tls {
+            Tls::Off { .. } => {
+                self.certificate = None;
+                self.certificate_issues.clear();
+            }
+            Tls::Acme(acme) => {
+                self.certificate = None;
+                match acme_inputs(acme) {
+                    Ok(inputs) => {
+                        self.acme = inputs;
+                        self.certificate_issues.clear();
+                    }
+                    Err(issue) => self.certificate_issues = vec![issue],
+                }
+            }
+            Tls::Files { certificate, key } => {
+                match tls::load(certificate, key, &settings.hosts, now) {
+                    Ok((pair, warnings)) => {
+                        self.certificate = Some(pair);
+                        self.certificate_issues = warnings;
+                    }
+                    Err(issues) => self.certificate_issues = issues,
+                }
+            }
+            Tls::LocalCa => {
+                let mut names = vec![
+                    settings.hosts.live.clone(),
+                    settings.hosts.admin.clone(),
+                    settings.hosts.video.clone(),
+                ];
+                names.extend(host.public_address.clone());
+                let folder = self.disk.state().join("tls");
+                let write = |path: &Path, bytes: &[u8], mode| {
+                    let below = path.strip_prefix(self.disk.state()).unwrap_or(path);
+                    self.disk.keep(below, bytes, mode).map_err(std::io::Error::other)
+                };
+                match tls::local_ca(&folder, &settings.instance, &names, now, &write) {
+                    Ok(local) => {
+                        self.look_again = Some(local.renew_at);
+                        self.certificate = Some(local.certificate);
+                        self.certificate_issues.clear();
+                    }
+                    Err(issue) => self.certificate_issues = vec![issue],
+                }
+            }
+        }
+    }
+}
+
+/// Where our network is, or where it will be: away from everything the engine
+/// and the host have.
+fn network(settings: &Settings, engine: Option<&EngineFacts>) -> (String, Ipv4Addr) {
+    let networks = engine.map(|engine| engine.networks.as_slice()).unwrap_or_default();
+    let existing = networks
+        .iter()
+        .filter(|network| {
+            network.name == settings.instance
+                && network.labels.get(crate::desired::labels::INSTANCE) == Some(&settings.instance)
+        })
+        .find_map(|network| Some((network.subnets.first()?.clone(), network.gateway?)));
+    if let Some(existing) = existing {
+        return existing;
+    }
+    let taken: Vec<Cidr> = networks
+        .iter()
+        .flat_map(|network| &network.subnets)
+        .filter_map(|subnet| subnet.parse().ok())
+        .chain(host::read_routes())
+        .collect();
+    host::choose_subnet(&settings.instance, &taken)
+        .map(|(cidr, gateway)| (cidr.to_string(), gateway))
+        // Every private network is taken: the engine says so in its own words.
+        .unwrap_or_else(|| ("10.83.0.0/24".to_owned(), Ipv4Addr::new(10, 83, 0, 1)))
+}
+
+/// What cannot change while we run.
+fn fixed_at_start(before: &Settings, new: &Settings) -> Option<Issue> {
+    let fixed = [
+        ("state", before.state != new.state),
+        ("instance", before.instance != new.instance),
+        ("engine.address", before.engine != new.engine),
+        ("ports.pages", before.ports.pages != new.ports.pages),
+        ("ports.internal", before.ports.internal != new.ports.internal),
+    ];
+    let (key, _) = fixed.into_iter().find(|(_, differs)| *differs)?;
+    Some(Issue {
+        code: IssueCode::SettingsInvalid,
+        severity: Severity::Warning,
+        role: None,
+        subject: key.into(),
+        what: format!("`{key}` changed, which needs a new start of the controller"),
+        why: "The settings in force stay as they were until then".into(),
+        fix: "Restart the controller; what runs goes on meanwhile. Or take the change back".into(),
+    })
+}
+
+fn template_issue(error: &RenderError) -> Issue {
+    let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
+    Issue {
+        code: IssueCode::TemplateInvalid,
+        severity: Severity::Error,
+        role: None,
+        subject: format!("{}{place}", error.template),
+        what: format!("The template {}{place} cannot be used; the last good rendering stays", error.template),
+        why: error.what.clone(),
+        fix: error.fix.clone(),
+    }
+}
+
+/// Every template in the operator's folder, by name.
+fn read_templates(folder: &Path) -> Result<BTreeMap<String, String>, Issue> {
+    let unreadable = |path: &Path, error: std::io::Error| Issue {
+        code: IssueCode::TemplateInvalid,
+        severity: Severity::Error,
+        role: None,
+        subject: path.display().to_string(),
+        what: "The folder of templates cannot be read; the last good ones stay".into(),
+        why: error.to_string(),
+        fix: "Correct `templates` in the settings, or the folder's rights".into(),
+    };
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(current) = folders.pop() {
+        let entries = std::fs::read_dir(&current).map_err(|error| unreadable(&current, error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| unreadable(&current, error))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "tera") {
+                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                found.insert(name, text);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn acme_inputs(acme: &settings::Acme) -> Result<AcmeInputs, Issue> {
+    let unreadable = |what: &str, error: &dyn std::fmt::Display| Issue {
+        code: IssueCode::CertificateInvalid,
+        severity: Severity::Error,
+        role: None,
+        subject: what.to_owned(),
+        what: format!("{what}, which `tls` names, cannot be read"),
+        why: error.to_string(),
+        fix: "Put the file there and let the controller's user read it".into(),
+    };
+    let mut inputs = AcmeInputs::default();
+    if let AcmeChallenge::Dns { files, .. } = &acme.challenge {
+        for (name, path) in files {
+            let value = read_secret(path).map_err(|error| unreadable(&path.display().to_string(), &error))?;
+            inputs.dns_values.insert(name.clone(), value);
+        }
+    }
+    if let Some(path) = &acme.ca_certificate {
+        let pem = std::fs::read_to_string(path)
+            .map_err(|error| unreadable(&path.display().to_string(), &error))?;
+        inputs.ca_certificate = Some(pem);
+    }
+    Ok(inputs)
 }
