@@ -16,6 +16,7 @@
 
 pub mod desired;
 pub mod disk;
+pub mod doctor;
 pub mod engine;
 pub mod host;
 pub mod model;
