@@ -17,6 +17,7 @@
 pub mod access;
 pub mod desired;
 pub mod disk;
+pub mod doctor;
 pub mod engine;
 pub mod host;
 pub mod model;

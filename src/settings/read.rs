@@ -110,17 +110,25 @@ impl Overrides {
 /// names need not exist. `source_name` stands in front of messages, and its
 /// folder is what paths are relative to.
 pub fn parse(text: &str, source_name: &str) -> Result<Settings, Vec<SettingsError>> {
-    check_text(text, source_name, &Overrides::default(), &|_, _| Ok(()))
+    let folder = FilePath::new(source_name).parent();
+    check_text(
+        text,
+        source_name,
+        folder.unwrap_or(FilePath::new("")),
+        &Overrides::default(),
+        &|_, _| Ok(()),
+    )
 }
 
 /// Reads the settings file at `path`, or none, under `overrides`, and checks
 /// that the files it names are there. A file that is named has to exist.
+/// Without one, paths are relative to the folder of `overrides`.
 pub fn load(
     path: Option<&FilePath>,
     overrides: &Overrides,
 ) -> Result<Settings, Vec<SettingsError>> {
     let Some(path) = path else {
-        return check_text("", "", overrides, &is_there);
+        return check_text("", "", &overrides.folder, overrides, &is_there);
     };
     let name = path.display().to_string();
     let whole = |what: String, why: String, fix: &str| {
@@ -165,7 +173,10 @@ pub fn load(
             fix: "save the file as UTF-8".to_owned(),
         }]
     })?;
-    check_text(&text, &name, overrides, &is_there)
+    // The engine wants whole paths for what it mounts.
+    let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = whole_path.parent().unwrap_or(FilePath::new("/"));
+    check_text(&text, &name, folder, overrides, &is_there)
 }
 
 /// What a path has to be.
@@ -192,6 +203,7 @@ type Probe<'a> = &'a dyn Fn(&FilePath, Thing) -> Result<(), String>;
 fn check_text(
     text: &str,
     source_name: &str,
+    folder: &FilePath,
     overrides: &Overrides,
     probe: Probe<'_>,
 ) -> Result<Settings, Vec<SettingsError>> {
@@ -214,11 +226,10 @@ fn check_text(
             origins.insert(Path::keys(key), origin.clone());
         }
     }
-    let folder = FilePath::new(source_name).parent();
     let reader = Reader {
         tree: &tree,
         origins: &origins,
-        folder: folder.unwrap_or(FilePath::new("")),
+        folder,
         outside_folder: &overrides.folder,
         probe,
         problems: RefCell::default(),

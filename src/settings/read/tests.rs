@@ -339,10 +339,15 @@ fn variables_and_flags_are_stronger_and_are_named() {
         ],
         "/work",
     );
-    let settings = check_text("domain: localhost\n", "/etc/c.yaml", &overrides, &|_, _| {
-        Ok(())
-    })
+    let settings = check_text(
+        "domain: localhost\ntemplates: ./t\n",
+        "c.yaml",
+        FilePath::new("/etc"),
+        &overrides,
+        &|_, _| Ok(()),
+    )
     .unwrap();
+    assert_eq!(settings.templates.unwrap(), FilePath::new("/etc/t"));
     assert_eq!(settings.hosts.live, "review.example.com");
     assert_eq!(settings.state, FilePath::new("/work/state"));
 
@@ -506,7 +511,9 @@ fn almost_settings() -> impl Strategy<Value = String> {
 fn names_its_place(text: &str) {
     if let Err(errors) = parse(text, "f.yaml") {
         assert!(!errors.is_empty());
-        let lines = text.lines().count().max(1) + 1;
+        // YAML knows more line ends than editors do.
+        let ends = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+        let lines = text.split(ends).count() + 1;
         for error in errors {
             assert!(
                 matches!(error.origin, Origin::File { line, column, .. }
@@ -528,4 +535,42 @@ proptest! {
     fn almost_settings_are_refused_with_a_place_or_accepted(text in almost_settings()) {
         names_its_place(&text);
     }
+}
+
+#[test]
+fn every_example_is_good() {
+    let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // Compose's own files stand beside them.
+        if !name.ends_with(".yaml") || name.starts_with("compose") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let settings = parse(&text, &name).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            lines.join("\n")
+        });
+        assert!(settings.is_ok(), "{}", settings.unwrap_err());
+        seen.push(name);
+    }
+    for name in [
+        "local",
+        "one-host",
+        "own-certificates",
+        "behind-proxy",
+        "air-gapped",
+    ] {
+        assert!(seen.contains(&format!("{name}.yaml")), "{name}");
+    }
+}
+
+#[test]
+fn the_local_example_says_what_is_so_anyway() {
+    assert_eq!(
+        parse(include_str!("../../../examples/local.yaml"), "x").unwrap(),
+        parse("", "x").unwrap()
+    );
 }

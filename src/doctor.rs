@@ -1,0 +1,936 @@
+//! Looks at everything a review room stands on and says what is wrong, why,
+//! and what to do: before the first start, and when something does not work.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::desired::{PlannedPort, Protocol, labels, port_plan};
+use crate::engine::{Engine, EngineError, EngineFacts};
+use crate::host::{self, Listener, Space};
+use crate::model::{Issue, Severity};
+use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
+use crate::tls;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Works, but not as well as it could, or not for everybody.
+    Warning,
+    /// Something people need does not work.
+    Error,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at: `engine`, `ports`.
+    pub name: &'static str,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// One line: what was found.
+    pub found: String,
+    /// One line: why that is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// One line: what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// What the host is like, gathered beforehand: plain values.
+#[derive(Clone, Debug)]
+pub struct HostView {
+    /// Whether we run in a container: its ports and addresses are not the
+    /// host's, so nothing is concluded from them.
+    pub in_container: bool,
+    /// Address of the default route.
+    pub source: Option<IpAddr>,
+    /// Who listens here.
+    pub listeners: Vec<Listener>,
+    /// The state folder.
+    pub state: StateView,
+    /// Our own process.
+    pub pid: u32,
+}
+
+/// What the state folder is like.
+#[derive(Clone, Debug)]
+pub struct StateView {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it exists already.
+    pub exists: bool,
+    /// Why it cannot be written, if so.
+    pub unwritable: Option<String>,
+    /// Room on its file system.
+    pub space: Option<Space>,
+}
+
+impl HostView {
+    /// Looks at this host; reads `/proc` and the state folder's file system,
+    /// writes nothing.
+    pub fn gather(state: &Path, in_container: bool) -> Self {
+        Self {
+            in_container,
+            source: host::default_source(),
+            listeners: host::read_listeners(Path::new("/proc")),
+            state: StateView {
+                path: state.to_owned(),
+                exists: state.exists(),
+                unwritable: host::writable(state).err().map(|error| error.to_string()),
+                space: host::space(state).ok(),
+            },
+            pid: std::process::id(),
+        }
+    }
+}
+
+/// Where names lead to.
+pub trait Names: Send + Sync {
+    /// The addresses of a name, or why there are none.
+    fn lookup(&self, name: &str) -> impl Future<Output = Result<Vec<IpAddr>, String>> + Send;
+}
+
+/// The system's resolver, with patience of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemNames {
+    /// How long one name may take.
+    pub patience: Duration,
+}
+
+impl Default for SystemNames {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Names for SystemNames {
+    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        let found = tokio::time::timeout(self.patience, tokio::net::lookup_host((name, 0))).await;
+        match found {
+            Ok(Ok(addresses)) => {
+                let mut addresses: Vec<IpAddr> = addresses
+                    .map(|address| address.ip().to_canonical())
+                    .collect();
+                addresses.sort();
+                addresses.dedup();
+                Ok(addresses)
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", self.patience.as_secs())),
+        }
+    }
+}
+
+/// Looks at everything. `source` names the settings' file, or says that there
+/// is none. With wrong settings nothing else can be judged.
+pub async fn examine(
+    source: &str,
+    settings: Result<&Settings, &[SettingsError]>,
+    view: &HostView,
+    engine: &impl Engine,
+    names: &impl Names,
+    now: Timestamp,
+) -> Vec<Check> {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(errors) => return errors.iter().map(wrong_settings).collect(),
+    };
+    let mut checks = vec![ok("settings", source.to_owned())];
+
+    let images = &settings.images;
+    let references = [
+        images.traefik.clone(),
+        images.ovenmediaengine.clone(),
+        images.mirotalk.clone(),
+    ];
+    let seen = engine.observe(&settings.instance, &references).await;
+    checks.push(check_engine(settings, &seen));
+    let facts = seen.as_ref().ok();
+    checks.extend(check_ports(settings, facts, view));
+    let announced = host::announce(settings, view.source, view.in_container);
+    checks.push(match (&announced.issue, &announced.address) {
+        (Some(issue), _) => of_issue("address", issue),
+        (None, address) => ok(
+            "address",
+            format!(
+                "picture and call are announced at {}",
+                address.as_deref().unwrap_or("nowhere")
+            ),
+        ),
+    });
+    checks.extend(check_names(settings, announced.address.as_deref(), names).await);
+    checks.extend(check_state(&view.state));
+    if let Some(facts) = facts {
+        checks.extend(
+            references
+                .iter()
+                .map(|reference| check_image(reference, facts)),
+        );
+    }
+    checks.extend(check_certificates(settings, now));
+    checks
+}
+
+fn ok(name: &'static str, found: String) -> Check {
+    Check {
+        name,
+        verdict: Verdict::Ok,
+        found,
+        why: None,
+        fix: None,
+    }
+}
+
+fn told(
+    name: &'static str,
+    verdict: Verdict,
+    found: impl Into<String>,
+    why: impl Into<String>,
+    fix: impl Into<String>,
+) -> Check {
+    Check {
+        name,
+        verdict,
+        found: found.into(),
+        why: Some(why.into()),
+        fix: Some(fix.into()),
+    }
+}
+
+fn wrong_settings(error: &SettingsError) -> Check {
+    told(
+        "settings",
+        Verdict::Error,
+        format!("{}: {}", error.origin, error.what),
+        &error.why,
+        &error.fix,
+    )
+}
+
+fn of_issue(name: &'static str, issue: &Issue) -> Check {
+    let verdict = match issue.severity {
+        Severity::Notice => Verdict::Ok,
+        Severity::Warning => Verdict::Warning,
+        Severity::Error => Verdict::Error,
+    };
+    let [what, why, fix] = [&issue.what, &issue.why, &issue.fix].map(|line| clause(line));
+    told(name, verdict, what, why, fix)
+}
+
+/// An issue's sentence in the tone of the lines here.
+fn clause(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}
+
+/// Oldest API that has all we need (Docker 20.10).
+const OLDEST_API: (u32, u32) = (1, 41);
+
+fn check_engine(settings: &Settings, seen: &Result<EngineFacts, EngineError>) -> Check {
+    let address = &settings.engine.address;
+    let error =
+        |found: &str, why: String, fix: String| told("engine", Verdict::Error, found, why, fix);
+    match seen {
+        Ok(facts) => {
+            let info = &facts.info;
+            let is_old = version(&info.api_version).is_some_and(|version| version < OLDEST_API);
+            if is_old {
+                return error(
+                    "the engine is too old",
+                    format!(
+                        "version {} speaks API {}; API {}.{} is needed",
+                        info.version, info.api_version, OLDEST_API.0, OLDEST_API.1
+                    ),
+                    "update it to Docker 20.10 or newer".to_owned(),
+                );
+            }
+            ok(
+                "engine",
+                format!(
+                    "version {}, API {}, {}, at {address}",
+                    info.version, info.api_version, info.platform
+                ),
+            )
+        }
+        Err(EngineError::Denied { .. }) => error(
+            "the engine may not be used",
+            format!("{address} exists, but this user has no right to it"),
+            "run as a member of the group `docker`; in a container add `--group-add` with the group of the socket".to_owned(),
+        ),
+        Err(EngineError::Away { reason, .. }) => error(
+            "the engine does not answer",
+            format!("{address}: {reason}"),
+            "start it (`systemctl start docker`), or correct `engine.address`; in a container mount the socket".to_owned(),
+        ),
+        Err(other) => error(
+            "the engine refuses to be looked at",
+            other.to_string(),
+            "if a socket proxy filters calls, allow those of the documents; else see the engine's own log".to_owned(),
+        ),
+    }
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn check_ports(settings: &Settings, facts: Option<&EngineFacts>, view: &HostView) -> Vec<Check> {
+    // What is not published matters only where the controller itself listens.
+    let plan: Vec<PlannedPort> = port_plan(settings)
+        .into_iter()
+        .filter(|port| port.public || (port.service.is_none() && !view.in_container))
+        .collect();
+    let mut ours = 0_u32;
+    let mut checks = Vec::new();
+    for planned in &plan {
+        for port in planned.first..=planned.last {
+            match holder(settings, facts, view, planned, port) {
+                Holder::Nobody => {}
+                Holder::Ours => ours += 1,
+                Holder::Other(who, stop) => {
+                    let protocol = word(planned.protocol);
+                    checks.push(told(
+                        "ports",
+                        Verdict::Error,
+                        format!("{protocol} port {port} is taken by {who}"),
+                        format!("it is needed for {}", planned.purpose),
+                        format!("{stop}, or choose another port under `ports` in the settings"),
+                    ));
+                }
+            }
+        }
+    }
+    if checks.is_empty() {
+        let count: u32 = plan
+            .iter()
+            .map(|port| u32::from(port.last - port.first) + 1)
+            .sum();
+        let unseen = if view.in_container {
+            ", as far as containers hold them (the host's own processes cannot be seen from in here)"
+        } else {
+            ""
+        };
+        checks.push(ok(
+            "ports",
+            format!("{ours} ours, {} free{unseen}", count.saturating_sub(ours)),
+        ));
+    }
+    checks
+}
+
+enum Holder {
+    Nobody,
+    Ours,
+    /// Who, and how to be rid of them.
+    Other(String, String),
+}
+
+fn holder(
+    settings: &Settings,
+    facts: Option<&EngineFacts>,
+    view: &HostView,
+    planned: &PlannedPort,
+    port: u16,
+) -> Holder {
+    let bind = settings.ports.bind.filter(|_| planned.public);
+    let collides = |address: Option<IpAddr>| match (bind, address) {
+        (Some(ours), Some(theirs)) => theirs.is_unspecified() || ours == theirs,
+        _ => true,
+    };
+    let published = facts.and_then(|facts| {
+        facts.ports.iter().find(|held| {
+            held.port == port && held.protocol == planned.protocol && collides(held.address)
+        })
+    });
+    if let (Some(held), Some(facts)) = (published, facts) {
+        let is_ours = facts.containers.iter().any(|container| {
+            container.id == held.id
+                && container.labels.get(labels::INSTANCE) == Some(&settings.instance)
+        });
+        return if is_ours {
+            Holder::Ours
+        } else {
+            Holder::Other(
+                format!("the container `{}`", held.container),
+                format!("stop it (`docker stop {}`)", held.container),
+            )
+        };
+    }
+    if view.in_container {
+        return Holder::Nobody;
+    }
+    let listener = view.listeners.iter().find(|listener| {
+        listener.port == port
+            && listener.protocol == planned.protocol
+            && collides(Some(listener.address))
+    });
+    match listener {
+        None => Holder::Nobody,
+        Some(listener) => match &listener.process {
+            // The running controller, whom this command asks about.
+            Some(process)
+                if !planned.public
+                    && (process.pid == view.pid || process.command == "colourstream") =>
+            {
+                Holder::Ours
+            }
+            Some(process) => Holder::Other(
+                format!("`{}` (process {})", process.command, process.pid),
+                "stop it".to_owned(),
+            ),
+            None => Holder::Other(
+                "a process of another user".to_owned(),
+                "look again as root to see which, and stop it".to_owned(),
+            ),
+        },
+    }
+}
+
+const fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    }
+}
+
+async fn check_names(
+    settings: &Settings,
+    announced: Option<&str>,
+    names: &impl Names,
+) -> Vec<Check> {
+    let hosts = [
+        &settings.hosts.live,
+        &settings.hosts.admin,
+        &settings.hosts.video,
+    ];
+    if hosts.iter().all(|host| host.ends_with(".localhost")) {
+        return vec![ok(
+            "names",
+            format!(
+                "{} leads browsers to this machine by itself",
+                settings.hosts.live
+            ),
+        )];
+    }
+    // A name that is announced stands for its addresses.
+    let here: Vec<IpAddr> = match announced.map(|address| (address, address.parse::<IpAddr>())) {
+        None => Vec::new(),
+        Some((_, Ok(address))) => vec![address.to_canonical()],
+        Some((name, Err(_))) => names.lookup(name).await.unwrap_or_default(),
+    };
+    let mut checks = Vec::new();
+    for host in hosts {
+        let target = here
+            .first()
+            .map_or_else(|| "this host's address".to_owned(), ToString::to_string);
+        checks.push(match names.lookup(host).await {
+            Err(why) => told(
+                "names",
+                Verdict::Error,
+                format!("{host} leads nowhere"),
+                why,
+                record(settings, host, &target),
+            ),
+            Ok(found) if found.is_empty() => told(
+                "names",
+                Verdict::Error,
+                format!("{host} leads nowhere"),
+                "it has no address in DNS",
+                record(settings, host, &target),
+            ),
+            Ok(found) if here.is_empty() || found.iter().any(|address| here.contains(address)) => {
+                ok("names", format!("{host} leads to {}", list(&found)))
+            }
+            Ok(found) => told(
+                "names",
+                Verdict::Warning,
+                format!("{host} leads to {}", list(&found)),
+                format!("this host is announced at {}", list(&here)),
+                format!(
+                    "{}; if a proxy in front is meant, nothing is wrong",
+                    record(settings, host, &target)
+                ),
+            ),
+        });
+    }
+    checks
+}
+
+fn record(settings: &Settings, host: &str, target: &str) -> String {
+    if settings.is_local() {
+        format!("let your network's DNS or each machine's hosts file lead {host} to {target}")
+    } else {
+        let kind = if target.contains(':') { "AAAA" } else { "A" };
+        format!("add the record `{host} {kind} {target}` where the domain's DNS is kept")
+    }
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    shown.join(", ")
+}
+
+/// Below this a log or a backup may fail any day.
+const LOW_SPACE: u64 = 1 << 30;
+/// Below this the next file may fail.
+const NO_SPACE: u64 = 64 << 20;
+
+fn check_state(state: &StateView) -> Vec<Check> {
+    let path = state.path.display();
+    if let Some(why) = &state.unwritable {
+        return vec![told(
+            "state",
+            Verdict::Error,
+            format!("{path} cannot be written"),
+            why,
+            "give the folder to the user the controller runs as, or choose another with `state`",
+        )];
+    }
+    let Some(space) = state.space else {
+        return vec![ok("state", format!("{path}"))];
+    };
+    let room = format!("{} free of {}", bytes(space.free), bytes(space.total));
+    if space.free < LOW_SPACE {
+        let verdict = if space.free < NO_SPACE {
+            Verdict::Error
+        } else {
+            Verdict::Warning
+        };
+        return vec![told(
+            "state",
+            verdict,
+            format!("{path}: {room}"),
+            "a full disk stops backups first and rooms next",
+            "free some space on that file system, or move the state folder",
+        )];
+    }
+    let made = if state.exists {
+        ""
+    } else {
+        ", made at the first start"
+    };
+    vec![ok("state", format!("{path}{made}; {room}"))]
+}
+
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or_default();
+    if value < 10.0 && unit > 0 {
+        format!("{value:.1} {name}")
+    } else {
+        format!("{value:.0} {name}")
+    }
+}
+
+fn check_image(reference: &str, facts: &EngineFacts) -> Check {
+    match facts.images.get(reference) {
+        None => told(
+            "images",
+            Verdict::Warning,
+            format!("{reference} is not on this host"),
+            "it is pulled at the first start, which takes a while and needs its registry",
+            format!("pull it now with `docker pull {reference}`, or load it with `docker load`"),
+        ),
+        Some(image) if image.labels.contains_key(labels::SIMULATED) => told(
+            "images",
+            Verdict::Warning,
+            format!("{reference} is a stand-in"),
+            "it behaves like the service, but carries no picture and no call",
+            format!("replace it with `docker pull {reference}` where the registry can be reached"),
+        ),
+        Some(image) => {
+            let size = u64::try_from(image.size).unwrap_or_default();
+            ok("images", format!("{reference} is here, {}", bytes(size)))
+        }
+    }
+}
+
+fn check_certificates(settings: &Settings, now: Timestamp) -> Vec<Check> {
+    let name = "certificate";
+    match &settings.tls {
+        Tls::LocalCa => vec![ok(
+            name,
+            "made here; browsers trust it once its authority is installed".to_owned(),
+        )],
+        Tls::Off { .. } => vec![ok(name, "none here: another proxy ends TLS".to_owned())],
+        Tls::Files { certificate, key } => {
+            match tls::load(certificate, key, &settings.hosts, now) {
+                Err(issues) => issues.iter().map(|issue| of_issue(name, issue)).collect(),
+                Ok((_, warnings)) if warnings.is_empty() => vec![ok(
+                    name,
+                    format!("{} fits its key and the three names", certificate.display()),
+                )],
+                Ok((_, warnings)) => warnings.iter().map(|issue| of_issue(name, issue)).collect(),
+            }
+        }
+        Tls::Acme(acme) => {
+            let usual = match acme.challenge {
+                AcmeChallenge::Http => Some((settings.ports.http, 80, "http")),
+                AcmeChallenge::TlsAlpn => Some((settings.ports.https, 443, "https")),
+                AcmeChallenge::Dns { .. } => None,
+            };
+            let mut checks = Vec::new();
+            if let Some((port, asked, key)) = usual.filter(|(port, asked, _)| port != asked) {
+                checks.push(told(
+                    name,
+                    Verdict::Warning,
+                    format!("the authority asks at port {asked}, and `ports.{key}` is {port}"),
+                    "its question has to arrive here for a certificate to be given",
+                    format!("let your router lead port {asked} to {port} on this host, write `{key}: {asked}`, or use `challenge: dns`"),
+                ));
+            }
+            if acme.email.is_none() {
+                checks.push(told(
+                    name,
+                    Verdict::Warning,
+                    "the account at the authority has no mail address",
+                    "some authorities want one, and nobody can be told when something is wrong with it",
+                    "add `tls: {email: …}`",
+                ));
+            }
+            if checks.is_empty() {
+                let authority = acme.ca_server.as_deref().unwrap_or("Let's Encrypt");
+                checks.push(ok(
+                    name,
+                    format!("ordered from {authority} at the first start"),
+                ));
+            }
+            checks
+        }
+    }
+}
+
+/// The worst verdict.
+pub fn worst(checks: &[Check]) -> Verdict {
+    checks
+        .iter()
+        .map(|check| check.verdict)
+        .max()
+        .unwrap_or(Verdict::Ok)
+}
+
+/// The checks for a terminal: one line of what, one of why, one of what to do;
+/// then one line of counts.
+pub fn render(checks: &[Check], colour: bool) -> String {
+    let paint = |code: &str, text: &str| {
+        if colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    };
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or_default();
+    let indent = " ".repeat(width + 4);
+    let mut text = String::new();
+    let mut last = "";
+    for check in checks {
+        let sign = match check.verdict {
+            Verdict::Ok => paint("32", "✓"),
+            Verdict::Warning => paint("33", "!"),
+            Verdict::Error => paint("31", "✗"),
+        };
+        let name = if check.name == last { "" } else { check.name };
+        last = check.name;
+        let _ = writeln!(text, "{name:width$}  {sign} {}", check.found);
+        for (word, line) in [("why", &check.why), ("fix", &check.fix)] {
+            if let Some(line) = line {
+                let _ = writeln!(text, "{indent}{} {line}", paint("2", &format!("{word}:")));
+            }
+        }
+    }
+    let count = |verdict| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
+    let (fine, warnings, errors) = (
+        count(Verdict::Ok),
+        count(Verdict::Warning),
+        count(Verdict::Error),
+    );
+    let plural = |count: usize, word: &str| {
+        if count == 1 {
+            format!("1 {word}")
+        } else {
+            format!("{count} {word}s")
+        }
+    };
+    let _ = writeln!(
+        text,
+        "\n{fine} fine, {}, {}",
+        plural(warnings, "warning"),
+        plural(errors, "error")
+    );
+    text
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::desired::PortBinding;
+    use crate::engine::fake::{World, blank, image};
+    use crate::engine::{ContainerFacts, ContainerState, EngineInfo};
+    use crate::host::Process;
+
+    /// Names that lead somewhere; all others lead nowhere.
+    struct Book(BTreeMap<String, Vec<IpAddr>>);
+
+    impl Book {
+        fn new(entries: &[(&str, &str)]) -> Self {
+            Self(
+                entries
+                    .iter()
+                    .map(|(name, address)| ((*name).to_owned(), vec![address.parse().unwrap()]))
+                    .collect(),
+            )
+        }
+    }
+
+    impl Names for Book {
+        async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+            self.0
+                .get(name)
+                .cloned()
+                .ok_or_else(|| "no such name".to_owned())
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-04-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn settings(text: &str) -> Settings {
+        crate::settings::parse(text, "colourstream.yaml").unwrap()
+    }
+
+    fn view() -> HostView {
+        HostView {
+            in_container: false,
+            source: Some("192.168.1.4".parse().unwrap()),
+            listeners: Vec::new(),
+            state: StateView {
+                path: "/srv/colourstream".into(),
+                exists: true,
+                unwritable: None,
+                space: Some(Space {
+                    free: 50 << 30,
+                    total: 100 << 30,
+                }),
+            },
+            pid: 1000,
+        }
+    }
+
+    fn world(settings: &Settings) -> World {
+        let world = World::new(now());
+        let images = &settings.images;
+        for reference in [&images.traefik, &images.ovenmediaengine, &images.mirotalk] {
+            world.add_image(reference, image(reference));
+        }
+        world
+    }
+
+    async fn shown(settings: &Settings, view: &HostView, world: &World, names: &Book) -> String {
+        let checks = examine("colourstream.yaml", Ok(settings), view, world, names, now()).await;
+        render(&checks, false)
+    }
+
+    #[tokio::test]
+    async fn a_laptop_in_order() {
+        let settings = settings("");
+        let book = Book::new(&[]);
+        assert_snapshot!(shown(&settings, &view(), &world(&settings), &book).await);
+    }
+
+    #[tokio::test]
+    async fn a_public_host_with_everything_wrong() {
+        let settings = settings("domain: review.example.com\nports: {http: 8080}\n");
+        let world = world(&settings);
+        world.remove_image(&settings.images.traefik);
+        let mut simulated = image("sim");
+        simulated
+            .labels
+            .insert(labels::SIMULATED.to_owned(), "true".to_owned());
+        world.add_image(&settings.images.mirotalk, simulated);
+        world.add_foreign(
+            "minidlna",
+            &[PortBinding {
+                container: 1935,
+                protocol: Protocol::Tcp,
+                host: 1935,
+                address: None,
+            }],
+        );
+        let mut view = view();
+        let listener = |port, process| Listener {
+            protocol: Protocol::Tcp,
+            address: IpAddr::from([0, 0, 0, 0]),
+            port,
+            inode: 1,
+            process,
+        };
+        view.listeners = vec![
+            listener(
+                443,
+                Some(Process {
+                    pid: 812,
+                    command: "nginx".to_owned(),
+                }),
+            ),
+            listener(3478, None),
+            // The controller that runs.
+            listener(
+                8000,
+                Some(Process {
+                    pid: 900,
+                    command: "colourstream".to_owned(),
+                }),
+            ),
+        ];
+        view.state.space = Some(Space {
+            free: 300 << 20,
+            total: 20 << 30,
+        });
+        let names = Book::new(&[
+            ("review.example.com", "203.0.113.7"),
+            ("admin.review.example.com", "203.0.113.7"),
+        ]);
+        assert_snapshot!(shown(&settings, &view, &world, &names).await);
+    }
+
+    #[tokio::test]
+    async fn names_are_compared_with_the_announced_address() {
+        let settings = settings(
+            "domain: review.example.com\npublic_address: 203.0.113.7\ntls: {email: ops@example.com}\n",
+        );
+        let names = Book::new(&[
+            ("review.example.com", "203.0.113.7"),
+            ("admin.review.example.com", "198.51.100.1"),
+            ("video.review.example.com", "203.0.113.7"),
+        ]);
+        assert_snapshot!(shown(&settings, &view(), &world(&settings), &names).await);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_cannot_be_used_is_explained() {
+        let settings = settings("");
+        let book = Book::new(&[]);
+        let mut all = String::new();
+        let world = world(&settings);
+        for error in [
+            EngineError::Away {
+                address: "unix:///var/run/docker.sock".to_owned(),
+                reason: "no such file".to_owned(),
+            },
+            EngineError::Denied {
+                address: "unix:///var/run/docker.sock".to_owned(),
+            },
+            EngineError::Other("403 Forbidden".to_owned()),
+        ] {
+            let seen = Err(error);
+            all.push_str(&render(&[check_engine(&settings, &seen)], false));
+        }
+        world.set_info(EngineInfo {
+            version: "19.03.1".to_owned(),
+            api_version: "1.40".to_owned(),
+            platform: "linux/amd64".to_owned(),
+        });
+        let old = world.observe("colourstream", &[]).await;
+        all.push_str(&render(&[check_engine(&settings, &old)], false));
+        assert_snapshot!(all);
+
+        world.go_away();
+        let text = shown(&settings, &view(), &world, &book).await;
+        assert!(text.contains("does not answer"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn ports_of_our_own_containers_are_ours() {
+        let settings = settings("");
+        let world = world(&settings);
+        world.add_container(ContainerFacts {
+            labels: BTreeMap::from([(labels::INSTANCE.to_owned(), settings.instance.clone())]),
+            ports: vec![PortBinding {
+                container: 443,
+                protocol: Protocol::Tcp,
+                host: 8443,
+                address: None,
+            }],
+            state: ContainerState::Running,
+            ..blank("abc", "colourstream-traefik")
+        });
+        let mut view = view();
+        // The engine's proxy listens for it.
+        view.listeners = vec![Listener {
+            protocol: Protocol::Tcp,
+            address: IpAddr::from([0, 0, 0, 0]),
+            port: 8443,
+            inode: 1,
+            process: Some(Process {
+                pid: 5,
+                command: "docker-proxy".to_owned(),
+            }),
+        }];
+        let text = shown(&settings, &view, &world, &Book::new(&[])).await;
+        assert!(text.contains("1 ours"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn wrong_settings_are_all_there_is_to_say() {
+        let errors = crate::settings::parse("domain: localhost\nport: 80\n", "c.yaml").unwrap_err();
+        let world = World::new(now());
+        let book = Book::new(&[]);
+        let checks = examine("c.yaml", Err(&errors), &view(), &world, &book, now()).await;
+        assert_eq!(worst(&checks), Verdict::Error);
+        assert_snapshot!(render(&checks, false));
+        assert!(render(&checks, true).contains("\x1b[31m✗\x1b[0m"));
+    }
+
+    #[test]
+    fn checks_are_data_too() {
+        let check = ok("engine", "there".to_owned());
+        assert_eq!(
+            serde_json::to_string(&check).unwrap(),
+            r#"{"name":"engine","verdict":"ok","found":"there"}"#
+        );
+    }
+
+    #[test]
+    fn this_very_host_can_be_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let view = HostView::gather(&folder.path().join("state"), false);
+        assert!(!view.state.exists);
+        assert!(view.state.space.is_some());
+    }
+}
