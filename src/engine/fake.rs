@@ -1108,3 +1108,187 @@ pub fn blank(id: &str, name: &str) -> ContainerFacts {
         restart: Some(RestartPolicy::No),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::desired::{ContainerSpec, ImageWant, NetworkSpec};
+    use crate::model::Role;
+
+    fn spec(port: u16) -> ContainerSpec {
+        ContainerSpec {
+            role: Role::Traefik,
+            image: ImageWant {
+                reference: "traefik:v1".to_owned(),
+                pin: None,
+            },
+            command: None,
+            user: None,
+            env: BTreeMap::new(),
+            mounts: Vec::new(),
+            tmpfs: Vec::new(),
+            ports: vec![PortBinding {
+                container: port,
+                protocol: Protocol::Tcp,
+                host: port,
+                address: None,
+            }],
+            aliases: vec!["traefik".to_owned()],
+            extra_hosts: Vec::new(),
+            cap_add: Vec::new(),
+            memory: 1,
+            pids: 1,
+            log_max_size: 1,
+            log_max_files: 1,
+            stop_timeout: 1,
+            restart: RestartPolicy::UnlessStopped,
+            files: BTreeMap::new(),
+        }
+    }
+
+    async fn world() -> World {
+        let world = World::new(Timestamp::UNIX_EPOCH);
+        world.add_image("traefik:v1", image("traefik"));
+        let network = EngineCall::CreateNetwork {
+            spec: NetworkSpec {
+                name: "cs".to_owned(),
+                subnet: "10.1.2.0/24".to_owned(),
+                gateway: Ipv4Addr::new(10, 1, 2, 1),
+            },
+            labels: BTreeMap::new(),
+        };
+        world.perform(network).await.unwrap();
+        world
+    }
+
+    async fn create(world: &World, name: &str, port: u16) -> Result<Performed, EngineError> {
+        let call = EngineCall::CreateContainer {
+            name: name.to_owned(),
+            spec: Box::new(spec(port)),
+            image: image("traefik").id,
+            network: "cs".to_owned(),
+            labels: BTreeMap::new(),
+        };
+        world.perform(call).await
+    }
+
+    async fn start(world: &World, name: &str) -> Result<Performed, EngineError> {
+        let id = world.container(name).unwrap().id;
+        world.perform(EngineCall::StartContainer { id }).await
+    }
+
+    #[tokio::test]
+    async fn names_are_unique_and_ports_exclusive() {
+        let world = world().await;
+        create(&world, "cs-traefik", 80).await.unwrap();
+        let twice = create(&world, "cs-traefik", 81).await;
+        assert!(matches!(twice, Err(EngineError::Conflict(_))));
+        start(&world, "cs-traefik").await.unwrap();
+        create(&world, "cs-traefik.next", 80).await.unwrap();
+        let taken = start(&world, "cs-traefik.next").await;
+        assert!(matches!(
+            taken,
+            Err(EngineError::PortTaken { port: 80, .. })
+        ));
+        let held = world.container("cs-traefik.next").unwrap();
+        assert_eq!((held.state, held.exit_code), (ContainerState::Created, 128));
+        world.stop("cs-traefik");
+        start(&world, "cs-traefik.next").await.unwrap();
+        let facts = world
+            .observe("cs", &["traefik:v1".to_owned()])
+            .await
+            .unwrap();
+        assert_eq!(facts.containers.len(), 2);
+        assert_eq!(facts.ports.len(), 1);
+        assert_eq!(
+            facts.containers[1].networks["cs"].address,
+            Some(Ipv4Addr::new(10, 1, 2, 2))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failure_strikes_once_before_or_after_the_work() {
+        let world = world().await;
+        let lost = EngineError::Other("lost".to_owned());
+        let creates = |call: &EngineCall| matches!(call, EngineCall::CreateContainer { .. });
+        world.fail(When::Before, lost.clone(), creates);
+        world.fail(When::After, lost.clone(), creates);
+        assert_eq!(create(&world, "a", 1).await, Err(lost.clone()));
+        assert_eq!(world.container("a"), None);
+        assert_eq!(create(&world, "a", 1).await, Err(lost));
+        assert!(world.container("a").is_some());
+        assert_eq!(world.failures_left(), 0);
+        let verbs: Vec<_> = world.calls().iter().map(EngineCall::verb).collect();
+        assert_eq!(
+            verbs,
+            ["create network", "create container", "create container"]
+        );
+    }
+
+    #[tokio::test]
+    async fn it_goes_away_after_so_many_calls_and_comes_back_as_it_was() {
+        let world = world().await;
+        let mut events = world.events("cs", None);
+        world.go_away_after(1);
+        create(&world, "a", 1).await.unwrap();
+        assert!(matches!(
+            start(&world, "a").await,
+            Err(EngineError::Away { .. })
+        ));
+        assert!(matches!(
+            world.observe("cs", &[]).await,
+            Err(EngineError::Away { .. })
+        ));
+        assert_eq!(
+            events.next().await.unwrap().unwrap().what,
+            "create container"
+        );
+        assert!(events.next().await.is_none());
+        world.come_back();
+        start(&world, "a").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn fates_and_hands_end_containers() {
+        let world = world().await;
+        create(&world, "a", 1).await.unwrap();
+        world.fate("a", Fate::Ends(3));
+        start(&world, "a").await.unwrap();
+        assert_eq!(
+            world.container("a").unwrap().state,
+            ContainerState::Restarting
+        );
+        world.kill("a");
+        world.fate("a", Fate::Runs);
+        start(&world, "a").await.unwrap();
+        world.crash("a", 1);
+        let crashed = world.container("a").unwrap();
+        assert_eq!(
+            (crashed.state, crashed.restart_count),
+            (ContainerState::Running, 1)
+        );
+        assert!(crashed.networks["cs"].address.is_some());
+        world.rename_by_hand("a", "b");
+        world.remove("b");
+        assert!(world.names().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_held_pull_waits_and_then_brings_the_image() {
+        let world = world().await;
+        world.in_registry("ome:v1", image("ome"));
+        world.hold_pull("ome:v1");
+        let mut pull = world.pull("ome:v1");
+        assert_eq!(pull.next().await.unwrap().unwrap().current, 50);
+        let waiting = tokio::time::timeout(Duration::from_millis(20), pull.next()).await;
+        assert!(waiting.is_err());
+        world.release_pull("ome:v1");
+        assert_eq!(pull.next().await.unwrap().unwrap().current, 100);
+        let facts = world.observe("cs", &["ome:v1".to_owned()]).await.unwrap();
+        assert!(facts.images.contains_key("ome:v1"));
+        world.registry_refuses("x:1", "no");
+        let last = world.pull("x:1").collect::<Vec<_>>().await.pop();
+        assert_eq!(last, Some(Err(EngineError::Registry("no".to_owned()))));
+    }
+}
