@@ -29,7 +29,10 @@ use jiff::Timestamp;
 use rustix::fs::{Gid, Uid};
 
 pub use lock::{Holder, StateLock};
-pub use secrets::{load_or_create as load_or_create_secrets, read_secret};
+pub use secrets::{
+    load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,
+    passing as passing_secrets, read_secret,
+};
 
 use crate::model::{Digest, Issue, IssueCode, Severity};
 use crate::plan::{FileFacts, FileState};

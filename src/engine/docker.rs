@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct DockerEngine {
     timeout: Duration,
     /// Asked once per connection: forgotten whenever the engine was away.
     info: Arc<Mutex<Option<EngineInfo>>>,
+    /// The container we run in ourselves, once it is found.
+    own: Arc<OnceLock<String>>,
 }
 
 /// What an inspection of the controller's own container tells.
@@ -117,6 +119,7 @@ impl DockerEngine {
             address: Arc::from(address),
             timeout: settings.timeout,
             info: Arc::default(),
+            own: Arc::default(),
         })
     }
 
@@ -263,8 +266,23 @@ impl DockerEngine {
             let images: Result<Vec<_>, EngineError> = join_all(each).await.into_iter().collect();
             Ok(images?.into_iter().flatten().collect())
         };
-        let (info, (containers, ports), networks, volumes, images) =
-            tokio::try_join!(self.version(), containers, self.networks(), volumes, images)?;
+        let own = async {
+            let Some(own) = self.own.get() else {
+                return Ok(BTreeMap::new());
+            };
+            let own = self.inspect(own).await?;
+            Ok(own
+                .map(container_facts)
+                .map_or_else(BTreeMap::new, |own| own.networks))
+        };
+        let (info, (containers, ports), networks, volumes, images, own_networks) = tokio::try_join!(
+            self.version(),
+            containers,
+            self.networks(),
+            volumes,
+            images,
+            own
+        )?;
         let mut networks: Vec<_> = networks.into_iter().map(network_facts).collect();
         networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let mut volumes: Vec<_> = volumes
@@ -286,7 +304,14 @@ impl DockerEngine {
             networks,
             volumes,
             images,
+            own_networks,
         })
+    }
+
+    /// Tells which container we are; from then on looks say what it is in.
+    pub(super) fn is_own(&self, id: &str) {
+        // Told twice, it is the same.
+        let _known = self.own.set(id.to_owned());
     }
 
     async fn act(&self, call: EngineCall) -> Result<Performed, EngineError> {

@@ -29,6 +29,8 @@ pub struct EngineFacts {
     pub volumes: Vec<VolumeFacts>,
     /// What is known locally of the references asked for; absent = not here.
     pub images: BTreeMap<String, ImageFacts>,
+    /// Networks of the container we run in ourselves, if we do.
+    pub own_networks: BTreeMap<String, Attachment>,
 }
 
 /// The engine itself.

@@ -935,6 +935,7 @@ impl Engine for World {
                 .iter()
                 .filter_map(|reference| Some((reference.clone(), inner.image(reference).ok()?)))
                 .collect(),
+            own_networks: BTreeMap::new(),
         })
     }
 

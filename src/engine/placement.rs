@@ -22,6 +22,7 @@ pub async fn find(engine: &DockerEngine, state: &Path) -> Result<Placement, Engi
             && found.running
             && found.id.starts_with(&candidate)
         {
+            engine.is_own(&found.id);
             return place(found, &state);
         }
     }

@@ -476,10 +476,12 @@ fn any_world() -> impl Strategy<Value = World> {
                     let mut state = one.state;
                     // The engine itself keeps two from publishing one port.
                     let runs = matches!(
-                    state,
-                    ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
-                );
-                if runs && !running.insert(one.role) {
+                        state,
+                        ContainerState::Running
+                            | ContainerState::Paused
+                            | ContainerState::Restarting
+                    );
+                    if runs && !running.insert(one.role) {
                         state = ContainerState::Exited;
                     }
                     let facts = world.put(&name, &spec, state);

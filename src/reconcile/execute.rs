@@ -83,7 +83,11 @@ impl<E: Engine> Hands<'_, E> {
             return effects;
         }
         let lanes = Role::ALL.map(|role| {
-            services.iter().copied().filter(|step| step.lane == Lane::Service(role)).collect()
+            services
+                .iter()
+                .copied()
+                .filter(|step| step.lane == Lane::Service(role))
+                .collect()
         });
         let lanes: Vec<Vec<&Step>> = lanes.into();
         for lane in join_all(lanes.iter().map(|lane| self.lane(lane))).await {
@@ -107,20 +111,37 @@ impl<E: Engine> Hands<'_, E> {
     async fn step(&self, step: &Step, effects: &mut Effects) -> Result<(), ()> {
         let shown = view(step);
         let begun = Instant::now();
-        let entry =
-            self.store.journal_begin(self.now, self.reconcile, &shown.lane, &shown.what, &shown.why);
+        let entry = self.store.journal_begin(
+            self.now,
+            self.reconcile,
+            &shown.lane,
+            &shown.what,
+            &shown.why,
+        );
         let result = self.act(step, effects).await;
         let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
         let outcome = if result.is_ok() { "done" } else { "failed" };
         let error = result.as_ref().err().map(ToString::to_string);
-        match entry.and_then(|id| self.store.journal_end(id, outcome, error.as_deref(), duration_ms)) {
+        match entry.and_then(|id| {
+            self.store
+                .journal_end(id, outcome, error.as_deref(), duration_ms)
+        }) {
             Ok(()) => effects.troubles.push(("journal".into(), None)),
-            Err(error) => effects.troubles.push(("journal".into(), Some(store_trouble(&error)))),
+            Err(error) => effects
+                .troubles
+                .push(("journal".into(), Some(store_trouble(&error)))),
         }
         match result {
             Ok(()) => {
                 effects.done += 1;
-                info!(reconcile = self.reconcile, lane = shown.lane, why = shown.why, duration_ms, "{}", shown.what);
+                info!(
+                    reconcile = self.reconcile,
+                    lane = shown.lane,
+                    why = shown.why,
+                    duration_ms,
+                    "{}",
+                    shown.what
+                );
                 Ok(())
             }
             Err(error) => {
@@ -136,7 +157,8 @@ impl<E: Engine> Hands<'_, E> {
         match &step.action {
             Action::WriteFile { path, .. } => {
                 if let Some(file) = self.target.files.iter().find(|file| &file.path == path) {
-                    self.disk.write(&file.path, &file.bytes, file.mode, file.owner)?;
+                    self.disk
+                        .write(&file.path, &file.bytes, file.mode, file.owner)?;
                 }
                 effects.troubles.push((path.display().to_string(), None));
             }
@@ -145,12 +167,20 @@ impl<E: Engine> Hands<'_, E> {
             }
             Action::RemoveFile { path } => self.disk.remove(path)?,
             Action::Pull { reference } => effects.pulls.push(reference.clone()),
-            Action::PinImage { reference, id, digest } => {
-                let pin = ImagePin { id: id.clone(), digest: digest.clone() };
+            Action::PinImage {
+                reference,
+                id,
+                digest,
+            } => {
+                let pin = ImagePin {
+                    id: id.clone(),
+                    digest: digest.clone(),
+                };
                 self.store.save_pin(reference, &pin)?;
             }
             Action::RecordFailure { role, spec, reason } => {
-                self.store.save_failure(*role, &replacement_failure(*spec, reason.clone(), self.now))?;
+                self.store
+                    .save_failure(*role, &replacement_failure(*spec, reason.clone(), self.now))?;
             }
             Action::Engine { call, .. } => self.call(step, call, effects).await?,
             Action::Await => {}
@@ -158,9 +188,16 @@ impl<E: Engine> Hands<'_, E> {
         Ok(())
     }
 
-    async fn call(&self, step: &Step, call: &EngineCall, effects: &mut Effects) -> Result<(), StepError> {
+    async fn call(
+        &self,
+        step: &Step,
+        call: &EngineCall,
+        effects: &mut Effects,
+    ) -> Result<(), StepError> {
         let performed = self.engine.perform(call.clone()).await?;
-        let Lane::Service(role) = step.lane else { return Ok(()) };
+        let Lane::Service(role) = step.lane else {
+            return Ok(());
+        };
         match (call, performed) {
             (EngineCall::CreateContainer { .. }, Performed::Created(id)) => {
                 self.store.save_made(&id, role)?;
@@ -174,7 +211,11 @@ impl<E: Engine> Hands<'_, E> {
             }
             (EngineCall::SignalContainer { .. }, _) => effects.reminded = true,
             (EngineCall::TryOut { spec, .. }, Performed::Tried(Some(ended))) => {
-                let last = ended.last_lines.iter().rev().find(|line| !line.trim().is_empty());
+                let last = ended
+                    .last_lines
+                    .iter()
+                    .rev()
+                    .find(|line| !line.trim().is_empty());
                 let reason = format!(
                     "it ends with code {}: {}",
                     ended.code,
@@ -211,11 +252,15 @@ impl<E: Engine> Hands<'_, E> {
                 effects.troubles.push((subject, Some(issue)));
             }
             StepError::Store(error) => {
-                effects.troubles.push(("journal".into(), Some(store_trouble(error))));
+                effects
+                    .troubles
+                    .push(("journal".into(), Some(store_trouble(error))));
             }
             StepError::Refused(_) => {}
             // The next look finds out and says so.
-            StepError::Engine(EngineError::Away { .. } | EngineError::Denied { .. } | EngineError::Slow { .. }) => {}
+            StepError::Engine(
+                EngineError::Away { .. } | EngineError::Denied { .. } | EngineError::Slow { .. },
+            ) => {}
             StepError::Engine(error) => {
                 let port = match error {
                     EngineError::PortTaken { port, .. } => Some(*port),

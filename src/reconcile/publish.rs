@@ -20,7 +20,10 @@ pub(super) fn status(
 ) -> Status {
     let engine = observed.engine.as_ref();
     let services = target.map_or_else(Vec::new, |target| {
-        Role::ALL.into_iter().filter_map(|role| service(target, observed, plan, role)).collect()
+        Role::ALL
+            .into_iter()
+            .filter_map(|role| service(target, observed, plan, role))
+            .collect()
     });
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -42,8 +45,12 @@ pub(super) fn status(
         plan: views(plan),
         issues: plan.issues.clone(),
         addresses: BTreeMap::from(
-            [("live", &settings.hosts.live), ("admin", &settings.hosts.admin), ("video", &settings.hosts.video)]
-                .map(|(name, host)| (name.to_owned(), settings.origin(host))),
+            [
+                ("live", &settings.hosts.live),
+                ("admin", &settings.hosts.admin),
+                ("video", &settings.hosts.video),
+            ]
+            .map(|(name, host)| (name.to_owned(), settings.origin(host))),
         ),
         live: LiveCounts {
             streams: observed.live.streams,
@@ -56,11 +63,19 @@ pub(super) fn status(
 
 fn summary(services: &[ServiceStatus], observed: &Observed, plan: &Plan, mode: Mode) -> Summary {
     let waits_long = plan.steps.iter().any(|step| {
-        matches!(&step.waits, Some(Wait::Quiet | Wait::Pull { .. } | Wait::Person | Wait::Until { .. }))
+        matches!(
+            &step.waits,
+            Some(Wait::Quiet | Wait::Pull { .. } | Wait::Person | Wait::Until { .. })
+        )
     });
     if mode != Mode::Heal {
         Summary::Paused
-    } else if plan.issues.iter().any(|issue| issue.severity == Severity::Error) || observed.engine.is_none() {
+    } else if plan
+        .issues
+        .iter()
+        .any(|issue| issue.severity == Severity::Error)
+        || observed.engine.is_none()
+    {
         Summary::Degraded
     } else if waits_long {
         Summary::Waiting
@@ -77,15 +92,21 @@ fn service(target: &Target, observed: &Observed, plan: &Plan, role: Role) -> Opt
     let engine = observed.engine.as_ref();
     let facts = engine.and_then(|engine| engine.containers.iter().find(|facts| facts.name == name));
     let image = facts.and_then(|facts| {
-        engine?.images.values().find(|image| image.id == facts.image_id)
+        engine?
+            .images
+            .values()
+            .find(|image| image.id == facts.image_id)
     });
     let health = observed.health.get(&role);
-    let pulling = observed.pulls.iter().find_map(|(reference, pull)| match pull {
-        PullState::Running { current, total } if *reference == spec.image.reference => {
-            Some((*current, *total))
-        }
-        _ => None,
-    });
+    let pulling = observed
+        .pulls
+        .iter()
+        .find_map(|(reference, pull)| match pull {
+            PullState::Running { current, total } if *reference == spec.image.reference => {
+                Some((*current, *total))
+            }
+            _ => None,
+        });
     Some(ServiceStatus {
         role,
         image: spec.image.reference.clone(),
@@ -93,9 +114,14 @@ fn service(target: &Target, observed: &Observed, plan: &Plan, role: Role) -> Opt
             .and_then(|image| image.repo_digests.first().cloned())
             .or_else(|| facts.map(|facts| facts.image_id.clone())),
         simulated: image.is_some_and(|image| {
-            image.labels.get(labels::SIMULATED).is_some_and(|value| value == "true")
+            image
+                .labels
+                .get(labels::SIMULATED)
+                .is_some_and(|value| value == "true")
         }),
-        running: facts.map_or("absent", |facts| state(facts.state)).to_owned(),
+        running: facts
+            .map_or("absent", |facts| state(facts.state))
+            .to_owned(),
         health: match (facts, health) {
             (Some(_), Some(Health::Healthy { .. })) => "healthy",
             (Some(_), Some(Health::Starting { .. })) => "starting",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
@@ -19,7 +20,7 @@ use crate::desired::Target;
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
-use crate::plan::{self, Health, Lane, Observed, Own, Plan, Policy, Wait, plan};
+use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::Mode;
 use crate::status::{Command, Status};
 use crate::store::Store;
@@ -43,14 +44,19 @@ pub struct Controller<E, P> {
     pub disk: Arc<Disk>,
     /// What is wanted, apart from rooms.
     pub wanted: Wanted,
-    /// Where we run ourselves.
+    /// Where we run ourselves, once it is known.
     pub placement: Placement,
+    /// Finds it out, as soon as the engine answers.
+    pub locate: Option<Locate>,
     /// Where the status goes.
     pub status: watch::Sender<Arc<Status>>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     state: State,
 }
+
+/// Finds out where the controller runs.
+pub type Locate = Box<dyn Fn() -> BoxFuture<'static, Result<Placement, EngineError>> + Send + Sync>;
 
 /// What the loop carries from one look to the next.
 #[derive(Default)]
@@ -59,13 +65,25 @@ struct State {
     reconcile: u64,
     mode: Option<Mode>,
     last_sweep: Option<Instant>,
-    pulls: Option<(mpsc::UnboundedSender<PullNews>, mpsc::UnboundedReceiver<PullNews>)>,
+    pulls: Option<(
+        mpsc::UnboundedSender<PullNews>,
+        mpsc::UnboundedReceiver<PullNews>,
+    )>,
 }
 
 enum PullNews {
-    Progress { reference: String, current: u64, total: u64 },
-    Done { reference: String },
-    Failed { reference: String, reason: String },
+    Progress {
+        reference: String,
+        current: u64,
+        total: u64,
+    },
+    Done {
+        reference: String,
+    },
+    Failed {
+        reference: String,
+        reason: String,
+    },
 }
 
 /// What one pass saw and did.
@@ -94,9 +112,11 @@ impl Pass {
             .iter()
             .filter_map(|step| match &step.waits {
                 Some(Wait::Healthy { .. }) => Some(RECHECK),
-                Some(Wait::Until { at }) => {
-                    Some(Duration::try_from(at.duration_since(now)).unwrap_or(RECHECK).max(RECHECK))
-                }
+                Some(Wait::Until { at }) => Some(
+                    Duration::try_from(at.duration_since(now))
+                        .unwrap_or(RECHECK)
+                        .max(RECHECK),
+                ),
                 Some(Wait::Quiet) => Some(Duration::from_secs(2)),
                 _ => None,
             })
@@ -108,37 +128,66 @@ impl Pass {
 
 impl<E: Engine, P: Probe> Controller<E, P> {
     /// Ready to run; nothing is looked at yet.
-    #[expect(clippy::too_many_arguments, reason = "the parts of the house, named once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of the house, named once"
+    )]
     pub fn new(
         engine: Arc<E>,
         probe: Arc<P>,
         store: Arc<Store>,
         disk: Arc<Disk>,
         wanted: Wanted,
-        placement: Placement,
+        locate: Option<Locate>,
         status: watch::Sender<Arc<Status>>,
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        Self { engine, probe, store, disk, wanted, placement, status, clock, state: State::default() }
+        Self {
+            engine,
+            probe,
+            store,
+            disk,
+            wanted,
+            placement: Placement::Host,
+            locate,
+            status,
+            clock,
+            state: State::default(),
+        }
     }
 
     /// The mode in force: a person's, else the settings'.
     pub fn mode(&self) -> Mode {
-        self.state.mode.unwrap_or(self.wanted.settings().reconcile.mode)
+        self.state
+            .mode
+            .unwrap_or(self.wanted.settings().reconcile.mode)
     }
 
     /// Looks and plans without doing anything.
     pub async fn look(&mut self, thorough: bool) -> Pass {
         let (target, observed) = self.observe(thorough).await;
-        let policy = Policy { now: (self.clock)(), mode: Mode::Heal, apply_now: false };
+        let policy = Policy {
+            now: (self.clock)(),
+            mode: Mode::Heal,
+            apply_now: false,
+        };
         let plan = self.plan(target.as_deref(), &observed, &policy);
-        Pass { target, observed, plan, done: 0, failed: 0 }
+        Pass {
+            target,
+            observed,
+            plan,
+            done: 0,
+            failed: 0,
+        }
     }
 
     fn plan(&self, target: Option<&Target>, observed: &Observed, policy: &Policy) -> Plan {
         match target {
             Some(target) => plan(target, observed, policy),
-            None => Plan { steps: Vec::new(), issues: observed.issues.clone() },
+            None => Plan {
+                steps: Vec::new(),
+                issues: observed.issues.clone(),
+            },
         }
     }
 
@@ -156,7 +205,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         let (target, observed) = self.observe(thorough).await;
         let now = (self.clock)();
-        let policy = Policy { now, mode: self.mode(), apply_now };
+        let policy = Policy {
+            now,
+            mode: self.mode(),
+            apply_now,
+        };
         let plan = self.plan(target.as_deref(), &observed, &policy);
         self.publish(target.as_deref(), &observed, &plan, begun);
         let effects = match &target {
@@ -185,7 +238,13 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         );
         let (done, failed) = (effects.done, effects.failed);
         self.remember(effects, now);
-        Pass { target, observed, plan, done, failed }
+        Pass {
+            target,
+            observed,
+            plan,
+            done,
+            failed,
+        }
     }
 
     /// Runs until `stop` resolves. Cancel-safe between passes only: a pass
@@ -215,8 +274,14 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             let pass = self.pass(&why).await;
             let now = (self.clock)();
             let sweep = self.wanted.settings().reconcile.sweep;
-            let next = pass.next(now, sweep).min(self.until_rooms_change(now).unwrap_or(sweep));
-            let otherwise = if next < sweep { Trigger::Recheck } else { Trigger::Sweep };
+            let next = pass
+                .next(now, sweep)
+                .min(self.until_rooms_change(now).unwrap_or(sweep));
+            let otherwise = if next < sweep {
+                Trigger::Recheck
+            } else {
+                Trigger::Sweep
+            };
             tokio::select! {
                 // Cancel-safe: `Triggers::next` says what it folds.
                 next = triggers.next(next, otherwise) => why = next,
@@ -280,6 +345,25 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             observed.issues.push(store_trouble(&error));
             BTreeMap::new()
         });
+        if let Some(locate) = &self.locate {
+            match locate().await {
+                Ok(placement) => {
+                    self.placement = placement;
+                    self.locate = None;
+                }
+                // Nothing can be applied while it is away; files still can.
+                Err(
+                    EngineError::Away { .. }
+                    | EngineError::Denied { .. }
+                    | EngineError::Slow { .. },
+                ) => {}
+                Err(error) => {
+                    // Where bind mounts start is not known: touch nothing.
+                    observed.issues.push(engine_issue(&error));
+                    return (None, observed);
+                }
+            }
+        }
         let settings = self.wanted.settings();
         let references = references(&settings, &pins);
         match self.engine.observe(&settings.instance, &references).await {
@@ -290,13 +374,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             observed.issues.push(store_trouble(&error));
             Vec::new()
         });
-        let rendered = self.wanted.target(
-            &self.placement,
-            observed.engine.as_ref(),
-            rooms,
-            pins,
-            now,
-        );
+        let rendered =
+            self.wanted
+                .target(&self.placement, observed.engine.as_ref(), rooms, pins, now);
         observed.issues.extend(self.wanted.issues());
         let target = rendered;
         match self.disk.scan() {
@@ -313,7 +393,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         if let (Some(target), Some(engine)) = (&target, &observed.engine) {
             let question = question(target, engine, now, thorough);
-            let Probed { health, live, issues } = self.probe.probe(question).await;
+            let Probed {
+                health,
+                live,
+                issues,
+            } = self.probe.probe(question).await;
             observed.health = health;
             observed.live = live;
             observed.issues.extend(issues);
@@ -321,10 +405,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             for role in Role::ALL {
                 let name = target.container_name(role);
                 let main = engine.containers.iter().find(|facts| facts.name == name);
-                self.state.memory.note_run(role, main, now);
+                let well = matches!(observed.health.get(&role), Some(Health::Healthy { .. }));
+                self.state.memory.note_run(role, main, well, now);
             }
             if let Some(Health::Healthy { generation, .. }) = observed.health.get(&Role::Traefik) {
-                self.state.memory.note_generation(generation.as_deref(), &target.traefik_generation, now);
+                self.state.memory.note_generation(
+                    generation.as_deref(),
+                    &target.traefik_generation,
+                    now,
+                );
             }
         }
         let memory = &self.state.memory;
@@ -340,11 +429,16 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     }
 
     fn own(&self, target: &Target, engine: &EngineFacts) -> Option<Own> {
-        let Placement::Container { id, .. } = &self.placement else { return None };
+        let Placement::Container { id, .. } = &self.placement else {
+            return None;
+        };
         let joined = engine.own_networks.iter().any(|(name, attachment)| {
             name == &target.network.name && attachment.aliases.contains(plan::CONTROLLER)
         });
-        Some(Own { id: id.clone(), joined })
+        Some(Own {
+            id: id.clone(),
+            joined,
+        })
     }
 
     fn remember(&mut self, effects: Effects, now: Timestamp) {
@@ -386,7 +480,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                         told = Instant::now();
                         let reference = reference.clone();
                         let (current, total) = (step.current, step.total);
-                        let _gone = news.send(PullNews::Progress { reference, current, total });
+                        let _gone = news.send(PullNews::Progress {
+                            reference,
+                            current,
+                            total,
+                        });
                     }
                     Ok(_) => {}
                     Err(error) => result = Err(error),
@@ -394,7 +492,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             }
             let _gone = news.send(match result {
                 Ok(()) => PullNews::Done { reference },
-                Err(error) => PullNews::Failed { reference, reason: error.to_string() },
+                Err(error) => PullNews::Failed {
+                    reference,
+                    reason: error.to_string(),
+                },
             });
         });
     }
@@ -403,7 +504,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let now = (self.clock)();
         let memory = &mut self.state.memory;
         match news {
-            PullNews::Progress { reference, current, total } => {
+            PullNews::Progress {
+                reference,
+                current,
+                total,
+            } => {
                 memory.note_pull(&reference, current, total);
             }
             PullNews::Done { reference } => {
@@ -436,7 +541,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
 
 /// Waits for news of pulls; for ever while there are none.
 async fn next_news(
-    pulls: &mut Option<(mpsc::UnboundedSender<PullNews>, mpsc::UnboundedReceiver<PullNews>)>,
+    pulls: &mut Option<(
+        mpsc::UnboundedSender<PullNews>,
+        mpsc::UnboundedReceiver<PullNews>,
+    )>,
 ) -> PullNews {
     match pulls {
         Some((_, inbox)) => match inbox.recv().await {
@@ -470,7 +578,10 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
         .filter_map(|role| {
             let name = target.container_name(role);
             let facts = engine.containers.iter().find(|facts| facts.name == name)?;
-            let runs = matches!(facts.state, ContainerState::Running | ContainerState::Paused);
+            let runs = matches!(
+                facts.state,
+                ContainerState::Running | ContainerState::Paused
+            );
             runs.then(|| {
                 let address = facts
                     .networks
@@ -488,16 +599,16 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
             })
         })
         .collect();
-    Question { running, now, thorough }
+    Question {
+        running,
+        now,
+        thorough,
+    }
 }
 
 /// Keeps listening to the engine and triggers a look for every hint, and for
 /// every time the stream had to be opened anew (something may be missed).
-async fn follow_events<E: Engine>(
-    engine: Arc<E>,
-    instance: String,
-    sender: mpsc::Sender<Trigger>,
-) {
+async fn follow_events<E: Engine>(engine: Arc<E>, instance: String, sender: mpsc::Sender<Trigger>) {
     let mut since = None;
     let mut pause = RECONNECT.0;
     loop {
@@ -557,12 +668,8 @@ pub(super) fn engine_issue(error: &EngineError) -> Issue {
 /// Kept out of the loop's way: only used for the log.
 impl<E, P> std::fmt::Debug for Controller<E, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller").field("reconcile", &self.state.reconcile).finish_non_exhaustive()
+        f.debug_struct("Controller")
+            .field("reconcile", &self.state.reconcile)
+            .finish_non_exhaustive()
     }
-}
-
-/// Whether a lane still has something to do or to wait for.
-#[cfg(test)]
-pub(super) fn is_busy(plan: &Plan, role: Role) -> bool {
-    plan.steps.iter().any(|step| step.lane == Lane::Service(role))
 }

@@ -86,8 +86,7 @@ impl Triggers {
         let mut all = vec![first];
         if !first.is_urgent() {
             let deadline = tokio::time::Instant::now() + GATHER;
-            while let Ok(Some(trigger)) =
-                tokio::time::timeout_at(deadline, self.inbox.recv()).await
+            while let Ok(Some(trigger)) = tokio::time::timeout_at(deadline, self.inbox.recv()).await
             {
                 all.push(trigger);
                 if trigger.is_urgent() {
@@ -132,7 +131,10 @@ impl FileWatch {
             // A full inbox already holds a reason to look.
             let _full = sender.try_send(trigger);
         })?;
-        Ok(Self { watcher, watched: BTreeSet::new() })
+        Ok(Self {
+            watcher,
+            watched: BTreeSet::new(),
+        })
     }
 
     /// Watches exactly these: folders whole, files by their folder (editors
@@ -140,9 +142,20 @@ impl FileWatch {
     pub fn watch(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         let wanted: BTreeSet<PathBuf> = paths
             .into_iter()
-            .filter_map(|path| if path.is_dir() { Some(path) } else { folder_of(&path) })
+            .filter_map(|path| {
+                if path.is_dir() {
+                    Some(path)
+                } else {
+                    folder_of(&path)
+                }
+            })
             .collect();
-        for gone in self.watched.difference(&wanted).cloned().collect::<Vec<_>>() {
+        for gone in self
+            .watched
+            .difference(&wanted)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             let _unknown = self.watcher.unwatch(&gone);
             self.watched.remove(&gone);
         }
@@ -158,6 +171,10 @@ impl FileWatch {
 
 fn folder_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent()?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     folder.is_dir().then(|| folder.to_path_buf())
 }

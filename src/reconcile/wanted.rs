@@ -186,9 +186,10 @@ impl Wanted {
         let settings = self.settings();
         let host = self.host(&settings, placement, engine);
         self.refresh_certificate(&settings, &host, now);
-        let certificate = self.certificate.as_ref().map(|pair| {
-            Digest::of(format!("{}{}", pair.chain_pem, pair.key_pem.expose()))
-        });
+        let certificate = self
+            .certificate
+            .as_ref()
+            .map(|pair| Digest::of(format!("{}{}", pair.chain_pem, pair.key_pem.expose())));
         let key = Key {
             settings: (*settings).clone(),
             rooms,
@@ -237,7 +238,11 @@ impl Wanted {
         let in_container = matches!(placement, Placement::Container { .. });
         let identity = host::identity();
         let (subnet, gateway) = network(settings, engine);
-        let source = if settings.public_address.is_none() { host::default_source() } else { None };
+        let source = if settings.public_address.is_none() {
+            host::default_source()
+        } else {
+            None
+        };
         let announced = host::announce(settings, source, in_container);
         self.host_issue = announced.issue;
         HostFacts {
@@ -295,7 +300,9 @@ impl Wanted {
                 let folder = self.disk.state().join("tls");
                 let write = |path: &Path, bytes: &[u8], mode| {
                     let below = path.strip_prefix(self.disk.state()).unwrap_or(path);
-                    self.disk.keep(below, bytes, mode).map_err(std::io::Error::other)
+                    self.disk
+                        .keep(below, bytes, mode)
+                        .map_err(std::io::Error::other)
                 };
                 match tls::local_ca(&folder, &settings.instance, &names, now, &write) {
                     Ok(local) => {
@@ -313,7 +320,9 @@ impl Wanted {
 /// Where our network is, or where it will be: away from everything the engine
 /// and the host have.
 fn network(settings: &Settings, engine: Option<&EngineFacts>) -> (String, Ipv4Addr) {
-    let networks = engine.map(|engine| engine.networks.as_slice()).unwrap_or_default();
+    let networks = engine
+        .map(|engine| engine.networks.as_slice())
+        .unwrap_or_default();
     let existing = networks
         .iter()
         .filter(|network| {
@@ -343,7 +352,10 @@ fn fixed_at_start(before: &Settings, new: &Settings) -> Option<Issue> {
         ("instance", before.instance != new.instance),
         ("engine.address", before.engine != new.engine),
         ("ports.pages", before.ports.pages != new.ports.pages),
-        ("ports.internal", before.ports.internal != new.ports.internal),
+        (
+            "ports.internal",
+            before.ports.internal != new.ports.internal,
+        ),
     ];
     let (key, _) = fixed.into_iter().find(|(_, differs)| *differs)?;
     Some(Issue {
@@ -358,13 +370,18 @@ fn fixed_at_start(before: &Settings, new: &Settings) -> Option<Issue> {
 }
 
 fn template_issue(error: &RenderError) -> Issue {
-    let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
+    let place = error
+        .line
+        .map_or_else(String::new, |line| format!(":{line}"));
     Issue {
         code: IssueCode::TemplateInvalid,
         severity: Severity::Error,
         role: None,
         subject: format!("{}{place}", error.template),
-        what: format!("The template {}{place} cannot be used; the last good rendering stays", error.template),
+        what: format!(
+            "The template {}{place} cannot be used; the last good rendering stays",
+            error.template
+        ),
         why: error.what.clone(),
         fix: error.fix.clone(),
     }
@@ -390,8 +407,13 @@ fn read_templates(folder: &Path) -> Result<BTreeMap<String, String>, Issue> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "tera") {
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
-                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let name = path
+                    .strip_prefix(folder)
+                    .unwrap_or(&path)
+                    .display()
+                    .to_string();
                 found.insert(name, text);
             }
         }
@@ -412,7 +434,8 @@ fn acme_inputs(acme: &settings::Acme) -> Result<AcmeInputs, Issue> {
     let mut inputs = AcmeInputs::default();
     if let AcmeChallenge::Dns { files, .. } = &acme.challenge {
         for (name, path) in files {
-            let value = read_secret(path).map_err(|error| unreadable(&path.display().to_string(), &error))?;
+            let value = read_secret(path)
+                .map_err(|error| unreadable(&path.display().to_string(), &error))?;
             inputs.dns_values.insert(name.clone(), value);
         }
     }

@@ -76,6 +76,14 @@ impl Store {
         })
     }
 
+    /// Forgets what references resolved to, so that tags are read anew.
+    pub fn forget_pins(&self) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("DELETE FROM pins", [])?;
+            Ok(())
+        })
+    }
+
     /// Ids of the containers we made.
     pub fn made(&self) -> Result<BTreeMap<String, Role>, StoreError> {
         self.read(|db| {
