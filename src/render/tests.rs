@@ -696,6 +696,31 @@ proptest! {
     }
 }
 
+/// The figures of the design, for a release build: `cargo test --release
+/// thousand_rooms -- --ignored`.
+#[test]
+#[ignore = "measures"]
+fn a_thousand_rooms_perform() {
+    let snapshot = Snapshot::sample().with_rooms(1000);
+    let templates = Templates::built_in().unwrap();
+    let mut times: Vec<_> = (0..15)
+        .map(|_| {
+            let begin = std::time::Instant::now();
+            let desired = desire(&snapshot);
+            let between = begin.elapsed();
+            let target = render(&desired, &templates).unwrap();
+            assert_eq!(target.containers.len(), 3);
+            (begin.elapsed(), between)
+        })
+        .collect();
+    times.sort();
+    let (all, desired) = times[times.len() / 2];
+    assert!(
+        desired.as_millis() <= 2 && all.as_millis() <= 10,
+        "desire {desired:?}, with render {all:?}"
+    );
+}
+
 /// Not a test of anything: writes every variant to a folder, to be tried with
 /// the real services. `COLOURSTREAM_RENDER_TO=… cargo test -- --ignored`.
 #[test]
