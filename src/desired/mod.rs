@@ -8,6 +8,8 @@ mod ports;
 mod service;
 mod snapshot;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod traefik;
 
 use std::path::PathBuf;

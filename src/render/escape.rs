@@ -151,13 +151,13 @@ pub(crate) fn xml(text: &str) -> String {
             '\n' | '\r' | '\t' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(out, "&#{};", u32::from(char));
             }
-            // OvenMediaEngine fills in `${…}` of any value.
-            '$' => out.push_str("&#36;"),
             '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             _ => out.push(char),
         }
     }
-    out
+    // OvenMediaEngine fills in `${…}` after it has read the XML, so no XML
+    // escape holds it off; the wide dollar looks the same and is none.
+    out.replace("${", "\u{ff04}{")
 }
 
 /// A value of an environment file as Node and dotenv both read it: three quote
@@ -236,4 +236,109 @@ pub(crate) fn js(json: &str) -> String {
         escaped = in_string && char == '\\' && !escaped;
     }
     out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![expect(clippy::expect_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::{env, js, xml, yaml};
+    use crate::render::lint::parse_back;
+
+    /// Text as people and machines mistype it: any character, and pieces of
+    /// every language that reads the files.
+    pub fn any_text() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => any::<char>().prop_map(String::from),
+            1 => prop::sample::select(vec![
+                "{{", "}}", "{%", "%}", "{#", "{{ env \"HOME\" }}", "{{ 7 * 7 }}", "${env:HOME}", "${",
+                "<", "</Name>", "]]>", "<!--", "&amp;", "&", "\"", "'", "`", "\\", "\\n", "\\'",
+                ": ", "- ", " #", "*x", "&x", "!!", "? ", "\n", "\r\n", "\t", "\0", "\u{b}", "\u{7f}",
+                "\u{85}", "\u{2028}", "\u{202e}", "\u{feff}", "\u{fffe}", "\u{ffff}", "\u{1f3ac}", "=",
+                "$(id)", "null", "~", "`) || Host(`", "|", ",", "[", "]", "Nacht", " ",
+            ])
+            .prop_map(String::from),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    /// What of a text XML 1.0 and OvenMediaEngine can hold.
+    fn in_xml(text: &str) -> String {
+        text.chars()
+            .map(|char| match char {
+                '\t' | '\n' | '\r' => char,
+                '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+                _ => char,
+            })
+            .collect::<String>()
+            .replace("${", "\u{ff04}{")
+    }
+
+    proptest! {
+        #[test]
+        fn yaml_keeps_any_text(text in any_text(), other in any_text()) {
+            let (one, two) = (yaml(&text), yaml(&other));
+            let file = format!("a: {one}\nb: {{c: {one}, d: [{one}, {two}]}}\ne: {two}\n");
+            let read: serde_json::Value = serde_yaml::from_str(&file).expect("YAML");
+            prop_assert_eq!(
+                read,
+                serde_json::json!({"a": text, "b": {"c": text, "d": [text, other]}, "e": other})
+            );
+            // Neither Go templates nor a second YAML line can begin in it.
+            let open = one.contains(['{', '}', '\n', '\r']);
+            prop_assert!(!open);
+        }
+
+        #[test]
+        fn xml_keeps_any_text(text in any_text()) {
+            let escaped = xml(&text);
+            let file = format!("<a b=\"|{escaped}|\"><c>|{escaped}|</c></a>");
+            let wanted = format!("|{}|", in_xml(&text));
+            let (attribute, inside, children) = parse_back::xml(&file).expect("XML");
+            prop_assert_eq!(attribute, wanted.clone());
+            prop_assert_eq!(inside, wanted);
+            prop_assert_eq!(children, 1);
+        }
+
+        #[test]
+        fn env_keeps_a_text_or_refuses_it(text in any_text()) {
+            if let Ok(value) = env(&text) {
+                let file = format!("A={value}\nB=after\n");
+                let read = parse_back::env(&file).expect("environment file");
+                prop_assert_eq!(read.get("A"), Some(&text));
+                prop_assert_eq!(read.get("B").map(String::as_str), Some("after"));
+                prop_assert_eq!(read.len(), 2);
+            }
+        }
+
+        #[test]
+        fn js_keeps_any_text(text in any_text()) {
+            let literal = js(&serde_json::json!({"a": text}).to_string());
+            let read: serde_json::Value = serde_json::from_str(&literal).expect("JSON");
+            prop_assert_eq!(read, serde_json::json!({"a": text}));
+            let inside = literal.trim_start_matches('{').trim_end_matches('}');
+            let open = inside.contains([
+                '<', '>', '&', '\'', '`', '$', '{', '}', '\u{2028}', '\u{202e}',
+            ]);
+            prop_assert!(!open);
+        }
+    }
+
+    #[test]
+    fn env_takes_what_our_files_hold() {
+        assert_eq!(env("a1b2").as_deref(), Ok("a1b2"));
+        assert_eq!(
+            env("viewer:ab:viewer:none|host:cd:host:*").as_deref(),
+            Ok("viewer:ab:viewer:none|host:cd:host:*")
+        );
+        assert_eq!(env(r#"[{"a":"b"}]"#).as_deref(), Ok(r#"'[{"a":"b"}]'"#));
+        assert_eq!(env("it's").as_deref(), Ok("`it's`"));
+        assert_eq!(env("it's `so`").as_deref(), Ok("\"it's `so`\""));
+        assert_eq!(env("").as_deref(), Ok("''"));
+        for refused in ["'`\"", "a\nb", "a\0", "a\\", "it's \\ `x`"] {
+            assert!(env(refused).is_err(), "{refused:?}");
+        }
+    }
 }

@@ -51,3 +51,25 @@ impl Findings<'_> {
         }
     }
 }
+
+/// The readers of the lints, for the tests of the escapes.
+#[cfg(test)]
+pub(super) mod parse_back {
+    use std::collections::BTreeMap;
+
+    /// First attribute, text of the first child, number of children.
+    pub fn xml(text: &str) -> Result<(String, String, usize), String> {
+        let root = super::xml::parse(text)?;
+        let attribute = root.attributes.first().map(|(_, value)| value.clone());
+        let inside = root.children.first().map(|child| child.text.clone());
+        Ok((
+            attribute.unwrap_or_default(),
+            inside.unwrap_or_default(),
+            root.children.len(),
+        ))
+    }
+
+    pub fn env(text: &str) -> Result<BTreeMap<String, String>, String> {
+        super::env::parse(text)
+    }
+}
