@@ -15,11 +15,13 @@
 //! status (what is).
 
 pub mod access;
+pub mod cli;
 pub mod desired;
 pub mod disk;
 pub mod doctor;
 pub mod engine;
 pub mod host;
+pub mod listen;
 pub mod model;
 pub mod plan;
 pub mod reconcile;

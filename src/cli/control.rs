@@ -50,7 +50,7 @@ impl Control {
             .uri(path)
             .header("host", "control")
             .header("content-type", "application/json")
-            .body(Full::from(body.unwrap_or_default()))
+            .body(Full::<Bytes>::from(body.unwrap_or_default()))
             .map_err(|error| lost(&error))?;
         let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
         let status = answer.status();

@@ -6,7 +6,6 @@ mod doctor;
 mod down;
 mod plan;
 mod render;
-mod serve;
 mod session;
 mod status;
 mod telemetry;
@@ -33,8 +32,8 @@ struct Common {
     /// Settings file; without one a local set-up on colourstream.localhost.
     #[arg(long, short, global = true, env = "COLOURSTREAM_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// State folder, instead of the settings' `state`.
-    #[arg(long, global = true, env = "COLOURSTREAM_STATE", value_name = "DIR")]
+    /// State folder, instead of the settings' `state` (or COLOURSTREAM_STATE).
+    #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print data as JSON.
     #[arg(long, global = true)]
@@ -124,7 +123,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let common = cli.common;
     match cli.command {
-        Command::Serve => serve::run(&common).await,
+        Command::Serve => Err(Failure::Told("not yet".into())),
         Command::Plan { detailed_exitcode } => plan::run(&common, detailed_exitcode).await,
         Command::Apply { now, update_images } => apply::run(&common, now, update_images).await,
         Command::Status { watch } => status::run(&common, watch).await,

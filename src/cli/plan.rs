@@ -9,7 +9,7 @@ use super::terminal::{self, Paint};
 use super::{Common, Failure};
 use crate::plan::{Action, Counts, Plan, views};
 use crate::reconcile::Pass;
-use crate::render::redacted;
+use crate::render::readable;
 use crate::status::StepView;
 
 /// Prints the plan. Exit 0 = nothing to do, 2 = something (only with
@@ -111,8 +111,8 @@ fn diffs(session: &Session, pass: &Pass) -> Vec<(String, String)> {
         })
         .filter_map(|file| {
             let on_disk = session.controller.disk.read(&file.path).ok()?;
-            let old = redacted(file, &on_disk);
-            let new = redacted(file, &file.bytes);
+            let old = readable(file, &on_disk);
+            let new = readable(file, &file.bytes);
             let diff = TextDiff::from_lines(&old, &new)
                 .unified_diff()
                 .context_radius(2)

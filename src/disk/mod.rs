@@ -160,6 +160,8 @@ impl DiskError {
 #[derive(Debug)]
 pub struct Disk {
     state: PathBuf,
+    rendered: PathBuf,
+    tmp: PathBuf,
     digests: Mutex<HashMap<(u64, u64), Known>>,
     written: AtomicU64,
 }
@@ -190,6 +192,24 @@ impl Disk {
         }
         Ok(Self {
             state: state.to_owned(),
+            rendered: state.join(RENDERED),
+            tmp: state.join(TMP),
+            digests: Mutex::default(),
+            written: AtomicU64::new(0),
+        })
+    }
+
+    /// Takes any folder as the place of rendered files, without the layout of
+    /// a state folder: to look at what would be rendered.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn plain(folder: &Path) -> Result<Self, DiskError> {
+        make_folder(folder, 0o700)?;
+        Ok(Self {
+            state: folder.to_owned(),
+            rendered: folder.to_owned(),
+            tmp: folder.to_owned(),
             digests: Mutex::default(),
             written: AtomicU64::new(0),
         })
@@ -202,7 +222,7 @@ impl Disk {
 
     /// The folder of rendered files.
     pub fn rendered(&self) -> PathBuf {
-        self.state.join(RENDERED)
+        self.rendered.clone()
     }
 
     /// Clears away what a controller that was killed left half-written; the
@@ -498,8 +518,7 @@ impl Disk {
     ) -> Result<PathBuf, DiskError> {
         let count = self.written.fetch_add(1, Ordering::Relaxed);
         let tmp = self
-            .state
-            .join(TMP)
+            .tmp
             .join(format!("{}-{count}", std::process::id()));
         // From an earlier process with our number.
         let _ = fs::remove_file(&tmp);

@@ -4,6 +4,7 @@
 //! safe to kill the controller between any two calls, because every decision
 //! is made anew from what is there.
 
+mod ask;
 mod execute;
 mod look;
 mod memory;
@@ -12,9 +13,10 @@ mod run;
 mod trigger;
 mod wanted;
 
+pub use ask::Ask;
 pub use look::{Probe, Probed, Question, Running};
 pub use memory::Memory;
-pub use run::{Controller, Pass};
+pub use run::{Controller, Locate, Pass, Scene};
 pub use trigger::{Trigger, Triggers};
 pub use wanted::{Source, Wanted};
 

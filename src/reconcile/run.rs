@@ -1,6 +1,7 @@
 //! The loop itself.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ pub struct Controller<E, P> {
     pub locate: Option<Locate>,
     /// Where the status goes.
     pub status: watch::Sender<Arc<Status>>,
+    /// Where what was seen goes, for those who need more than the status.
+    pub scene: watch::Sender<Arc<Scene>>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     state: State,
@@ -57,6 +60,19 @@ pub struct Controller<E, P> {
 
 /// Finds out where the controller runs.
 pub type Locate = Box<dyn Fn() -> BoxFuture<'static, Result<Placement, EngineError>> + Send + Sync>;
+
+/// What was seen at the last look, beyond the status.
+#[derive(Clone, Debug, Default)]
+pub struct Scene {
+    /// What should be.
+    pub target: Option<Arc<Target>>,
+    /// Addresses of the services that run, in our network.
+    pub addresses: BTreeMap<Role, Ipv4Addr>,
+    /// The host's address in our network, once it exists.
+    pub gateway: Option<Ipv4Addr>,
+    /// Whether the controller is itself in a container.
+    pub in_container: bool,
+}
 
 /// What the loop carries from one look to the next.
 #[derive(Default)]
@@ -151,6 +167,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             placement: Placement::Host,
             locate,
             status,
+            scene: watch::Sender::new(Arc::default()),
             clock,
             state: State::default(),
         }
@@ -212,6 +229,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         };
         let plan = self.plan(target.as_deref(), &observed, &policy);
         self.publish(target.as_deref(), &observed, &plan, begun);
+        self.show(target.as_ref(), &observed);
         let effects = match &target {
             Some(target) => {
                 let hands = Hands {
@@ -257,7 +275,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.wanted.settings().instance.clone(),
             sender.clone(),
         ));
-        let mut watch = match FileWatch::new(self.disk.rendered().to_path_buf(), sender.clone()) {
+        let mut watch = match FileWatch::new(self.disk.rendered(), sender.clone()) {
             Ok(watch) => Some(watch),
             Err(error) => {
                 warn!(%error, "files are not watched, only swept");
@@ -268,7 +286,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let mut why = vec![Trigger::Sweep];
         loop {
             if let Some(watch) = &mut watch {
-                let rendered = self.disk.rendered().to_path_buf();
+                let rendered = self.disk.rendered();
                 watch.watch(self.wanted.watched().into_iter().chain([rendered]));
             }
             let pass = self.pass(&why).await;
@@ -536,6 +554,26 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status.took_ms = begun.elapsed().as_secs_f64() * 1e3;
         status.next = Some(now + settings.reconcile.sweep);
         self.status.send_replace(Arc::new(status));
+    }
+
+    fn show(&self, target: Option<&Arc<Target>>, observed: &Observed) {
+        let (Some(target), Some(engine)) = (target, &observed.engine) else { return };
+        let running = question(target, engine, (self.clock)(), false).running;
+        let gateway = engine
+            .networks
+            .iter()
+            .filter(|network| network.name == target.network.name)
+            .find_map(|network| network.gateway);
+        let scene = Scene {
+            target: Some(Arc::clone(target)),
+            addresses: running
+                .into_iter()
+                .filter_map(|(role, running)| Some((role, running.address?)))
+                .collect(),
+            gateway,
+            in_container: matches!(self.placement, Placement::Container { .. }),
+        };
+        self.scene.send_replace(Arc::new(scene));
     }
 }
 

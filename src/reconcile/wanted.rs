@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::desired::{
@@ -39,7 +39,7 @@ pub struct Source {
 pub struct Wanted {
     source: Source,
     disk: Arc<Disk>,
-    settings: Arc<ArcSwap<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
     settings_issues: Vec<Issue>,
     templates: Option<Templates>,
     overrides: BTreeMap<String, String>,
@@ -71,7 +71,7 @@ impl Wanted {
         let mut wanted = Self {
             source,
             disk,
-            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            settings: watch::Sender::new(Arc::new(settings)),
             settings_issues: Vec::new(),
             templates: None,
             overrides: BTreeMap::new(),
@@ -91,12 +91,12 @@ impl Wanted {
 
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+        Arc::clone(&self.settings.borrow())
     }
 
     /// The settings in force, for those who follow them.
-    pub fn follow(&self) -> Arc<ArcSwap<Settings>> {
-        Arc::clone(&self.settings)
+    pub fn follow(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.subscribe()
     }
 
     /// The secrets.
@@ -139,7 +139,7 @@ impl Wanted {
                 self.settings_issues = fixed_at_start(&before, &new).into_iter().collect();
                 if self.settings_issues.is_empty() && *before != new {
                     info!("the settings changed and are taken up");
-                    self.settings.store(Arc::new(new));
+                    self.settings.send_replace(Arc::new(new));
                 }
             }
             Err(errors) => {

@@ -10,10 +10,15 @@ const MARK: &str = "•••";
 /// The text of a file as people may see it, for diffs: nothing of a key or a
 /// token, and of a configuration file everything but the secret values.
 pub fn redacted(file: &FileSpec) -> String {
+    readable(file, &file.bytes)
+}
+
+/// The same for other bytes in the place of `file`: what is on disk.
+pub fn readable(file: &FileSpec, bytes: &[u8]) -> String {
     if file.secret {
-        redact(&file.path, &file.bytes)
+        redact(&file.path, bytes)
     } else {
-        String::from_utf8_lossy(&file.bytes).into_owned()
+        String::from_utf8_lossy(bytes).into_owned()
     }
 }
 

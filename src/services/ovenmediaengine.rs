@@ -201,6 +201,21 @@ impl Ovenmediaengine {
             .transpose()
     }
 
+    /// A stream in detail as it came, for those who read it tolerantly.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn stream_json(
+        &self,
+        app: &str,
+        name: &str,
+    ) -> Result<Option<serde_json::Value>, ServiceError> {
+        let answer = self.get(&stream_path(app, name)).await?.found()?;
+        answer
+            .map(|answer| Ok(answer.json::<Envelope<serde_json::Value>>()?.response))
+            .transpose()
+    }
+
     /// A stream's figures; `None` if nobody publishes it.
     ///
     /// # Errors

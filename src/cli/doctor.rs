@@ -1,0 +1,52 @@
+//! `doctor`: is this host ready, and what to do where it is not.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::terminal;
+use super::{Common, Failure, session};
+use crate::doctor::{HostView, SystemNames, Verdict, examine, render, worst};
+use crate::engine::DockerEngine;
+use crate::settings;
+
+/// Prints the checks; exit 1 if one of them is an error.
+pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
+    let source = session::source(common);
+    let loaded = settings::load(source.file.as_deref(), &source.overrides);
+    let (address, state) = match &loaded {
+        Ok(settings) => (settings.engine.clone(), settings.state.clone()),
+        Err(_) => {
+            let usual = settings::parse("", "").map_err(|_| {
+                Failure::Told("the defaults of the settings are wrong; please report this".into())
+            })?;
+            (usual.engine, usual.state)
+        }
+    };
+    let engine = DockerEngine::new(&address).map_err(Failure::told)?;
+    let in_container = Path::new("/.dockerenv").exists();
+    let host = HostView::gather(&state, in_container);
+    let name = source
+        .file
+        .as_ref()
+        .map_or_else(|| "no file, the defaults".to_owned(), |file| file.display().to_string());
+    let checks = examine(
+        &name,
+        loaded.as_ref().map_err(Vec::as_slice),
+        &host,
+        &engine,
+        &SystemNames::default(),
+        Timestamp::now(),
+    )
+    .await;
+    if common.json {
+        terminal::line(serde_json::to_string_pretty(&checks).map_err(Failure::told)?);
+    } else {
+        terminal::raw(render(&checks, terminal::Paint::stdout().is_on()));
+    }
+    Ok(match worst(&checks) {
+        Verdict::Error => ExitCode::from(1),
+        _ => ExitCode::SUCCESS,
+    })
+}

@@ -1,0 +1,173 @@
+//! The running controller: the loop, the listeners and what ties them
+//! together. Everything here is wiring; decisions live in the rooms it joins.
+
+mod cutter;
+mod facts;
+mod stack;
+mod story;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
+
+use crate::access::{Access, AdmissionKeys, TicketKey};
+use crate::desired::Secrets;
+use crate::engine::DockerEngine;
+use crate::http::{self, App, Parts};
+use crate::listen;
+use crate::model::{Seat, Secret};
+use crate::reconcile::{Ask, Controller, Scene, Trigger, Triggers};
+use crate::services::Services;
+use crate::services::mirotalk_token::{Account, mint};
+use crate::status::{Command, Status};
+use crate::store::StoreError;
+
+pub use story::Story;
+
+/// How long a token for the call is good. The contract wants presenter tokens
+/// short, because everybody in an SFU room is shown everybody's; viewers'
+/// tokens have to outlive a Traefik restart in the middle of a review.
+const PRESENTER_TOKEN_S: i64 = 60;
+const VIEWER_TOKEN_S: i64 = 4 * 60 * 60;
+
+/// Runs loop and listeners until `stop` resolves.
+///
+/// # Errors
+/// When rooms cannot be read at the start: nothing listens before admission
+/// can be answered.
+pub async fn run(
+    controller: Controller<DockerEngine, Ask>,
+    status: watch::Receiver<Arc<Status>>,
+    story: Story,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StoreError> {
+    let secrets = controller.wanted.secrets();
+    let settings = controller.wanted.follow();
+    let scene = controller.scene.subscribe();
+    let store = Arc::clone(&controller.store);
+    let keys = AdmissionKeys {
+        hook: secrets.ome_hook_key.clone(),
+        tickets: TicketKey::new(secrets.ticket_key.clone()),
+    };
+    // Before the first listener opens: admission fails closed, but a viewer
+    // who comes back after our restart must not be turned away.
+    let access = Access::new(Arc::clone(&store), keys, Arc::new(Timestamp::now))?;
+    let set_up = access.setup_token()?;
+    let triggers = Triggers::default();
+    let commands = commands(triggers.sender.clone());
+    let services = Services::default();
+    let stack = stack::LiveStack::new(
+        Arc::clone(&controller.engine),
+        Arc::clone(&controller.disk),
+        Arc::clone(&secrets),
+        scene.clone(),
+        status.clone(),
+    );
+    let series = stack.series_task(Arc::clone(&access));
+    let app = App::new(Parts {
+        store,
+        access: Arc::clone(&access),
+        settings: settings.clone(),
+        status: status.clone(),
+        commands,
+        stack: Arc::new(stack),
+        mint: minting(Arc::clone(&secrets)),
+        mirotalk_hook: secrets.mirotalk_hook_path.clone(),
+    })?;
+    let cutter = cutter::ServiceCutter {
+        services: services.clone(),
+        secrets: Arc::clone(&secrets),
+        settings: settings.clone(),
+        scene: scene.clone(),
+    };
+    let facts = facts::follow(
+        Arc::clone(&access),
+        services,
+        Arc::clone(&secrets),
+        settings.clone(),
+        scene.clone(),
+    );
+    let ports = settings.borrow().ports.clone();
+    let socket = controller.disk.state().join("control.sock");
+    let addresses = addresses(scene);
+    let background = [
+        tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
+        tokio::spawn(facts),
+        tokio::spawn(series),
+        tokio::spawn(listen::follow("pages", http::pages(app.clone()), ports.pages, addresses.clone())),
+        tokio::spawn(listen::follow("internal", http::internal(app.clone()), ports.internal, addresses)),
+        tokio::spawn(control(http::control(app), socket.clone())),
+        tokio::spawn(story.tell(status, set_up)),
+    ];
+    controller.run(triggers, stop).await;
+    for task in background {
+        task.abort();
+    }
+    // Nobody must take it for a running controller.
+    let _gone = std::fs::remove_file(socket);
+    Ok(())
+}
+
+async fn control(app: axum::Router, socket: PathBuf) {
+    if let Err(error) = listen::control(app, &socket).await {
+        warn!(socket = %socket.display(), %error, "the command line cannot reach this controller");
+    }
+}
+
+/// What people ask goes into the loop's inbox.
+fn commands(sender: mpsc::Sender<Trigger>) -> mpsc::Sender<Command> {
+    let (commands, mut asked) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Some(command) = asked.recv().await {
+            if sender.send(Trigger::Person(command)).await.is_err() {
+                break;
+            }
+        }
+    });
+    commands
+}
+
+/// Where we listen: in a container everywhere inside it, on the host on
+/// loopback and on our network's gateway, never on a public address.
+fn addresses(mut scene: watch::Receiver<Arc<Scene>>) -> watch::Receiver<BTreeSet<IpAddr>> {
+    let in_container = std::path::Path::new("/.dockerenv").exists();
+    let first = if in_container { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let (sender, receiver) = watch::channel(BTreeSet::from([IpAddr::V4(first)]));
+    if !in_container {
+        tokio::spawn(async move {
+            while scene.changed().await.is_ok() {
+                let gateway = scene.borrow_and_update().gateway;
+                let wanted: BTreeSet<IpAddr> =
+                    [Some(Ipv4Addr::LOCALHOST), gateway].into_iter().flatten().map(IpAddr::V4).collect();
+                sender.send_if_modified(|current| {
+                    let differs = *current != wanted;
+                    *current = wanted;
+                    differs
+                });
+            }
+        });
+    }
+    receiver
+}
+
+fn minting(secrets: Arc<Secrets>) -> http::Mint {
+    Arc::new(move |seat: Seat, now: Timestamp| {
+        let (username, password, presenter, ttl) = match seat {
+            Seat::Presenter => ("host", &secrets.mirotalk_host_password, true, PRESENTER_TOKEN_S),
+            Seat::Viewer => ("viewer", &secrets.mirotalk_viewer_password, false, VIEWER_TOKEN_S),
+        };
+        let mut salt = [0; 8];
+        if let Err(error) = getrandom::fill(&mut salt) {
+            // A token that nobody accepts is better than one anybody can guess.
+            error!(%error, "the system has no random bytes");
+            return Secret::new(String::new());
+        }
+        let account = Account { username, password: password.expose(), presenter };
+        mint(secrets.mirotalk_jwt_key.expose(), account, salt, now.as_second(), ttl)
+    })
+}

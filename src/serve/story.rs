@@ -1,0 +1,94 @@
+//! What a first start tells, in under fifteen lines: what was found, what
+//! runs, the addresses, the set-up link.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::access::Token;
+use crate::desired::{PlannedPort, Protocol, port_plan};
+use crate::model::{IssueCode, Severity};
+use crate::settings::Settings;
+use crate::status::{Status, Summary};
+
+/// Told once to whoever started the controller, through `print`.
+pub struct Story {
+    settings: Arc<Settings>,
+    file: Option<String>,
+    print: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Story {
+    /// A story about these settings.
+    pub fn new(
+        settings: Arc<Settings>,
+        file: Option<String>,
+        print: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        Self { settings, file, print: Box::new(print) }
+    }
+
+    /// Tells it as it becomes true. Cancel-safe: it only prints.
+    pub async fn tell(self, mut status: watch::Receiver<Arc<Status>>, set_up: Option<Token>) {
+        let say = |text: String| (self.print)(&text);
+        let settings = &self.settings;
+        say(format!("ColourStream {}, instance {}", env!("CARGO_PKG_VERSION"), settings.instance));
+        say(format!("  settings  {}", self.file.as_deref().unwrap_or("none, a local set-up")));
+        say(format!("  state     {}", settings.state.display()));
+        say(format!("  ports     {}", ports(&port_plan(settings))));
+        let seen = status.wait_for(|status| status.at.is_some()).await;
+        let Ok(first) = seen.map(|status| Arc::clone(&status)) else { return };
+        say(match (&first.engine.version, &first.engine.api_version) {
+            (Some(version), Some(api)) => format!("  engine    Docker {version} (API {api})"),
+            _ => format!("  engine    none at {}; tried again by itself", first.engine.address),
+        });
+        let admin = first.addresses.get("admin").cloned().unwrap_or_default();
+        if let Some(token) = set_up {
+            say(format!("  set up    {admin}/setup#{}  (once)", token.expose()));
+        }
+        let mut told: BTreeMap<(IssueCode, String), ()> = BTreeMap::new();
+        loop {
+            let now = Arc::clone(&status.borrow_and_update());
+            for issue in now.issues.iter().filter(|issue| issue.severity != Severity::Notice) {
+                let key = (issue.code, issue.subject.clone());
+                if told.insert(key, ()).is_none() {
+                    say(format!("  ✗ {}", issue.what));
+                    say(format!("    {}", issue.why));
+                    say(format!("    → {}", issue.fix));
+                }
+            }
+            if now.summary == Summary::Ready {
+                for service in &now.services {
+                    let version = service.version.clone().unwrap_or_default();
+                    let mark = if service.simulated { "  (simulated: a stand-in for tests)" } else { "" };
+                    say(format!("  {:<17} healthy  {version}{mark}", service.role.to_string()));
+                }
+                for (name, address) in [("live", "live"), ("portal", "admin")] {
+                    let address = now.addresses.get(address).cloned().unwrap_or_default();
+                    say(format!("  {name:<9} {address}"));
+                }
+                return;
+            }
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// `80 443 1935 tcp · 9999 udp`
+fn ports(plan: &[PlannedPort]) -> String {
+    let of = |protocol: Protocol| {
+        let all: Vec<String> = plan
+            .iter()
+            .filter(|port| port.public && port.protocol == protocol)
+            .map(|port| {
+                let (first, last) = (port.range.first, port.range.last);
+                if first == last { first.to_string() } else { format!("{first}–{last}") }
+            })
+            .collect();
+        all.join(" ")
+    };
+    format!("{} tcp · {} udp", of(Protocol::Tcp), of(Protocol::Udp))
+}
