@@ -17,6 +17,7 @@
 pub mod access;
 pub mod desired;
 pub mod engine;
+pub mod http;
 pub mod model;
 pub mod plan;
 pub mod reconcile;
