@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod engine;
 pub mod host;
 pub mod listen;
+pub mod http;
 pub mod model;
 pub mod plan;
 pub mod reconcile;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Issue, Role};
 
 /// The state of everything, as of the last look.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
     /// When it was looked.
     pub at: Option<Timestamp>,
@@ -42,7 +42,7 @@ pub struct Status {
 }
 
 /// The stack in one word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Summary {
     /// Not looked yet, or on the way.
@@ -59,7 +59,7 @@ pub enum Summary {
 }
 
 /// The engine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EngineStatus {
     /// Where it is sought.
     pub address: String,
@@ -72,7 +72,7 @@ pub struct EngineStatus {
 }
 
 /// One service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ServiceStatus {
     /// Which.
     pub role: Role,
@@ -101,7 +101,7 @@ pub struct ServiceStatus {
 }
 
 /// A step, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepView {
     /// `ground` or the service.
     pub lane: String,
@@ -118,7 +118,7 @@ pub struct StepView {
 }
 
 /// Who is live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LiveCounts {
     /// Encoders that send.
     pub streams: u32,

@@ -202,6 +202,11 @@ impl Live {
         self.pages.contains_key(place)
     }
 
+    /// Places with an open page.
+    pub fn pages(&self) -> impl Iterator<Item = &Id> {
+        self.pages.keys()
+    }
+
     /// Takes over a look at OvenMediaEngine: which streams there are, and what
     /// they are like. What it does not list is not live, whatever hooks said;
     /// a publisher let in within the last moments may not be listed yet.

@@ -39,7 +39,9 @@ fn is_base36(text: &str, len: std::ops::RangeInclusive<usize>) -> bool {
 
 /// Identity of a room, link, admin, visitor or token: stable, public, never a
 /// right by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct Id(String);
 

@@ -1,0 +1,309 @@
+//! Server-sent events. Level-triggered: each stream waits for a change of
+//! anything, makes its values anew, and sends those that differ from what it
+//! sent last. Nothing can be missed, and a slow reader costs nothing.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::App;
+use super::admin::Actor;
+use super::live::Here;
+use super::problem::Problem;
+use super::views::{JournalView, LogLine, facts, presence, room_view, visit};
+use crate::access::blocking;
+use crate::model::{Gate, Id};
+use crate::store::JournalFilter;
+
+/// Streams open at once; a page that is refused asks again by itself.
+const MOST: usize = 2_000;
+
+/// Changes that come together are told together.
+const TOGETHER: Duration = Duration::from_millis(40);
+
+/// Counts a stream for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(app: &App) -> Result<Self, Problem> {
+        let counted = Self(Arc::clone(&app.streams));
+        if app.streams.fetch_add(1, Ordering::Relaxed) >= MOST {
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                "Too many pages are open",
+                "This page tries again by itself.",
+            ));
+        }
+        Ok(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What was sent last under each name.
+#[derive(Default)]
+struct Sent(HashMap<String, String>);
+
+impl Sent {
+    /// The event, if its value is new. The server's clock alone is no news.
+    fn news(&mut self, name: &str, key: &str, value: &impl Serialize) -> Option<Event> {
+        let mut text = serde_json::to_value(value).ok()?;
+        let data = text.to_string();
+        if let Some(fields) = text.as_object_mut() {
+            fields.remove("server_time");
+        }
+        let compared = text.to_string();
+        if self.0.get(key) == Some(&compared) {
+            return None;
+        }
+        self.0.insert(key.to_owned(), compared);
+        Some(Event::default().event(name).data(data))
+    }
+}
+
+fn respond(events: BoxStream<'static, Event>) -> Response {
+    let ping = KeepAlive::new()
+        .interval(Duration::from_secs(15))
+        .event(Event::default().event("ping").data("{}"));
+    let mut response = Sse::new(events.map(Ok::<_, Infallible>))
+        .keep_alive(ping)
+        .into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    // For proxies that would wait for more.
+    headers.insert("x-accel-buffering", header::HeaderValue::from_static("no"));
+    response
+}
+
+/// Waits for a change; `false` when there will be none.
+async fn changed(
+    tick: &mut watch::Receiver<u64>,
+    status: &mut watch::Receiver<Arc<crate::reconcile::Status>>,
+) -> bool {
+    let went_on = tokio::select! {
+        changed = tick.changed() => changed.is_ok(),
+        changed = status.changed() => changed.is_ok(),
+        // Times pass without anybody's doing: a room opens, a viewer is gone.
+        () = tokio::time::sleep(Duration::from_secs(5)) => true,
+    };
+    tokio::time::sleep(TOGETHER).await;
+    tick.mark_unchanged();
+    status.mark_unchanged();
+    went_on
+}
+
+#[derive(Serialize)]
+struct Ended {
+    reason: &'static str,
+}
+
+/// One visitor in one room.
+pub(super) fn visitor(app: App, here: Here) -> Result<Response, Problem> {
+    struct State {
+        app: App,
+        here: Here,
+        sent: Sent,
+        tick: watch::Receiver<u64>,
+        status: watch::Receiver<Arc<crate::reconcile::Status>>,
+        first: bool,
+        over: bool,
+        _counted: Counted,
+        _page: crate::access::OpenPage,
+    }
+    let state = State {
+        _counted: Counted::new(&app)?,
+        _page: app.access.page(&here.grant.id),
+        tick: app.access.tick(),
+        status: app.status.clone(),
+        sent: Sent::default(),
+        first: true,
+        over: false,
+        app,
+        here,
+    };
+    let events = stream::unfold(state, |mut state| async move {
+        if state.over {
+            return None;
+        }
+        if !state.first && !changed(&mut state.tick, &mut state.status).await {
+            return None;
+        }
+        state.first = false;
+        let State {
+            app, here, sent, ..
+        } = &mut state;
+        let (index, now) = (app.access.index(), app.access.now());
+        let room = index.room(&here.room.id);
+        // The same person, even if their place was made anew by another link.
+        let grant = index
+            .place(here.session, &here.room.id, now)
+            .filter(|grant| grant.id == here.grant.id);
+        let (Some(room), Some(grant)) = (room, grant) else {
+            let reason = if room.is_none() {
+                "room-closed"
+            } else {
+                "session-ended"
+            };
+            state.over = true;
+            return Some((
+                sent_or_empty(state.sent.news("ended", "ended", &Ended { reason })),
+                state,
+            ));
+        };
+        app.access.here(here.session, grant);
+        let mut events = Vec::new();
+        events.extend(sent.news("visit", "visit", &visit(app, room, here.session, grant)));
+        events.extend(
+            sent.news("facts", "facts", &facts(app, room))
+                .filter(|_| facts(app, room).is_some()),
+        );
+        events.extend(sent.news("presence", "presence", &presence(app, room, &grant.id)));
+        let reason = match room.gate(now) {
+            Gate::Open | Gate::NotOpen => {
+                sent.0.remove("ended");
+                None
+            }
+            Gate::Expired => Some("room-expired"),
+            Gate::Closed | Gate::Archived => Some("room-closed"),
+        };
+        events.extend(reason.and_then(|reason| sent.news("ended", "ended", &Ended { reason })));
+        Some((events, state))
+    })
+    .flat_map(stream::iter);
+    Ok(respond(events.boxed()))
+}
+
+fn sent_or_empty(event: Option<Event>) -> Vec<Event> {
+    event.into_iter().collect()
+}
+
+/// The portal.
+pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
+    struct State {
+        app: App,
+        actor: Actor,
+        sent: Sent,
+        rooms: Vec<Id>,
+        journal: Option<i64>,
+        tick: watch::Receiver<u64>,
+        status: watch::Receiver<Arc<crate::reconcile::Status>>,
+        first: bool,
+        _counted: Counted,
+    }
+    let state = State {
+        _counted: Counted::new(&app)?,
+        tick: app.access.tick(),
+        status: app.status.clone(),
+        sent: Sent::default(),
+        rooms: Vec::new(),
+        journal: None,
+        first: true,
+        app,
+        actor,
+    };
+    let events = stream::unfold(state, |mut state| async move {
+        if !state.first && !changed(&mut state.tick, &mut state.status).await {
+            return None;
+        }
+        // Somebody who was logged out, or lost their role, hears no more.
+        if !state.actor.still_holds(&state.app).await {
+            return None;
+        }
+        let first = std::mem::take(&mut state.first);
+        let State {
+            app,
+            actor,
+            sent,
+            rooms,
+            journal,
+            ..
+        } = &mut state;
+        let mut events = Vec::new();
+        events.extend(sent.news("status", "status", &*app.status()));
+        let index = app.access.index();
+        let mut changed_rooms = Vec::new();
+        let mut seen = Vec::new();
+        for room in index.rooms().filter(|room| actor.sees(room)) {
+            let view = room_view(app, room);
+            seen.push(room.id.clone());
+            if sent
+                .news("rooms", &format!("room {}", room.id), &view)
+                .is_some()
+                && !first
+            {
+                changed_rooms.push(view);
+            }
+        }
+        // A room that was archived is told once more, as such.
+        for gone in rooms.iter().filter(|id| !seen.contains(id)) {
+            sent.0.remove(&format!("room {gone}"));
+            let (store, id) = (Arc::clone(&app.store), gone.clone());
+            if let Ok(room) = blocking(move || store.room(&id)).await {
+                changed_rooms.push(room_view(app, &room));
+            }
+        }
+        *rooms = seen;
+        if !changed_rooms.is_empty() {
+            events.extend(
+                Event::default()
+                    .event("rooms")
+                    .json_data(&changed_rooms)
+                    .ok(),
+            );
+        }
+        let store = Arc::clone(&app.store);
+        if let Ok(latest) =
+            blocking(move || store.journal(&JournalFilter::default(), None, 50)).await
+        {
+            let known = *journal;
+            // What was there before this page opened is no news.
+            *journal = Some(
+                latest
+                    .first()
+                    .map_or(known.unwrap_or_default(), |entry| entry.id),
+            );
+            let new: Vec<JournalView> = latest
+                .into_iter()
+                .filter(|entry| known.is_some_and(|known| entry.id > known))
+                .map(JournalView::from)
+                .collect();
+            if !new.is_empty() {
+                events.extend(Event::default().event("journal").json_data(&new).ok());
+            }
+        }
+        Some((events, state))
+    })
+    .flat_map(stream::iter);
+    Ok(respond(events.boxed()))
+}
+
+/// Lines of a container's log as they come.
+pub(super) fn lines(app: &App, lines: BoxStream<'static, LogLine>) -> Result<Response, Problem> {
+    let counted = Counted::new(app)?;
+    let events = lines.map(move |line| {
+        let _ = &counted;
+        Event::default()
+            .event("line")
+            .json_data(&line)
+            .unwrap_or_default()
+    });
+    Ok(respond(events.boxed()))
+}

@@ -1,0 +1,162 @@
+//! The internal listener: OvenMediaEngine, MiroTalk, Traefik and Prometheus.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+
+use super::App;
+use super::problem::BODY_LIMIT;
+use crate::access::{Ask, Decision, Pass};
+use crate::model::Secret;
+
+pub(super) fn router(app: App) -> Router {
+    Router::new()
+        .route("/internal/ome/admission", post(admission))
+        .route("/internal/ome/alert", post(nudge))
+        .route("/internal/mirotalk/{secret}", post(mirotalk))
+        .route("/internal/forward-auth", get(forward_auth))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(app)
+}
+
+async fn admission(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let began = Instant::now();
+    let decision = app.access.admit(
+        &body,
+        headers
+            .get("x-ome-signature")
+            .map(header::HeaderValue::as_bytes),
+    );
+    app.access.metrics.admitted(began.elapsed());
+    match &decision {
+        // Never the URL: it holds keys and tickets.
+        Decision::Refused(refusal) => {
+            tracing::info!(reason = refusal.label(), detail = %refusal, "admission refused")
+        }
+        Decision::Publish { room, peer, .. } => {
+            tracing::info!(%room, protocol = peer.protocol, from = peer.address, "publisher admitted")
+        }
+        Decision::Play { .. } | Decision::Closed { .. } => {}
+    }
+    let (status, body) = decision.answer();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// An alert is a reason to look; what it says is read from the stream itself,
+/// so that it also ends when the fault does.
+async fn nudge(State(app): State<App>, _: Bytes) -> StatusCode {
+    app.access.nudge();
+    StatusCode::OK
+}
+
+/// Unsigned, so the path is the secret; the body holds a live token and is
+/// neither read nor logged.
+async fn mirotalk(State(app): State<App>, Path(secret): Path<String>, _: Bytes) -> StatusCode {
+    if Secret::new(secret) == app.mirotalk_hook && !app.mirotalk_hook.expose().is_empty() {
+        app.access.nudge();
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
+    }
+}
+
+async fn forward_auth(State(app): State<App>, request: Request) -> Response {
+    let text = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    // HTTP/2 clients may send cookies in several headers.
+    let cookies: Vec<&str> = request
+        .headers()
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let ask = Ask {
+        host: text("x-forwarded-host"),
+        uri: text("x-forwarded-uri"),
+        cookies: &cookies.join("; "),
+        origin: request
+            .headers()
+            .get(header::ORIGIN)
+            .and_then(|value| value.to_str().ok()),
+    };
+    match app.access.pass(&app.names(), app.call_is_safe(), ask) {
+        Pass::Media { .. } | Pass::Call { .. } => StatusCode::OK.into_response(),
+        Pass::No(status, why) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            (
+                status,
+                [(header::CACHE_CONTROL, "no-store")],
+                format!("{why}\n"),
+            )
+                .into_response()
+        }
+    }
+}
+
+/// Ready once the loop has looked: until then the pages answer, the stack may
+/// not.
+async fn readyz(State(app): State<App>) -> Response {
+    if app.status().at.is_some() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+    }
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    let status = app.status();
+    let mut out = app.access.metrics.text();
+    let mut gauge = |name: &str, labels: &str, value: f64| {
+        let _ = writeln!(
+            out,
+            "# TYPE colourstream_{name} gauge\ncolourstream_{name}{labels} {value}"
+        );
+    };
+    gauge("streams", "", f64::from(status.live.streams));
+    gauge("viewers", "", f64::from(status.live.viewers));
+    gauge("callers", "", f64::from(status.live.callers));
+    gauge("reconcile_milliseconds", "", status.took_ms);
+    gauge(
+        "issues",
+        "",
+        f64::from(u32::try_from(status.issues.len()).unwrap_or(u32::MAX)),
+    );
+    gauge(
+        "engine_reachable",
+        "",
+        f64::from(u8::from(status.engine.reachable)),
+    );
+    gauge(
+        "event_streams",
+        "",
+        f64::from(
+            u32::try_from(app.streams.load(std::sync::atomic::Ordering::Relaxed))
+                .unwrap_or(u32::MAX),
+        ),
+    );
+    out.push_str("# TYPE colourstream_service_healthy gauge\n");
+    for service in &status.services {
+        let _ = writeln!(
+            out,
+            "colourstream_service_healthy{{role=\"{}\"}} {}",
+            service.role,
+            u8::from(service.health == "healthy")
+        );
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response()
+}

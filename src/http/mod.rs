@@ -1,0 +1,273 @@
+//! The HTTP server: three hosts, one internal listener, one control socket.
+//!
+//! | router | who reaches it | what it holds |
+//! |---|---|---|
+//! | [`pages`] | browsers, through Traefik, by host name | [`live`], [`admin`], [`video`], each with its pages |
+//! | [`internal`] | OvenMediaEngine, MiroTalk, Traefik, Prometheus | hooks, forward-auth, metrics |
+//! | [`control`] | the command line, over `state/control.sock` | the admin API, as the owner |
+
+pub mod admin;
+mod assets;
+mod events;
+mod internal;
+mod live;
+mod openapi;
+mod problem;
+mod stack;
+mod video;
+mod views;
+mod zip;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt as _;
+
+pub use openapi::document as openapi;
+pub use problem::{Body, Problem};
+pub use stack::{NoStack, Soon, Stack};
+pub use views::{FileView, LogLine, Series};
+
+use crate::access::{Access, Names, bare_host};
+use crate::model::{Id, Role, Seat, Secret};
+use crate::reconcile::{Command, Status};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+
+/// Makes MiroTalk's token for somebody who joins now.
+pub type Mint = Arc<dyn Fn(Seat, Timestamp) -> Secret<String> + Send + Sync>;
+
+/// What the server is made of; everything it says comes from here.
+#[derive(Clone)]
+pub struct App {
+    /// What is wanted.
+    pub store: Arc<Store>,
+    /// Who may what.
+    pub access: Arc<Access>,
+    /// The settings in force.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// What is.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// What people ask of the loop.
+    pub commands: mpsc::Sender<Command>,
+    /// Files, logs and figures of the stack.
+    pub stack: Arc<dyn Stack>,
+    /// Makes MiroTalk's tokens.
+    pub mint: Mint,
+    /// Unguessable last part of MiroTalk's webhook path.
+    pub mirotalk_hook: Secret<String>,
+    people: Arc<ArcSwap<HashMap<Id, String>>>,
+    streams: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+/// The parts an [`App`] is made of.
+pub struct Parts {
+    /// See [`App`].
+    pub store: Arc<Store>,
+    /// See [`App`].
+    pub access: Arc<Access>,
+    /// See [`App`].
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// See [`App`].
+    pub status: watch::Receiver<Arc<Status>>,
+    /// See [`App`].
+    pub commands: mpsc::Sender<Command>,
+    /// See [`App`].
+    pub stack: Arc<dyn Stack>,
+    /// See [`App`].
+    pub mint: Mint,
+    /// See [`App`].
+    pub mirotalk_hook: Secret<String>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Result<Self, StoreError> {
+        let Parts {
+            store,
+            access,
+            settings,
+            status,
+            commands,
+            stack,
+            mint,
+            mirotalk_hook,
+        } = parts;
+        let app = Self {
+            store,
+            access,
+            settings,
+            status,
+            commands,
+            stack,
+            mint,
+            mirotalk_hook,
+            people: Arc::default(),
+            streams: Arc::default(),
+        };
+        app.people_changed()?;
+        Ok(app)
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// What is.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.borrow().clone()
+    }
+
+    /// Names of hosts, origins and cookies.
+    pub fn names(&self) -> Names {
+        let settings = self.settings();
+        // Browsers take a `__Host-` cookie over HTTPS alone.
+        let prefix = if settings.is_https() { "__Host-" } else { "" };
+        Names {
+            live: settings.hosts.live.clone(),
+            video: settings.hosts.video.clone(),
+            video_origin: settings.origin(&settings.hosts.video),
+            session_cookie: format!("{prefix}cs_session"),
+            call_cookie: format!("{prefix}cs_call"),
+        }
+    }
+
+    /// Whether MiroTalk runs and has proved to turn strangers away.
+    pub fn call_is_safe(&self) -> bool {
+        self.status
+            .borrow()
+            .services
+            .iter()
+            .any(|service| service.role == Role::Mirotalk && service.health == "healthy")
+    }
+
+    /// Reads the names of admins again.
+    fn people_changed(&self) -> Result<(), StoreError> {
+        let people = self
+            .store
+            .admins()?
+            .into_iter()
+            .map(|admin| (admin.id, admin.name))
+            .collect();
+        self.people.store(Arc::new(people));
+        Ok(())
+    }
+
+    /// How an admin is called.
+    fn name_of(&self, id: &Id) -> Option<String> {
+        self.people.load().get(id).cloned()
+    }
+
+    /// A `Set-Cookie` that scripts and other sites never see.
+    fn set_cookie(&self, name: &str, value: &str, same_site: &str, seconds: i64) -> String {
+        let secure = if self.settings().is_https() {
+            "; Secure"
+        } else {
+            ""
+        };
+        format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}")
+    }
+}
+
+/// The public hosts: by name, whatever the port.
+pub fn pages(app: App) -> Router {
+    let (live, admin, video) = (
+        live::router(app.clone()),
+        admin::router(app.clone()),
+        video::router(app.clone()),
+    );
+    Router::new()
+        .fallback(move |State(app): State<App>, request: Request| {
+            let (live, admin, video) = (live.clone(), admin.clone(), video.clone());
+            async move {
+                let settings = app.settings();
+                let host = request
+                    .headers()
+                    .get(header::HOST)
+                    .and_then(|host| host.to_str().ok())
+                    .unwrap_or_default();
+                let host = bare_host(request.uri().host().unwrap_or(host)).to_ascii_lowercase();
+                let router = match host {
+                    // Asked directly, by whoever looks after the container.
+                    _ if request.uri().path() == "/livez" => return StatusCode::OK.into_response(),
+                    host if host == settings.hosts.live => live,
+                    host if host == settings.hosts.admin => admin,
+                    host if host == settings.hosts.video => video,
+                    _ => return assets::unknown_host(),
+                };
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {})
+            }
+        })
+        .with_state(app)
+}
+
+/// Hooks, forward-auth, metrics: never routed by Traefik.
+pub fn internal(app: App) -> Router {
+    internal::router(app)
+}
+
+/// The admin API as the owner, for whoever may open the socket.
+pub fn control(app: App) -> Router {
+    admin::control(app)
+}
+
+/// The address of whoever asks, as Traefik tells it; nobody else reaches us.
+fn client_address(request: &Request) -> String {
+    address_of(
+        request.headers(),
+        request.extensions().get::<ConnectInfo<SocketAddr>>(),
+    )
+}
+
+fn address_of(headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> String {
+    let forwarded = ["x-real-ip", "x-forwarded-for"]
+        .into_iter()
+        .filter_map(|name| headers.get(name)?.to_str().ok()?.split(',').next())
+        .find_map(|address| address.trim().parse::<std::net::IpAddr>().ok());
+    forwarded
+        .or_else(|| peer.map(|ConnectInfo(peer)| peer.ip()))
+        .map_or_else(String::new, |address| address.to_string())
+}
+
+/// Whether a change comes from our own page at `origin`: what browsers say of
+/// themselves, and no page can make them say otherwise.
+fn is_same_site(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
+    if method.is_safe() {
+        return true;
+    }
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &header::HeaderValue| value.to_str().ok())
+    };
+    text("origin") == Some(origin)
+        && text("sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
+#[cfg(test)]
+mod tests;

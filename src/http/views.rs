@@ -1,0 +1,861 @@
+//! What the API says and hears. The web's types are generated from these.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use crate::access::StreamFacts;
+use crate::model::{Gate, Grant, Id, Issue, IssueCode, Link, Role, Room, Seat, Severity, Token};
+use crate::settings::Settings;
+use crate::store::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, JournalEntry, Scope};
+
+/// What people see of a room's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoomState {
+    /// Before it opens.
+    NotOpen,
+    /// Open, no picture yet.
+    Waiting,
+    /// Open, with a picture.
+    Live,
+    /// Closed, or put away.
+    Closed,
+    /// Its time is over.
+    Expired,
+}
+
+/// One browser in one room.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Visit {
+    /// The name in the address.
+    pub slug: String,
+    /// Title.
+    pub title: String,
+    /// State.
+    pub state: RoomState,
+    /// When it opens.
+    pub opens_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// The server's clock, for a countdown.
+    pub server_time: Timestamp,
+    /// Who this browser is.
+    pub me: Me,
+    /// Where the picture is, while the room is open.
+    pub playback: Option<Playback>,
+    /// Whether the call can be joined.
+    pub call: CallView,
+    /// What lies over the picture.
+    pub watermark: Option<Watermark>,
+    /// Whether to ask for a name first.
+    pub asks_name: bool,
+    /// Who invited.
+    pub invited_by: Option<String>,
+}
+
+/// Who a visitor is.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Me {
+    /// Public identity in this room.
+    pub id: Id,
+    /// Name shown to others.
+    pub name: String,
+    /// What they may do.
+    pub role: Seat,
+    /// `link` or `passcode`.
+    pub via: &'static str,
+}
+
+/// Addresses of the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Playback {
+    /// WebRTC signalling.
+    pub webrtc: String,
+    /// LLHLS master playlist; absent in the portal's preview.
+    pub llhls: Option<String>,
+}
+
+/// The call.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CallView {
+    /// Whether it can be joined.
+    pub available: bool,
+    /// Why not.
+    pub why: Option<&'static str>,
+}
+
+/// What lies over the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Watermark {
+    /// The viewer's name.
+    pub text: String,
+}
+
+/// Who is here.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Presence {
+    /// Everybody with an open page.
+    pub people: Vec<Person>,
+    /// How many watch.
+    pub watching: u32,
+    /// How many are in the call.
+    pub in_call: u32,
+}
+
+/// Somebody who is here.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Person {
+    /// Public identity in this room.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+    /// What they may do.
+    pub role: Seat,
+    /// Whether they watch.
+    pub watching: bool,
+    /// Whether they are in the call.
+    pub in_call: bool,
+    /// Whether it is this browser.
+    pub me: bool,
+}
+
+/// A room.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct RoomView {
+    /// Identity.
+    pub id: Id,
+    /// What a change names in `If-Match`.
+    pub etag: String,
+    /// Title.
+    pub title: String,
+    /// The name in the address.
+    pub slug: String,
+    /// OME's stream name and MiroTalk's room name.
+    pub stream: String,
+    /// Quality profile.
+    pub profile: String,
+    /// State.
+    pub state: RoomState,
+    /// When it opens.
+    pub opens_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Closed by a person.
+    pub closed: bool,
+    /// Put away.
+    pub archived: bool,
+    /// Most viewers.
+    pub viewer_cap: Option<u32>,
+    /// From where it may be watched.
+    pub allowed_addresses: Vec<String>,
+    /// Whether it can be entered by name.
+    pub has_passcode: bool,
+    /// Whether the viewer's name lies over the picture.
+    pub watermark: bool,
+    /// Whose it is.
+    pub owner: Id,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who is live.
+    pub live: LiveView,
+    /// Addresses.
+    pub urls: RoomUrls,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+}
+
+/// Who is live in a room.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LiveView {
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Encoders.
+    pub publishers: u32,
+    /// Viewers.
+    pub viewers: u32,
+    /// People in the call.
+    pub callers: u32,
+    /// What the picture is like.
+    pub facts: Option<StreamFacts>,
+}
+
+/// Addresses of a room.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct RoomUrls {
+    /// For people, by name and passcode.
+    pub room: String,
+}
+
+/// A page of rooms.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RoomPage {
+    /// Newest first.
+    pub items: Vec<RoomView>,
+    /// For `after`, if there are more.
+    pub next: Option<String>,
+}
+
+/// A new room: the title is enough.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRoom {
+    /// Title.
+    pub title: String,
+    /// The name in the address; made of the title when absent.
+    pub slug: Option<String>,
+    /// Quality profile; the first when absent.
+    pub profile: Option<String>,
+    /// For entering by name.
+    pub passcode: Option<String>,
+    /// When it opens.
+    pub opens_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Most viewers.
+    pub viewer_cap: Option<u32>,
+    /// From where it may be watched.
+    #[serde(default)]
+    pub allowed_addresses: Vec<String>,
+    /// Whether the viewer's name lies over the picture.
+    #[serde(default)]
+    pub watermark: bool,
+    /// A first link, answered with the room.
+    pub link: Option<NewLink>,
+}
+
+/// What changes in a room; `null` empties a field.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomPatch {
+    /// Title.
+    pub title: Option<String>,
+    /// The name in the address; the old one leads on for 30 days.
+    pub slug: Option<String>,
+    /// Quality profile.
+    pub profile: Option<String>,
+    /// For entering by name.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub passcode: Option<Option<String>>,
+    /// When it opens.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub opens_at: Option<Option<Timestamp>>,
+    /// When it ends.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Option<Timestamp>>,
+    /// Most viewers.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    pub viewer_cap: Option<Option<u32>>,
+    /// From where it may be watched.
+    pub allowed_addresses: Option<Vec<String>>,
+    /// Whether the viewer's name lies over the picture.
+    pub watermark: Option<bool>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// A room that was made.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CreatedRoom {
+    /// The room.
+    pub room: RoomView,
+    /// Its first link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<CreatedLink>,
+}
+
+/// A new link.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// Whom it is for; empty = whoever.
+    #[serde(default)]
+    pub name: String,
+    /// What it allows.
+    pub role: Seat,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+    /// How many browsers it may let in.
+    pub max_uses: Option<u32>,
+}
+
+/// A link, without its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LinkView {
+    /// Identity.
+    pub id: Id,
+    /// Whom it is for.
+    pub name: String,
+    /// What it allows.
+    pub role: Seat,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+    /// How many browsers it may let in.
+    pub max_uses: Option<u32>,
+    /// How many it has let in.
+    pub uses: u32,
+    /// Taken back.
+    pub revoked: bool,
+    /// When its holder was last here.
+    pub last_seen: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A link with its address, answered once.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CreatedLink {
+    /// The link.
+    #[serde(flatten)]
+    pub link: LinkView,
+    /// The address; its fragment is the token.
+    pub url: String,
+}
+
+/// Links of a room.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LinkList {
+    /// Oldest first.
+    pub items: Vec<LinkView>,
+}
+
+/// Whom an action interrupts.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Impact {
+    /// Encoders.
+    pub publishers: u32,
+    /// Viewers.
+    pub viewers: u32,
+    /// People in the call.
+    pub callers: u32,
+    /// Their names, as far as known.
+    pub names: Vec<String>,
+    /// One sentence.
+    pub words: String,
+}
+
+/// How to send a picture.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Ingest {
+    /// The publish key.
+    pub key: String,
+    /// RTMP.
+    pub rtmp: IngestAddress,
+    /// RTMP over TLS, where it is on.
+    pub rtmps: Option<IngestAddress>,
+    /// SRT.
+    pub srt: IngestAddress,
+    /// WHIP.
+    pub whip: IngestAddress,
+    /// SRT's latency.
+    pub latency_ms: u32,
+}
+
+/// One address.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IngestAddress {
+    /// What goes into the field `Server`.
+    pub server: String,
+    /// What goes into the field `Stream key`, where there is one.
+    pub key: Option<String>,
+    /// All in one.
+    pub url: String,
+}
+
+/// An admin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AdminView {
+    /// Identity.
+    pub id: Id,
+    /// What a change names in `If-Match`.
+    pub etag: String,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: AdminRole,
+    /// When they were added.
+    pub created_at: Timestamp,
+}
+
+/// Admins.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AdminList {
+    /// Oldest first.
+    pub items: Vec<AdminView>,
+}
+
+/// Who is logged in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MeView {
+    /// Identity.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: AdminRole,
+}
+
+/// A login.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    /// Identity.
+    pub id: Id,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// From where.
+    pub address: String,
+    /// With which browser.
+    pub agent: String,
+    /// Whether it is this one.
+    pub current: bool,
+}
+
+/// Logins.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SessionList {
+    /// The latest first.
+    pub items: Vec<SessionView>,
+}
+
+/// An API token, without its secret.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TokenView {
+    /// Identity.
+    pub id: Id,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it works.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used: Option<Timestamp>,
+}
+
+/// API tokens.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TokenList {
+    /// Oldest first.
+    pub items: Vec<TokenView>,
+}
+
+/// A new API token with its secret, answered once.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CreatedToken {
+    /// The token.
+    pub token: TokenView,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// What somebody did.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Activity {
+    /// Number, rising.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// What, in words.
+    pub what: String,
+    /// On which room.
+    pub room: Option<Id>,
+    /// From which address.
+    pub address: Option<String>,
+}
+
+/// A page of what people did.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ActivityPage {
+    /// Newest first.
+    pub items: Vec<Activity>,
+    /// For `before`, if there are more.
+    pub next: Option<i64>,
+}
+
+/// What the loop did.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct JournalView {
+    /// Number, rising.
+    pub id: i64,
+    /// When it began.
+    pub at: Timestamp,
+    /// The look it belongs to.
+    pub reconcile: u64,
+    /// The service; absent for files and network.
+    pub role: Option<Role>,
+    /// What was done.
+    pub what: String,
+    /// Its cause.
+    pub why: String,
+    /// `done`, `failed`, or `waiting` while it goes on.
+    pub outcome: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// A page of what the loop did.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct JournalPage {
+    /// Newest first.
+    pub items: Vec<JournalView>,
+    /// For `before`, if there are more.
+    pub next: Option<i64>,
+}
+
+/// The plan.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PlanView {
+    /// Its steps.
+    pub steps: Vec<crate::reconcile::StepView>,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+}
+
+/// A rendered file against what is on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FileView {
+    /// Relative to `state/rendered`.
+    pub path: String,
+    /// `same`, `differs`, `missing`, `foreign`.
+    pub state: String,
+    /// Which service reads it.
+    pub role: Option<Role>,
+    /// Unified, secrets hidden; with one file only.
+    pub diff: Option<String>,
+}
+
+/// Rendered files.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FileList {
+    /// By path.
+    pub items: Vec<FileView>,
+}
+
+/// A line of a container's log, redacted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LogLine {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The line.
+    pub text: String,
+}
+
+/// Lines of a container's log.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LogList {
+    /// Oldest first.
+    pub items: Vec<LogLine>,
+}
+
+/// The last hour, one point per 10 s, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Series {
+    /// People who watch.
+    pub viewers: Vec<Option<f64>>,
+    /// Bits per second that come in.
+    pub bitrate: Vec<Option<f64>>,
+    /// Milliseconds a look took.
+    pub reconcile_ms: Vec<Option<f64>>,
+}
+
+/// How somebody counts as here.
+pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant: &Grant) -> Visit {
+    let (settings, now) = (app.settings(), app.access.now());
+    let gate = room.gate(now);
+    let call_safe = app.call_is_safe();
+    Visit {
+        slug: room.slug.to_string(),
+        title: room.title.clone(),
+        state: state(app, room),
+        opens_at: room.opens_at,
+        expires_at: room.expires_at,
+        server_time: now,
+        me: Me {
+            id: grant.id.clone(),
+            name: grant.name.clone(),
+            role: grant.seat,
+            via: if grant.link.is_some() {
+                "link"
+            } else {
+                "passcode"
+            },
+        },
+        playback: (gate == Gate::Open).then(|| {
+            let ticket = app
+                .access
+                .tickets()
+                .ticket(&grant.id, session, &room.stream);
+            playback(&settings, room, &ticket)
+        }),
+        call: CallView {
+            available: gate == Gate::Open && call_safe,
+            why: match gate {
+                Gate::Open if call_safe => None,
+                Gate::Open => Some("The call is starting."),
+                _ => Some("The room is not open."),
+            },
+        },
+        watermark: room.watermark.then(|| Watermark {
+            text: grant.name.clone(),
+        }),
+        asks_name: !grant.named,
+        invited_by: app.name_of(&room.owner),
+    }
+}
+
+pub(super) fn playback(settings: &Settings, room: &Room, ticket: &str) -> Playback {
+    let origin = settings.origin(&settings.hosts.live);
+    let path = format!("/{}/{}", room.profile, room.stream);
+    Playback {
+        webrtc: format!("{}{path}?ticket={ticket}", origin.replacen("http", "ws", 1)),
+        llhls: Some(format!("{origin}{path}/llhls.m3u8?ticket={ticket}")),
+    }
+}
+
+pub(super) fn state(app: &App, room: &Room) -> RoomState {
+    match room.gate(app.access.now()) {
+        Gate::NotOpen => RoomState::NotOpen,
+        Gate::Closed | Gate::Archived => RoomState::Closed,
+        Gate::Expired => RoomState::Expired,
+        Gate::Open
+            if app
+                .access
+                .live(|live| live.room(&room.stream).is_some_and(|room| room.is_live())) =>
+        {
+            RoomState::Live
+        }
+        Gate::Open => RoomState::Waiting,
+    }
+}
+
+/// What the picture of a room is like, with those who watch and talk counted.
+pub(super) fn facts(app: &App, room: &Room) -> Option<StreamFacts> {
+    let now = app.access.now();
+    app.access.live(|live| {
+        let seen = live.room(&room.stream)?;
+        let mut facts = seen.facts.clone()?;
+        facts.viewers = live.viewers(&room.stream, now);
+        facts.callers = u32::try_from(seen.callers.len()).unwrap_or(u32::MAX);
+        Some(facts)
+    })
+}
+
+pub(super) fn presence(app: &App, room: &Room, me: &Id) -> Presence {
+    let (index, now) = (app.access.index(), app.access.now());
+    app.access.live(|live| {
+        let callers = live
+            .room(&room.stream)
+            .map(|room| room.callers.clone())
+            .unwrap_or_default();
+        let mut people: Vec<Person> = live
+            .pages()
+            .filter_map(|place| index.place_by_id(place, now))
+            .filter(|(_, grant)| grant.room == room.id)
+            .map(|(_, grant)| Person {
+                id: grant.id.clone(),
+                name: grant.name.clone(),
+                role: grant.seat,
+                watching: live.is_watching(&room.stream, &grant.id, now),
+                in_call: callers.contains(&grant.name),
+                me: grant.id == *me,
+            })
+            .collect();
+        people.sort_by(|a, b| (a.role, &a.name, &a.id).cmp(&(b.role, &b.name, &b.id)));
+        Presence {
+            people,
+            watching: live.viewers(&room.stream, now),
+            in_call: u32::try_from(callers.len()).unwrap_or(u32::MAX),
+        }
+    })
+}
+
+pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
+    let settings = app.settings();
+    let facts = facts(app, room);
+    let now = app.access.now();
+    let live = app.access.live(|live| {
+        let seen = live.room(&room.stream);
+        LiveView {
+            since: facts
+                .as_ref()
+                .and_then(|facts| facts.live_since)
+                .or_else(|| {
+                    seen.and_then(|seen| seen.publisher.as_ref())
+                        .map(|publisher| publisher.since)
+                }),
+            publishers: u32::from(
+                seen.is_some_and(|seen| seen.is_live() || seen.publisher.is_some()),
+            ),
+            viewers: live.viewers(&room.stream, now),
+            callers: seen.map_or(0, |seen| {
+                u32::try_from(seen.callers.len()).unwrap_or(u32::MAX)
+            }),
+            facts: facts.clone(),
+        }
+    });
+    let issues = facts
+        .iter()
+        .flat_map(|facts| &facts.hints)
+        .map(|hint| Issue {
+            code: IssueCode::EncoderSettings,
+            severity: match hint.level.as_str() {
+                "error" => Severity::Error,
+                "warning" => Severity::Warning,
+                _ => Severity::Notice,
+            },
+            role: None,
+            subject: room.title.clone(),
+            what: hint.what.clone(),
+            why: hint.why.clone(),
+            fix: hint.fix.clone(),
+        })
+        .collect();
+    RoomView {
+        id: room.id.clone(),
+        etag: etag(room.version),
+        title: room.title.clone(),
+        slug: room.slug.to_string(),
+        stream: room.stream.to_string(),
+        profile: room.profile.clone(),
+        state: state(app, room),
+        opens_at: room.opens_at,
+        expires_at: room.expires_at,
+        closed: room.closed,
+        archived: room.archived,
+        viewer_cap: room.viewer_cap,
+        allowed_addresses: room.allowed_addresses.clone(),
+        has_passcode: room.passcode.is_some(),
+        watermark: room.watermark,
+        owner: room.owner.clone(),
+        created_at: room.created_at,
+        live,
+        urls: RoomUrls {
+            room: format!("{}/{}", settings.origin(&settings.hosts.live), room.slug),
+        },
+        issues,
+    }
+}
+
+/// A version as an ETag without its quotes.
+pub(super) fn etag(version: u64) -> String {
+    format!("v{version}")
+}
+
+pub(super) fn link_url(settings: &Settings, token: &Token) -> String {
+    format!(
+        "{}/j#{}",
+        settings.origin(&settings.hosts.live),
+        token.expose()
+    )
+}
+
+impl From<Link> for LinkView {
+    fn from(link: Link) -> Self {
+        Self {
+            id: link.id,
+            name: link.name,
+            role: link.seat,
+            expires_at: link.expires_at,
+            max_uses: link.max_uses,
+            uses: link.uses,
+            revoked: link.revoked,
+            last_seen: link.last_seen,
+            created_at: link.created_at,
+        }
+    }
+}
+
+impl From<Admin> for AdminView {
+    fn from(admin: Admin) -> Self {
+        Self {
+            etag: etag(admin.version),
+            id: admin.id,
+            name: admin.name,
+            role: admin.role,
+            created_at: admin.created_at,
+        }
+    }
+}
+
+impl SessionView {
+    pub(super) fn new(session: AdminSession, expires_at: Timestamp, current: bool) -> Self {
+        Self {
+            id: session.id,
+            created_at: session.created_at,
+            last_seen: session.last_seen,
+            expires_at,
+            address: session.address,
+            agent: session.agent,
+            current,
+        }
+    }
+}
+
+impl From<ApiToken> for TokenView {
+    fn from(token: ApiToken) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            scopes: token.scopes,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            last_used: token.last_used,
+        }
+    }
+}
+
+impl From<AuditEntry> for Activity {
+    fn from(entry: AuditEntry) -> Self {
+        let words = entry.what.replace('-', " ");
+        Self {
+            id: entry.id,
+            at: entry.at,
+            who: entry.who,
+            what: if entry.detail.is_empty() {
+                words
+            } else {
+                format!("{words}: {}", entry.detail)
+            },
+            room: entry.room,
+            address: Some(entry.address).filter(|address| !address.is_empty()),
+        }
+    }
+}
+
+impl From<JournalEntry> for JournalView {
+    fn from(entry: JournalEntry) -> Self {
+        Self {
+            id: entry.id,
+            at: entry.at,
+            reconcile: entry.reconcile,
+            role: entry.lane.parse().ok(),
+            what: entry.action,
+            why: entry.why,
+            outcome: entry.outcome.unwrap_or_else(|| "waiting".to_owned()),
+            took_ms: entry.duration_ms.unwrap_or_default(),
+            error: entry.error,
+        }
+    }
+}
