@@ -27,6 +27,7 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod render;
+pub mod serve;
 pub mod services;
 pub mod settings;
 pub mod status;

@@ -27,6 +27,7 @@ use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
 
+pub use crate::model::Token;
 pub use admission::{AdmissionKeys, Decision, LONGEST_VIEW, Refusal, WINDOW, decide};
 pub use cut::{Cut, Cutter, Later};
 pub use facts::{AudioFacts, Hint, StreamFacts, VideoFacts};
@@ -38,7 +39,7 @@ pub use live::{Live, LiveRoom, Peer, Publisher};
 pub use metrics::Metrics;
 pub use password::Passwords;
 
-use crate::model::{Digest, Gate, Grant, Id, Room, Seat, Secret, StreamName, Token};
+use crate::model::{Digest, Gate, Grant, Id, Room, Seat, Secret, StreamName};
 use crate::store::{Store, StoreError};
 
 /// The time, as an argument to everything that depends on it.

@@ -6,6 +6,7 @@ mod doctor;
 mod down;
 mod plan;
 mod render;
+mod serve;
 mod session;
 mod status;
 mod telemetry;
@@ -123,7 +124,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let common = cli.common;
     match cli.command {
-        Command::Serve => Err(Failure::Told("not yet".into())),
+        Command::Serve => serve::run(&common).await,
         Command::Plan { detailed_exitcode } => plan::run(&common, detailed_exitcode).await,
         Command::Apply { now, update_images } => apply::run(&common, now, update_images).await,
         Command::Status { watch } => status::run(&common, watch).await,

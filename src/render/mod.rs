@@ -19,7 +19,7 @@ use crate::desired::{
 };
 use crate::model::{Digest, Role};
 
-pub use redact::{readable, redact, redacted};
+pub use redact::{hidden, readable, redact, redacted};
 
 /// The templates we bring, by name. An override has the same name.
 const BUILT_IN: [(&str, &str); 7] = [

@@ -36,6 +36,27 @@ pub fn redact(path: &Path, bytes: &[u8]) -> String {
     }
 }
 
+/// A line of a service's log as people may see it: without generated secrets,
+/// publish keys and MiroTalk tokens, which the services print at will.
+pub fn hidden(line: &str) -> String {
+    let keys = without(line, "sk_", |char| char.is_ascii_alphanumeric());
+    let tokens = without(&keys, "eyJ", |char| {
+        char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-')
+    });
+    hexadecimal(&tokens)
+}
+
+/// Hides every word that begins with `mark` and goes on with `part`.
+fn without(text: &str, mark: &str, part: fn(char) -> bool) -> String {
+    let mut parts = text.split(mark);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        out.push_str(MARK);
+        out.push_str(rest.trim_start_matches(part));
+    }
+    out
+}
+
 /// Replaces what looks like one of the generated secrets: a run of sixteen or
 /// more hexadecimal digits.
 pub(super) fn hexadecimal(text: &str) -> String {

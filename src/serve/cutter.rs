@@ -46,7 +46,7 @@ impl Cutter for ServiceCutter {
                 (settings.conference.flavour, format!("{live}/ended"))
             };
             let call = self.services.mirotalk(address, &self.secrets, flavour);
-            match call.end(stream.as_str(), &redirect).await {
+            match call.end(stream.as_str(), Some(&redirect)).await {
                 // P2P cannot end a call: the gate is shut and the name is
                 // rotated; who is inside stays until they leave.
                 Ok(EndOfMeeting::Ended | EndOfMeeting::NotThere | EndOfMeeting::Unsupported) => Ok(()),

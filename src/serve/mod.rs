@@ -64,7 +64,6 @@ pub async fn run(
     let stack = stack::LiveStack::new(
         Arc::clone(&controller.engine),
         Arc::clone(&controller.disk),
-        Arc::clone(&secrets),
         scene.clone(),
         status.clone(),
     );
@@ -167,7 +166,7 @@ fn minting(secrets: Arc<Secrets>) -> http::Mint {
             error!(%error, "the system has no random bytes");
             return Secret::new(String::new());
         }
-        let account = Account { username, password: password.expose(), presenter };
+        let account = Account { username, password, presenter };
         mint(secrets.mirotalk_jwt_key.expose(), account, salt, now.as_second(), ttl)
     })
 }

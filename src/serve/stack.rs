@@ -11,14 +11,14 @@ use similar::TextDiff;
 use tokio::sync::watch;
 
 use crate::access::Access;
-use crate::desired::{FileKind, FileSpec, Secrets};
+use crate::desired::{FileKind, FileSpec};
 use crate::disk::Disk;
 use crate::engine::{DockerEngine, Engine as _};
 use crate::http::{FileView, LogLine, Series, Soon, Stack};
 use crate::model::Role;
 use crate::plan::FileState;
 use crate::reconcile::Scene;
-use crate::render::readable;
+use crate::render::{hidden, readable};
 use crate::status::Status;
 
 /// One point every ten seconds, an hour of them.
@@ -29,7 +29,6 @@ const POINTS: usize = 360;
 pub(super) struct LiveStack {
     engine: Arc<DockerEngine>,
     disk: Arc<Disk>,
-    secrets: Arc<Secrets>,
     scene: watch::Receiver<Arc<Scene>>,
     status: watch::Receiver<Arc<Status>>,
     series: Arc<Mutex<VecDeque<[f64; 3]>>>,
@@ -39,11 +38,10 @@ impl LiveStack {
     pub fn new(
         engine: Arc<DockerEngine>,
         disk: Arc<Disk>,
-        secrets: Arc<Secrets>,
-        scene: watch::Receiver<Arc<Scene>>,
+            scene: watch::Receiver<Arc<Scene>>,
         status: watch::Receiver<Arc<Status>>,
     ) -> Self {
-        Self { engine, disk, secrets, scene, status, series: Arc::default() }
+        Self { engine, disk, scene, status, series: Arc::default() }
     }
 
     /// Takes down a point every ten seconds, for ever.
@@ -53,7 +51,7 @@ impl LiveStack {
             let mut due = tokio::time::interval(EVERY);
             loop {
                 due.tick().await;
-                let (viewers, bitrate) = access.live(|live| live.totals());
+                let (viewers, bitrate) = access.live(|live| live.totals(access.now()));
                 let took = status.borrow().took_ms;
                 let mut series = series.lock().unwrap_or_else(PoisonError::into_inner);
                 if series.len() == POINTS {
@@ -92,9 +90,8 @@ impl LiveStack {
 
     fn lines(&self, role: Role, tail: u32, follow: bool) -> Result<BoxStream<'static, LogLine>, String> {
         let name = self.container(role).ok_or("nothing has been looked at yet")?;
-        let secrets = Arc::clone(&self.secrets);
         let lines = self.engine.logs(&name, tail, follow).map(move |line| match line {
-            Ok(text) => LogLine { at: None, stream: "stdout".to_owned(), text: secrets.hide(&text) },
+            Ok(text) => LogLine { at: None, stream: "stdout".to_owned(), text: hidden(&text) },
             Err(error) => LogLine { at: None, stream: "stderr".to_owned(), text: error.to_string() },
         });
         Ok(lines.boxed())

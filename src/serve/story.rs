@@ -84,7 +84,7 @@ fn ports(plan: &[PlannedPort]) -> String {
             .iter()
             .filter(|port| port.public && port.protocol == protocol)
             .map(|port| {
-                let (first, last) = (port.range.first, port.range.last);
+                let (first, last) = (port.first, port.last);
                 if first == last { first.to_string() } else { format!("{first}–{last}") }
             })
             .collect();

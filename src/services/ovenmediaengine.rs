@@ -221,12 +221,19 @@ impl Ovenmediaengine {
     /// # Errors
     /// See [`ServiceError`].
     pub async fn stats(&self, app: &str, name: &str) -> Result<Option<Stats>, ServiceError> {
-        let path = format!(
-            "/v1/stats/current/vhosts/{HOST}/apps/{}/streams/{}",
-            escaped(app),
-            escaped(name)
-        );
-        self.stats_at(&path).await
+        self.stats_at(&stats_path(app, name)).await
+    }
+
+    /// A stream's figures as they came, for those who read them tolerantly.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn stats_json(
+        &self,
+        app: &str,
+        name: &str,
+    ) -> Result<Option<serde_json::Value>, ServiceError> {
+        self.stats_at(&stats_path(app, name)).await
     }
 
     /// The figures of all streams together.
@@ -235,7 +242,7 @@ impl Ovenmediaengine {
     /// See [`ServiceError`].
     pub async fn totals(&self) -> Result<Stats, ServiceError> {
         let path = format!("/v1/stats/current/vhosts/{HOST}");
-        Ok(self.stats_at(&path).await?.unwrap_or_default())
+        Ok(self.stats_at::<Stats>(&path).await?.unwrap_or_default())
     }
 
     /// Ends a stream: encoder and WebRTC viewers lose it within 0.1 s. Tells
@@ -257,16 +264,27 @@ impl Ovenmediaengine {
         Ok(answer.found()?.is_some())
     }
 
-    async fn stats_at(&self, path: &str) -> Result<Option<Stats>, ServiceError> {
+    async fn stats_at<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Option<T>, ServiceError> {
         let answer = self.get(path).await?.found()?;
         answer
-            .map(|answer| Ok(answer.json::<Envelope<Stats>>()?.response))
+            .map(|answer| Ok(answer.json::<Envelope<T>>()?.response))
             .transpose()
     }
 
     async fn get(&self, path: &str) -> Result<super::http::Answer, ServiceError> {
         self.http.get_as(&self.base, path, basic(&self.token)).await
     }
+}
+
+fn stats_path(app: &str, name: &str) -> String {
+    format!(
+        "/v1/stats/current/vhosts/{HOST}/apps/{}/streams/{}",
+        escaped(app),
+        escaped(name)
+    )
 }
 
 fn stream_path(app: &str, name: &str) -> String {
