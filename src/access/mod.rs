@@ -482,6 +482,23 @@ impl Access {
         }
     }
 
+    /// Who would be interrupted: pictures, people who watch, people who talk.
+    pub fn live_counts(&self) -> (u32, u32, u32) {
+        let now = self.now();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.live(|live| {
+            live.rooms()
+                .fold((0, 0, 0), |(streams, viewers, callers), (stream, room)| {
+                    let is_live = room.is_live() || room.publisher.is_some();
+                    (
+                        streams + u32::from(is_live),
+                        viewers + live.viewers(stream, now),
+                        callers + count(room.callers.len()),
+                    )
+                })
+        })
+    }
+
     // ---- visitors come and go
 
     fn attempt(&self, key: &str, limit: Limit) -> Result<(), EntryError> {

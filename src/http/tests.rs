@@ -1816,3 +1816,44 @@ async fn the_document_of_the_api_is_up_to_date() {
 async fn randomness_is_not_repeated() {
     assert_ne!(random().expose(), random().expose());
 }
+
+/// Runs where the bundle was built; elsewhere there is nothing to see.
+#[tokio::test]
+async fn the_bundle_is_served_compressed_and_kept_for_ever() {
+    let house = house();
+    let page = ask("GET", LIVE, "/some-room")
+        .with("accept-encoding", "gzip, br")
+        .to(&house.pages)
+        .await;
+    let plain = ask("GET", LIVE, "/some-room").to(&house.pages).await;
+    if !plain.body.contains("/assets/") {
+        return;
+    }
+    assert_eq!(
+        (page.header("cache-control"), plain.header("content-type")),
+        ("no-cache", "text/html; charset=utf-8")
+    );
+    let path = plain
+        .body
+        .split('"')
+        .find(|text| text.starts_with("/assets/") && text.ends_with(".js"))
+        .unwrap()
+        .to_owned();
+    let script = ask("GET", LIVE, &path)
+        .with("accept-encoding", "gzip, br")
+        .to(&house.pages)
+        .await;
+    assert_eq!(script.header("content-encoding"), "br");
+    assert_eq!(
+        script.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    let again = ask("GET", LIVE, &path)
+        .with("accept-encoding", "br")
+        .with("if-none-match", script.header("etag"))
+        .to(&house.pages)
+        .await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let admin = ask("GET", ADMIN, "/").to(&house.pages).await;
+    assert_ne!(admin.body, plain.body);
+}
