@@ -240,6 +240,11 @@ impl Access {
             let _changing = lock(&self.changing);
             let now = self.now();
             let version = *self.store.changed().borrow();
+            // Somebody else was here since the change this is about.
+            let is_due = self.index().next_change().is_some_and(|at| at <= now);
+            if self.indexed.load(Ordering::Acquire) == version && !is_due {
+                return Ok(());
+            }
             let since = now.checked_sub(VISITOR_KEPT).unwrap_or(now);
             let index = Index::new(
                 self.store.rooms()?,
