@@ -241,6 +241,11 @@ impl Access {
             let _changing = lock(&self.changing);
             let now = self.now();
             let version = *self.store.changed().borrow();
+            // Somebody else was here since the change this is about.
+            let is_due = self.index().next_change().is_some_and(|at| at <= now);
+            if self.indexed.load(Ordering::Acquire) == version && !is_due {
+                return Ok(());
+            }
             let since = now.checked_sub(VISITOR_KEPT).unwrap_or(now);
             let index = Index::new(
                 self.store.rooms()?,
@@ -481,6 +486,23 @@ impl Access {
         if news {
             self.ticked();
         }
+    }
+
+    /// Who would be interrupted: pictures, people who watch, people who talk.
+    pub fn live_counts(&self) -> (u32, u32, u32) {
+        let now = self.now();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.live(|live| {
+            live.rooms()
+                .fold((0, 0, 0), |(streams, viewers, callers), (stream, room)| {
+                    let is_live = room.is_live() || room.publisher.is_some();
+                    (
+                        streams + u32::from(is_live),
+                        viewers + live.viewers(stream, now),
+                        callers + count(room.callers.len()),
+                    )
+                })
+        })
     }
 
     // ---- visitors come and go
