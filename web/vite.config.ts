@@ -5,9 +5,14 @@ import { defineConfig } from 'vitest/config'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   plugins: [react(), vanillaExtractPlugin()],
+  // `vite build --mode mock` plays a drawn picture instead of a stream, for
+  // the screenshots; the real bundle knows nothing of it.
+  resolve: mode === 'mock' ? { alias: { ovenplayer: here('./mock/picture.ts') } } : {},
   build: {
+    outDir: mode === 'mock' ? '.cache/dist' : 'dist',
+    emptyOutDir: true,
     target: 'es2022',
     // Everything is fetched from our own host under /assets, hashed for ever.
     assetsDir: 'assets',
@@ -22,4 +27,4 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     restoreMocks: true,
   },
-})
+}))
