@@ -64,19 +64,25 @@ export const section = style({ display: 'grid', gap: 12, minWidth: 0, gridTempla
 export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })
 export const filter = style({ width: 'min(220px, 100%)' })
 
-export const list = style({ display: 'grid', gridTemplateColumns: 'minmax(0, 1fr)' })
+// One grid for all rows, so that their columns agree.
+export const list = style({
+  display: 'grid',
+  gridTemplateColumns: '8px minmax(0, 5fr) minmax(0, 6fr) auto',
+  columnGap: 12,
+  '@media': { [narrow]: { gridTemplateColumns: '8px minmax(0, 1fr) auto' } },
+})
 export const item = style({
   position: 'relative',
   display: 'grid',
-  gridTemplateColumns: '8px minmax(0, 5fr) minmax(0, 6fr) auto',
+  gridColumn: '1 / -1',
+  gridTemplateColumns: 'subgrid',
   alignItems: 'center',
-  gap: 12,
   minHeight: 48,
   padding: '4px 8px 4px 12px',
   borderTop: `1px solid ${c.line}`,
   selectors: { '&:last-child': { borderBottom: `1px solid ${c.line}` }, '&:hover': { background: c.hover } },
   '@media': {
-    [narrow]: { gridTemplateColumns: '8px minmax(0, 1fr) auto', gridTemplateAreas: '"dot name actions" "dot facts actions"', rowGap: 0, minHeight: 60, padding: '8px 0 8px 4px' },
+    [narrow]: { gridTemplateAreas: '"dot name actions" "dot facts actions"', rowGap: 0, minHeight: 60, padding: '8px 0 8px 4px' },
   },
 })
 const area = (name: string) => ({ '@media': { [narrow]: { gridArea: name } } })

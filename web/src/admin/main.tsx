@@ -1,4 +1,5 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import '@fontsource-variable/geist/wght.css'
 import { createRoot } from 'react-dom/client'
 import { problemOf } from '../api/request'
 import { Toasts } from '../ui/Toasts'

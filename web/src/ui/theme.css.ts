@@ -1,6 +1,5 @@
 // The desk: light and dark, both calm. One accent, one radius, one shadow, a
 // 4-px grid, 14/20 text. All pairs of text and ground reach AA.
-import '@fontsource-variable/geist/wght.css'
 import { createGlobalThemeContract, assignVars, globalStyle } from '@vanilla-extract/css'
 
 export const c = createGlobalThemeContract(

@@ -10,7 +10,7 @@ import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { keepRoom, useRoom } from '../queries'
 import { useSubmit } from '../useSubmit'
-import { fieldsOf, patchOf, saveWords } from './roomPatch'
+import { fieldsOf, patchOf, rebase, saveWords } from './roomPatch'
 
 /**
  * Everything that can be set. What is shown belongs to the etag the form was
@@ -28,8 +28,17 @@ export function RoomForm({ room }: { room: Room }) {
   const patch = draft ? patchOf(base, draft) : {}
   const dirty = Object.keys(patch).length > 0
 
+  const follow = (next: Room) => {
+    if (form.current) {
+      rebase(form.current, base, next)
+      setDraft((old) => (old === null ? null : new FormData(form.current as HTMLFormElement)))
+    }
+    setBase(next)
+  }
   // As long as nothing was typed, the form follows what others change.
-  if (!dirty && room.etag !== base.etag) setBase(room)
+  useEffect(() => {
+    if (!dirty && room.etag !== base.etag) follow(room)
+  })
 
   const { busy, error, onSubmit } = useSubmit(async (data) => {
     try {
@@ -47,15 +56,9 @@ export function RoomForm({ room }: { room: Room }) {
   const changedMeanwhile = error !== null && problemOf(error).status === 412
   const conflict = changedMeanwhile && refused === base.etag
 
-  // Fields nobody touched show the new base by themselves (they are
-  // uncontrolled); what was typed stays typed. Read again what differs.
-  useEffect(() => {
-    if (form.current) setDraft((old) => (old === null ? null : new FormData(form.current as HTMLFormElement)))
-  }, [base.etag])
-
   const takeTheirs = async (keepMine: boolean) => {
     const { data } = await fresh.refetch()
-    if (data) setBase(data)
+    if (data) follow(data)
     if (!keepMine) discard()
   }
   const discard = () => {
@@ -100,19 +103,19 @@ export function RoomForm({ room }: { room: Room }) {
 }
 
 function RoomFields({ room }: { room: Room }) {
-  const { title, slug, opens, expires, cap, addresses } = fieldsOf(room)
+  const saved = fieldsOf(room)
   return (
     <>
       <div className={ui.grid}>
-        <TextField label="Name" name="title" required maxLength={120} defaultValue={title} />
-        <TextField label="Address" name="slug" required maxLength={60} defaultValue={slug} autoCapitalize="none" spellCheck={false} hint="The old one leads here for a while." />
-        <TextField label="Opens" name="opens_at" type="datetime-local" defaultValue={opens} hint="Empty: open at once" />
-        <TextField label="Ends" name="expires_at" type="datetime-local" defaultValue={expires} hint="Empty: when you close it" />
+        <TextField label="Name" name="title" required maxLength={120} defaultValue={saved.title} />
+        <TextField label="Address" name="slug" required maxLength={60} defaultValue={saved.slug} autoCapitalize="none" spellCheck={false} hint="The old one leads here for a while." />
+        <TextField label="Opens" name="opens_at" type="datetime-local" defaultValue={saved.opens_at} hint="Empty: open at once" />
+        <TextField label="Ends" name="expires_at" type="datetime-local" defaultValue={saved.expires_at} hint="Empty: when you close it" />
         <TextField label={room.has_passcode ? 'New passcode' : 'Passcode'} name="passcode" type="password" autoComplete="new-password" placeholder={room.has_passcode ? 'unchanged' : 'none: links only'} hint="For people who come without a link." />
-        <TextField label="Most viewers" name="viewer_cap" type="number" min={1} max={10000} defaultValue={cap} placeholder="no limit" />
-        <TextField label="Quality profile" name="profile" required defaultValue={room.profile} hint="As named in colourstream.yaml." />
+        <TextField label="Most viewers" name="viewer_cap" type="number" min={1} max={10000} defaultValue={saved.viewer_cap} placeholder="no limit" />
+        <TextField label="Quality profile" name="profile" required defaultValue={saved.profile} hint="As named in colourstream.yaml." />
         <Field label="Allowed addresses" hint="One network a line, such as 203.0.113.0/24. Empty: from everywhere.">
-          <textarea className={ui.input} name="allowed_addresses" rows={2} defaultValue={addresses} spellCheck={false} />
+          <textarea className={ui.input} name="allowed_addresses" rows={2} defaultValue={saved.allowed_addresses} spellCheck={false} />
         </Field>
       </div>
       <div className={ui.row}>

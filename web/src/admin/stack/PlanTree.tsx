@@ -19,7 +19,7 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
               .map((step) => (
                 <li key={`${step.sign} ${step.what}`} className={css.step}>
                   <span className={css.sign[step.sign as keyof typeof css.sign]} role="img" aria-label={SIGN_NAME[step.sign] ?? step.sign}>
-                    {step.sign}
+                    {step.sign === '⏸' ? <Pause /> : step.sign}
                   </span>
                   <span>
                     {step.what}{' '}
@@ -35,5 +35,14 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
         </li>
       ))}
     </ul>
+  )
+}
+
+/** Drawn, because few monospaced fonts have the sign. */
+function Pause() {
+  return (
+    <svg width="9" height="10" viewBox="0 0 9 10" fill="currentColor" aria-hidden="true">
+      <path d="M0 0h3v10H0zM6 0h3v10H6z" />
+    </svg>
   )
 }

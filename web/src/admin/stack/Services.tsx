@@ -11,7 +11,9 @@ export function Services({ services }: { services: ServiceStatus[] }) {
   return (
     <div role="table" aria-label="Services">
       <div className={css.serviceHead} role="row">
-        <span role="columnheader" aria-label="State" />
+        <span role="columnheader">
+          <span className={ui.hiddenText}>State</span>
+        </span>
         <span role="columnheader">Service</span>
         <span role="columnheader">As wanted</span>
         <span role="columnheader">Running</span>

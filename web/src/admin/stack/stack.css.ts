@@ -9,10 +9,9 @@ export const service = style({
   padding: '10px 8px 10px 12px',
   borderTop: `1px solid ${c.line}`,
   fontVariantNumeric: 'tabular-nums',
-  selectors: { '&:last-child': { borderBottom: `1px solid ${c.line}` } },
   '@media': { '(max-width: 720px)': { gridTemplateColumns: '8px repeat(3, minmax(0, 1fr))' } },
 })
-export const serviceHead = style([service, { color: c.quiet, fontSize: 13, padding: '0 8px 6px 12px', borderTop: 0, selectors: { '&:last-child': { borderBottom: 0 } }, '@media': { '(max-width: 720px)': { display: 'none' } } }])
+export const serviceHead = style([service, { color: c.quiet, fontSize: 13, padding: '0 8px 6px 12px', borderTop: 0, '@media': { '(max-width: 720px)': { display: 'none' } } }])
 export const serviceName = style({ fontWeight: 500, '@media': { '(max-width: 720px)': { gridColumn: '2 / -1' } } })
 export const serviceCell = style({ minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', '@media': { '(max-width: 720px)': { color: c.quiet, fontSize: 13, ':first-of-type': { gridColumn: 2 } } } })
 export const serviceVersion = style([serviceCell, { '@media': { '(max-width: 720px)': { gridColumn: 2 } } }])

@@ -28,7 +28,7 @@ export default function QualityPanel({ facts, events, player }: Props) {
   const all = verdicts({ facts, events, phase: player.phase, sample })
   const trouble = firstTrouble(all)
   return (
-    <aside className={css.quality} aria-label="Picture quality">
+    <aside className={css.quality} aria-label="Picture quality" tabIndex={0}>
       <div className={css.columns}>
         <Column title="Encoder" verdict={all.encoder} figures={encoderFigures(facts)} />
         <Column title="Server" verdict={all.server} figures={serverFigures(facts, now)} />

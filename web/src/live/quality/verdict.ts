@@ -130,6 +130,14 @@ function you({ facts, phase, sample }: Evidence): Verdict {
       fix: dropShare > 0.1 ? 'Close other tabs and programs.' : 'Use a cable instead of Wi-Fi.',
     }
   }
+  if (wanted !== null && sample.fps < wanted * 0.9) {
+    return {
+      light: 'warning',
+      line: `Shows ${Math.round(sample.fps)} of ${Math.round(wanted)} frames`,
+      why: dropShare > 0.05 ? 'This computer cannot quite keep up.' : 'Frames arrive unevenly.',
+      fix: dropShare > 0.05 ? 'Close other tabs and programs.' : 'A cable instead of Wi-Fi usually cures it.',
+    }
+  }
   if (dropShare > 0.05) {
     return {
       light: 'warning',

@@ -29,7 +29,7 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
     <div className={css.bar} data-shown={shown} inert={!shown}>
       <span className={css.mark}>
         <span className={live ? dot.live : dot.unknown} />
-        {live ? 'LIVE' : 'Waiting'}
+        <span className={css.markWord}>{live ? 'LIVE' : 'Waiting'}</span>
       </span>
       <span className={css.title}>{visit.title}</span>
       <button type="button" className={`${iconButton} ${css.figure}`} aria-expanded={panel === 'people'} aria-label={`${count(watching, 'person is', 'people are')} watching: who is here`} onClick={() => onPanel('people')}>
@@ -37,7 +37,7 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
         {watching}
       </button>
       {player.phase === 'playing' && (
-        <button type="button" className={iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
+        <button type="button" className={player.muted ? `${iconButton} ${css.roomyOnly}` : iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
           <Icon name={player.muted ? 'muted' : 'sound'} />
         </button>
       )}

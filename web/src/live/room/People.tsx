@@ -7,7 +7,7 @@ import * as css from './room.css'
 export default function People({ presence }: { presence: Presence | null; onClose: () => void }) {
   const people = presence?.people ?? []
   return (
-    <aside className={css.people} aria-label="Who is here">
+    <aside className={css.people} aria-label="Who is here" tabIndex={0}>
       {people.length === 0 ? (
         <p className={css.quiet}>Nobody else is here yet.</p>
       ) : (

@@ -70,6 +70,9 @@ export const bar = style({
   },
 })
 export const mark = style({ display: 'inline-flex', alignItems: 'center', gap: 8, color: tone.strong, fontWeight: 600, fontSize: 13, flex: 'none', marginRight: 8 })
+// Narrow: the dot alone says it, and the pill below already offers the sound.
+export const markWord = style({ '@media': { '(max-width: 480px)': { position: 'absolute', width: 1, height: 1, overflow: 'hidden', clipPath: 'inset(50%)' } } })
+export const roomyOnly = style({ '@media': { '(max-width: 480px)': { display: 'none' } } })
 export const title = style({ flex: '1 1 0', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tone.text, fontSize: 14, fontWeight: 400 })
 export const figure = style({ display: 'inline-flex', alignItems: 'center', gap: 6, color: tone.text, fontVariantNumeric: 'tabular-nums', padding: '0 8px', width: 'auto', flex: 'none' })
 
