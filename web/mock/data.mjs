@@ -36,7 +36,7 @@ export function visit(slug, base) {
     expires_at: at(5 * HOUR),
     server_time: at(0),
     me: { id: 'p4', name: 'Sam Okafor', role: 'viewer', via: 'link' },
-    playback: { webrtc: `wss://${base}/live/s3Kd9?ticket=t`, llhls: `https://${base}/live/s3Kd9/llhls.m3u8?ticket=t` },
+    playback: { webrtc: `ws://${base}/live/s3Kd9?ticket=t`, llhls: `http://${base}/live/s3Kd9/llhls.m3u8?ticket=t` },
     call: { available: true, why: null },
     watermark: null,
     asks_name: false,

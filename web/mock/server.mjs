@@ -16,11 +16,13 @@ import * as data from './data.mjs'
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json' }
 
 // What the controller is asked to send; tried here first.
-const policy = (styles, extra) =>
-  `default-src 'none'; script-src 'self'; style-src ${styles}; font-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'${extra}; base-uri 'none'; form-action 'self'`
+// Only style attributes are allowed, and only where the player is: its
+// templates carry some. No style elements, no eval, no data: fonts.
+const policy = (attributes, extra) =>
+  `default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr ${attributes}; font-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'${extra}; base-uri 'none'; form-action 'self'`
 export const POLICY = {
-  live: (port) => `${policy("'self' 'unsafe-inline'", ` ws://live.localhost:${port}`)}; frame-src 'self' http://video.localhost:${port}; frame-ancestors 'self'`,
-  admin: (port) => `${policy("'self'", ` http://live.localhost:${port} ws://live.localhost:${port}`)}; frame-ancestors 'none'`,
+  live: (port) => `${policy("'unsafe-inline'", ` ws://live.localhost:${port}`)}; frame-src 'self' http://video.localhost:${port}; frame-ancestors 'self'`,
+  admin: (port) => `${policy("'none'", ` http://live.localhost:${port} ws://live.localhost:${port}`)}; frame-ancestors 'none'`,
 }
 
 export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', import.meta.url)) } = {}) {
@@ -186,7 +188,10 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
 
   /** POST /mock/push {event, payload} to every open stream; {drop: true} cuts them. */
   function push({ event, payload, drop }, response) {
-    for (const stream of world.streams) drop ? stream.destroy() : stream.write(`event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`)
+    for (const stream of world.streams) {
+      if (drop) stream.destroy()
+      else stream.write(`event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`)
+    }
     return empty(response)
   }
 

@@ -59,17 +59,18 @@ export const lost = style({ display: 'flex', gap: 8, alignItems: 'center', minHe
 export const main = style({ padding: '24px 32px 96px', minWidth: 0, '@media': { [narrow]: { padding: '16px 16px 32px' } } })
 export const page = style({ maxWidth: 960, display: 'grid', gap: 24, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)' })
 export const head = style({ display: 'flex', alignItems: 'center', gap: 8, minHeight: 36, flexWrap: 'wrap' })
-export const h1 = style({ fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere' })
+export const h1 = style({ fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere', '@media': { [narrow]: { flex: '1 1 100%' } } })
 export const section = style({ display: 'grid', gap: 12, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)', paddingTop: 20, borderTop: `1px solid ${c.line}` })
 export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })
-export const filter = style({ width: 'min(220px, 100%)' })
+export const filter = style({ width: 'min(220px, 100%)', '@media': { [narrow]: { flex: 1 } } })
 
 // One grid for all rows, so that their columns agree.
 export const list = style({
   display: 'grid',
-  gridTemplateColumns: '8px minmax(0, 5fr) minmax(0, 6fr) auto',
+  // The first and last tracks hold the rows' own padding too.
+  gridTemplateColumns: '20px minmax(0, 5fr) minmax(0, 6fr) auto',
   columnGap: 12,
-  '@media': { [narrow]: { gridTemplateColumns: '8px minmax(0, 1fr) auto' } },
+  '@media': { [narrow]: { gridTemplateColumns: '12px minmax(0, 1fr) auto' } },
 })
 export const item = style({
   position: 'relative',
@@ -90,7 +91,7 @@ export const itemDot = style([{ display: 'inline-flex' }, area('dot')])
 export const itemName = style([{ fontWeight: 500, minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }, area('name')])
 // The whole row opens the room; its buttons lie above.
 export const cover = style({ '::after': { content: '', position: 'absolute', inset: 0 } })
-export const itemFacts = style([{ color: c.quiet, fontVariantNumeric: 'tabular-nums', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }, area('facts')])
+export const itemFacts = style([{ color: c.quiet, fontVariantNumeric: 'tabular-nums', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', '@media': { [narrow]: { whiteSpace: 'normal' } } }, area('facts')])
 export const itemActions = style([
   {
     position: 'relative',

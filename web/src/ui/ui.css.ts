@@ -25,7 +25,7 @@ export const button = styleVariants({
   dangerNow: [base, { background: c.bad, color: c.ground, selectors: { '&:hover:not(:disabled)': { filter: 'brightness(1.08)' } } }],
   quiet: [base, { background: 'transparent', color: c.quiet, padding: '0 8px', selectors: { '&:hover:not(:disabled)': { background: c.hover, color: c.text } } }],
 })
-export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px' })
+export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse)': { display: 'none' } } })
 
 export const field = style({ display: 'grid', gap: 4, alignContent: 'start', minWidth: 0 })
 export const label = style({ fontWeight: 500 })

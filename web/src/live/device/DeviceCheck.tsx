@@ -28,7 +28,7 @@ export default function DeviceCheck({ onClose, onJoin }: { onClose: () => void; 
           </span>
         </Row>
         <Row light={tone} name="Speakers" line={tone === 'good' ? 'You hear sound' : tone === 'error' ? 'No sound heard' : 'Play a tone and listen'} fix={tone === 'error' ? 'Turn the volume up and check which output is chosen.' : ''}>
-          <span>
+          <span className={css.choices}>
             <button type="button" className={textButton} onClick={() => playTone()}>
               Play a tone
             </button>

@@ -1,7 +1,7 @@
 // OvenPlayer in a box of ours: no padding, no controls, no colours of its own.
 import { globalStyle, style } from '@vanilla-extract/css'
 
-export const stage = style({ position: 'absolute', inset: 0 })
+export const stage = style({ position: 'absolute', inset: 0, containerType: 'size' })
 
 // OvenPlayer keeps a 16:9 box by padding; ours is the half.
 globalStyle('.picture-box', { position: 'absolute', inset: 0, opacity: 0 })

@@ -30,9 +30,9 @@ export default function QualityPanel({ facts, events, player }: Props) {
   return (
     <aside className={css.quality} aria-label="Picture quality" tabIndex={0}>
       <div className={css.columns}>
-        <Column title="Encoder" verdict={all.encoder} figures={encoderFigures(facts)} />
-        <Column title="Server" verdict={all.server} figures={serverFigures(facts, now)} />
-        <Column title="You" verdict={all.you} figures={yourFigures(sample)} />
+        <Head title="Encoder" verdict={all.encoder} />
+        <Head title="Server" verdict={all.server} />
+        <Head title="You" verdict={all.you} />
       </div>
       {trouble ? (
         <p className={css.advice} style={{ borderColor: COLOUR[trouble.verdict.light] }}>
@@ -43,6 +43,11 @@ export default function QualityPanel({ facts, events, player }: Props) {
           {all.you.light === 'good' ? 'All is well from the encoder to your screen.' : 'Nothing is wrong as far as this page can tell.'}
         </p>
       )}
+      <div className={css.columns}>
+        <Figures of={encoderFigures(facts)} />
+        <Figures of={serverFigures(facts, now)} />
+        <Figures of={yourFigures(sample)} />
+      </div>
       <p className={css.note}>
         Browsers show 8-bit 4:2:0, whatever the encoder was fed, and convert it for your screen. Judge movement, framing and intent here; judge the last bit of colour on a calibrated display.
       </p>
@@ -50,32 +55,39 @@ export default function QualityPanel({ facts, events, player }: Props) {
   )
 }
 
-type Figures = [string, string][]
+type Lines = [string, string][]
 
-function Column({ title, verdict, figures }: { title: string; verdict: Verdict; figures: Figures }) {
+function Head({ title, verdict }: { title: string; verdict: Verdict }) {
   return (
-    <section>
+    <div>
       <h2 className={css.head}>
         <span className={dot[verdict.light]} role="img" aria-label={LIGHT_NAME[verdict.light]} />
         {title}
       </h2>
       <p className={css.line}>{verdict.line}</p>
-      <dl className={css.figures}>
-        {figures.map(([name, value]) => (
-          <div key={name} style={{ display: 'contents' }}>
-            <dt className={css.name}>{name}</dt>
-            <dd className={css.value} title={value}>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </section>
+    </div>
+  )
+}
+
+function Figures({ of }: { of: Lines }) {
+  return (
+    <dl className={css.figures}>
+      {of.map(([name, value]) => (
+        <div key={name} style={{ display: 'contents' }}>
+          <dt className={css.name}>{name}</dt>
+          <dd className={css.value} title={value}>
+            {value}
+          </dd>
+        </div>
+      ))}
+    </dl>
   )
 }
 
 const LIGHT_NAME: Record<Light, string> = { good: 'good', warning: 'could be better', error: 'bad', unknown: 'not known' }
 const NONE = '–'
 
-function encoderFigures(facts: StreamFacts | null): Figures {
+function encoderFigures(facts: StreamFacts | null): Lines {
   const video = facts?.video
   const audio = facts?.audio
   return [
@@ -88,7 +100,7 @@ function encoderFigures(facts: StreamFacts | null): Figures {
   ]
 }
 
-function serverFigures(facts: StreamFacts | null, now: number): Figures {
+function serverFigures(facts: StreamFacts | null, now: number): Lines {
   return [
     ['Receives', facts?.receiving ? (facts.protocol ?? 'yes').toUpperCase() : NONE],
     ['Live for', facts?.live_since ? duration(now - Date.parse(facts.live_since)) : NONE],
@@ -97,7 +109,7 @@ function serverFigures(facts: StreamFacts | null, now: number): Figures {
   ]
 }
 
-function yourFigures(sample: Sample | null): Figures {
+function yourFigures(sample: Sample | null): Lines {
   const ms = (value: number | null) => (value === null ? NONE : `${Math.round(value)} ms`)
   return [
     ['Picture', sample && sample.width > 0 ? `${sample.width} × ${sample.height}` : NONE],

@@ -92,7 +92,7 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
           }}
           onLeave={leave}
         />
-        {playing && player.muted && (
+        {playing && player.muted && !mark.tampered && (
           <button type="button" className={css.pill} data-place={free ? 'below' : 'above'} onClick={() => player.setMuted(false)}>
             <Icon name="muted" />
             Sound is off – click to hear

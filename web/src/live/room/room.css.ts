@@ -149,6 +149,7 @@ export const dialog = style({
   maxHeight: 'calc(100dvh - 32px)',
   overflowY: 'auto',
   scrollbarWidth: 'thin',
+  textAlign: 'left',
   '::backdrop': { background: 'rgb(0 0 0 / 70%)' },
 })
 export const dialogTitle = style({ fontSize: 16, lineHeight: '24px', fontWeight: 600, color: tone.strong, marginBottom: 12 })

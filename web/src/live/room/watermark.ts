@@ -3,8 +3,12 @@
 // protection against somebody who owns the browser.
 
 const STYLE: Partial<CSSStyleDeclaration> = {
+  // Over the picture, not over the black beside it: the stage is a container.
   position: 'absolute',
   inset: '0',
+  margin: 'auto',
+  width: 'min(100cqw, 177.78cqh)',
+  height: 'min(100cqh, 56.25cqw)',
   zIndex: '1',
   display: 'grid',
   gridTemplateColumns: 'repeat(3, 1fr)',
