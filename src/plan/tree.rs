@@ -72,6 +72,7 @@ pub fn view(step: &Step) -> StepView {
         }
         .into(),
         waits: step.waits.as_ref().map(wait),
+        brief: matches!(step.waits, Some(Wait::Healthy { .. } | Wait::Pull { .. })),
     }
 }
 
