@@ -198,7 +198,9 @@ fn call(
     }
     // MiroTalk takes an upgrade from any page. Only the socket's own path: the
     // client's script below it is fetched without an origin.
-    if matches!(path, "/socket.io" | "/socket.io/") && ask.origin != Some(names.video_origin.as_str()) {
+    if matches!(path, "/socket.io" | "/socket.io/")
+        && ask.origin != Some(names.video_origin.as_str())
+    {
         return Pass::No(403, "origin");
     }
     Pass::Call {

@@ -81,7 +81,7 @@ fn sign(step: &Step) -> &'static str {
         return "⏸";
     }
     match &step.action {
-        Action::Pull { .. } => "+",
+        Action::Pull { .. } | Action::WriteFile { new: true, .. } => "+",
         Action::Quarantine { .. } | Action::RemoveFile { .. } => "-",
         Action::Engine { call, .. } => match **call {
             EngineCall::CreateNetwork { .. }
