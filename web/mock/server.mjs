@@ -150,7 +150,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
     const room = list.find((one) => one.id === id)
     if (!room) return fail(response, 404, 'not-found', 'No such room')
     if (tail === 'links') {
-      if (method === 'GET') return json(response, world.noLinks ? [] : world.links)
+      if (method === 'GET') return json(response, id === 'r1' ? world.links : [])
       if (method === 'POST') return json(response, { id: 'l8', ...body, uses: 0, revoked: false, created_at: new Date().toISOString(), url: 'https://live.example.com/j#Kc7pW2dN9vQx4TfYr6MzJs' }, 201)
       return empty(response)
     }

@@ -59,6 +59,7 @@ export const lost = style({ display: 'flex', gap: 8, alignItems: 'center', minHe
 export const main = style({ padding: '24px 32px 96px', minWidth: 0, '@media': { [narrow]: { padding: '16px 16px 32px' } } })
 export const page = style({ maxWidth: 960, display: 'grid', gap: 24, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)' })
 export const head = style({ display: 'flex', alignItems: 'center', gap: 8, minHeight: 36, flexWrap: 'wrap' })
+export const heading = style({ display: 'grid', gap: 4 })
 export const h1 = style({ fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere', '@media': { [narrow]: { flex: '1 1 100%' } } })
 export const section = style({ display: 'grid', gap: 12, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)', paddingTop: 20, borderTop: `1px solid ${c.line}` })
 export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })

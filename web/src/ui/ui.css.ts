@@ -57,7 +57,7 @@ export const select = style([
   },
 ])
 export const check = style({ display: 'flex', gap: 8, alignItems: 'center', minHeight: 32, accentColor: c.accent, cursor: 'pointer' })
-export const grid = style({ display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(min(240px, 100%), 1fr))', gap: 16 })
+export const grid = style({ display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(min(320px, 100%), 1fr))', gap: 16 })
 
 export const dialog = style({
   border: 0,
@@ -152,3 +152,4 @@ export const hiddenText = style({ position: 'absolute', width: 1, height: 1, ove
 export const row = style({ display: 'flex', gap: 8, alignItems: 'center', flexWrap: 'wrap' })
 export const push = style({ flex: 1 })
 export const stack = style({ display: 'grid', gap: 16, minWidth: 0 })
+export const pair = style({ display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(min(180px, 100%), 1fr))', gap: 16 })

@@ -40,7 +40,7 @@ export function NewRoom({ onClose }: { onClose: () => void }) {
         {more && (
           <>
             <TextField label="Address" name="slug" placeholder="made from the name" autoCapitalize="none" spellCheck={false} />
-            <div className={ui.grid}>
+            <div className={ui.pair}>
               <TextField label="Opens" name="opens_at" type="datetime-local" hint="Empty: at once" />
               <TextField label="Ends" name="expires_at" type="datetime-local" hint="Empty: when you close it" />
             </div>

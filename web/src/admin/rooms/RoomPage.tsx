@@ -57,7 +57,7 @@ function Loaded({ room }: { room: Room }) {
   const closed = room.closed || room.state === 'expired'
   return (
     <div className={css.page}>
-      <div>
+      <div className={css.heading}>
         <Link href="/" className={`${ui.quiet} ${ui.small}`}>
           ← Rooms
         </Link>

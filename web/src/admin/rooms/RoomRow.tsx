@@ -1,6 +1,7 @@
 import type { Room } from '../../api/types'
 import { Link } from '../../shared/router'
 import type { Question } from '../../ui/Confirm'
+import { CopyIcon } from '../../ui/CopyIcon'
 import { Menu, type MenuItem } from '../../ui/Menu'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
@@ -41,7 +42,7 @@ export function RoomRow({ room, now, ask, mayChange }: { room: Room; now: number
         <span className={css.itemActions}>
           {!room.archived && (
             <button type="button" className={ui.button.quiet} aria-label={`Copy a viewer link for ${room.title}`} onClick={() => void share(room, 'viewer')}>
-              ⧉ link
+              <CopyIcon /> link
             </button>
           )}
           <Menu label={`More for ${room.title}`} items={items}>

@@ -83,7 +83,7 @@ function Loaded({ status }: { status: Status }) {
 
   return (
     <div className={css.page}>
-      <div>
+      <div className={css.heading}>
         <header className={css.head}>
           <h1 className={css.h1}>Stack</h1>
           {owner && (

@@ -31,7 +31,8 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
   const live = visit.state === 'live'
   const player = usePlayer(stage, live ? visit.playback : null)
   const split = useSplit(page)
-  const full = useFullScreen(picture, player.video)
+  // The native full screen of an iPhone would show the picture without the mark.
+  const full = useFullScreen(picture, visit.watermark ? noVideo : player.video)
   const mark = useWatermark(stage, visit.watermark?.text ?? null)
   const [panel, setPanel] = useState<Panel>(null)
   const [callHidden, setCallHidden] = useState(false)
@@ -116,6 +117,8 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
     </main>
   )
 }
+
+const noVideo = () => null
 
 function useOnline(): boolean {
   const [online, setOnline] = useState(() => navigator.onLine)
