@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -708,45 +707,5 @@ proptest! {
         let line = script.lines().find_map(|line| line.strip_prefix("const title = ")).unwrap();
         let read: String = serde_json::from_str(line.trim_end_matches(';')).unwrap();
         prop_assert_eq!(read, title);
-    }
-}
-
-/// The figures of the design, by the best of many runs because other work
-/// shares the cores: `cargo test --release a_thousand_rooms -- --ignored`.
-#[test]
-#[ignore = "measures; a debug build is far slower"]
-fn a_thousand_rooms_perform() {
-    let snapshot = Snapshot::sample().with_rooms(1000);
-    let templates = Templates::built_in().unwrap();
-    let (mut desired_in, mut rendered_in) = (Duration::MAX, Duration::MAX);
-    for _ in 0..100 {
-        let begin = Instant::now();
-        let desired = desire(&snapshot);
-        desired_in = desired_in.min(begin.elapsed());
-        let begin = Instant::now();
-        let target = render(&desired, &templates).unwrap();
-        rendered_in = rendered_in.min(begin.elapsed());
-        assert_eq!(target.containers.len(), 3);
-    }
-    assert!(
-        desired_in.as_millis() < 2 && rendered_in.as_millis() < 10,
-        "desire {desired_in:?}, render {rendered_in:?}"
-    );
-}
-
-/// Not a test of anything: writes every variant to a folder, to be tried with
-/// the real services. `COLOURSTREAM_RENDER_TO=… cargo test -- --ignored`.
-#[test]
-#[ignore = "writes files"]
-fn write_every_variant() {
-    let Some(folder) = std::env::var_os("COLOURSTREAM_RENDER_TO") else {
-        return;
-    };
-    for (name, snapshot) in Snapshot::variants() {
-        for file in rendered(&snapshot).files {
-            let path = std::path::Path::new(&folder).join(name).join(file.path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, file.bytes).unwrap();
-        }
     }
 }
