@@ -26,7 +26,19 @@ pub async fn follow(
     let mut serving: BTreeMap<IpAddr, Abort> = BTreeMap::new();
     loop {
         let addresses = wanted.borrow_and_update().clone();
-        serving.retain(|address, _| addresses.contains(address));
+        let leaving: Vec<IpAddr> = serving
+            .keys()
+            .filter(|address| !addresses.contains(address))
+            .copied()
+            .collect();
+        for address in leaving {
+            if let Some(mut task) = serving.remove(&address) {
+                // Gone for good before the next: "every address" cannot be had
+                // while one of them is still taken.
+                task.0.abort();
+                let _ended = (&mut task.0).await;
+            }
+        }
         for address in addresses {
             serving.entry(address).or_insert_with(|| {
                 Abort(tokio::spawn(one(

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request};
+pub use hyper::Method;
+use hyper::Request;
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::UnixStream;
 
-use super::Failure;
+use super::{Common, Failure, session};
 
 /// A running controller.
 #[derive(Clone, Debug)]
@@ -24,23 +27,41 @@ impl Control {
         Some(Self { socket })
     }
 
+    /// The controller, or what to do where none runs.
+    pub async fn running(common: &Common) -> Result<Self, Failure> {
+        let state = session::state_folder(common)?;
+        Self::find(&state).await.ok_or_else(|| {
+            Failure::Told(format!(
+                "no controller runs on {}\n  → start one with `colourstream serve`, or name another state folder with `--state`",
+                state.display()
+            ))
+        })
+    }
+
     /// `GET path`, decoded.
-    pub async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let body = self.call(Method::GET, path, None).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Failure::Told(format!("the controller's answer to {path} is not understood ({error}); are controller and command of one version?")))
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let body = self.send(Method::GET, path, None, None).await?;
+        decode(path, &body)
     }
 
     /// `POST path` with a JSON body.
-    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, Failure> {
-        self.call(Method::POST, path, Some(body.to_string())).await
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Bytes, Failure> {
+        self.send(Method::POST, path, Some(body), None).await
     }
 
-    async fn call(
+    /// `POST path` with a JSON body, its answer decoded.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Failure> {
+        let answer = self.post(path, body).await?;
+        decode(path, &answer)
+    }
+
+    /// Any call; `etag` says which state a change was made from.
+    pub async fn send(
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<&Value>,
+        etag: Option<&str>,
     ) -> Result<Bytes, Failure> {
         let lost = |error: &dyn std::fmt::Display| {
             Failure::Told(format!(
@@ -55,12 +76,17 @@ impl Control {
             .await
             .map_err(|error| lost(&error))?;
         tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "control")
-            .header("content-type", "application/json")
-            .body(Full::<Bytes>::from(body.unwrap_or_default()))
+            .header("content-type", "application/json");
+        if let Some(etag) = etag {
+            request = request.header("if-match", etag);
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request
+            .body(Full::<Bytes>::from(body))
             .map_err(|error| lost(&error))?;
         let answer = sender
             .send_request(request)
@@ -76,17 +102,26 @@ impl Control {
         if status.is_success() {
             return Ok(body);
         }
-        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let words = |key: &str| {
-            problem
-                .get(key)
-                .and_then(|value| value.as_str())
-                .unwrap_or_default()
-        };
-        Err(Failure::Told(format!(
-            "{} {} ({status})",
-            words("title"),
-            words("detail")
-        )))
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let words = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
+        Err(match words("title") {
+            Some(title) => Failure::Refused {
+                kind: words("type").unwrap_or_default(),
+                title,
+                detail: words("detail").unwrap_or_else(|| status.to_string()),
+            },
+            None => Failure::Told(format!(
+                "the controller refused {path} ({status})\n  → are controller and command of one version?"
+            )),
+        })
     }
+}
+
+/// The answer to `path` as a value.
+pub fn decode<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::Told(format!(
+            "the controller's answer to {path} is not understood ({error})\n  → are controller and command of one version?"
+        ))
+    })
 }

@@ -1,6 +1,5 @@
 //! `doctor`: is this host ready, and what to do where it is not.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -8,7 +7,7 @@ use jiff::Timestamp;
 use super::terminal;
 use super::{Common, Failure, session};
 use crate::doctor::{HostView, SystemNames, Verdict, examine, render, worst};
-use crate::engine::DockerEngine;
+use crate::engine::{DockerEngine, placement};
 use crate::settings;
 
 /// Prints the checks; exit 1 if one of them is an error.
@@ -25,7 +24,7 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         }
     };
     let engine = DockerEngine::new(&address).map_err(Failure::told)?;
-    let in_container = Path::new("/.dockerenv").exists();
+    let in_container = placement::in_container(&engine, &state).await;
     let host = HostView::gather(&state, in_container);
     let name = source.file.as_ref().map_or_else(
         || "no file, the defaults".to_owned(),

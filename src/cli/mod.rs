@@ -1,17 +1,22 @@
 //! The command line: the same binary serves, plans, applies, tells.
 
+mod admin;
 mod apply;
 mod control;
+mod declared;
 mod doctor;
 mod down;
 mod firewall;
+mod link;
 mod plan;
 mod render;
+mod room;
 mod serve;
 mod session;
 mod status;
 mod telemetry;
 mod terminal;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,6 +96,17 @@ enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Rooms: make, show, open, close, delete, give new keys.
+    #[command(subcommand)]
+    Room(room::Command),
+    /// Links into a room, one per person.
+    #[command(subcommand)]
+    Link(link::Command),
+    /// Who administers.
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// Print the description of the API (OpenAPI); needs no controller.
+    Openapi,
     /// Exit with 0 when a running controller is well (for the image's health check).
     Health,
 }
@@ -101,6 +117,16 @@ enum Failure {
     /// What, why and what to do, ready to be read.
     #[error("{0}")]
     Told(String),
+    /// The controller refused: its sentence, and what to do.
+    #[error("{title}\n  → {detail}")]
+    Refused {
+        /// The problem's word, such as `changed-meanwhile`.
+        kind: String,
+        /// What.
+        title: String,
+        /// What to do.
+        detail: String,
+    },
 }
 
 impl Failure {
@@ -144,6 +170,14 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Firewall => firewall::run(&common),
         Command::Doctor => doctor::run(&common).await,
         Command::Down { volumes, yes } => down::run(&common, volumes, yes).await,
+        Command::Room(command) => room::run(&common, command).await,
+        Command::Link(command) => link::run(&common, command).await,
+        Command::Admin(command) => admin::run(&common, command).await,
+        Command::Openapi => {
+            terminal::raw(crate::http::openapi());
+            terminal::raw("\n");
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Health => status::health(&common).await,
     }
 }

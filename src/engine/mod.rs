@@ -282,6 +282,16 @@ pub enum EngineError {
         /// How long we waited.
         seconds: u64,
     },
+    /// We run in a container, and what we write there no service can read.
+    #[error(
+        "the controller runs in container {container}, and its state folder {state} is not a mount"
+    )]
+    StateNotMounted {
+        /// Our own container's id, short.
+        container: String,
+        /// The state folder, as we see it.
+        state: String,
+    },
     /// Anything else, in the engine's words.
     #[error("{0}")]
     Other(String),

@@ -10,7 +10,7 @@ use super::{DockerEngine, EngineError, Placement};
 /// Finds the controller's own container, if it runs in one of this engine.
 ///
 /// # Errors
-/// As any call; and [`EngineError::Other`] when we are in a container whose
+/// As any call; and [`EngineError::StateNotMounted`] when we are in a container whose
 /// state folder is no mount: what is written there, no service could read.
 pub async fn find(engine: &DockerEngine, state: &Path) -> Result<Placement, EngineError> {
     // Not there outside Linux containers; then there is nothing to find.
@@ -29,14 +29,28 @@ pub async fn find(engine: &DockerEngine, state: &Path) -> Result<Placement, Engi
     Ok(Placement::Host)
 }
 
+/// Whether some engine, ours or another, made the container we run in: by the
+/// files it mounts into each. For when ours does not answer.
+pub fn in_docker() -> bool {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    from_mountinfo(&mountinfo).is_some()
+}
+
+/// Whether we run in a container: asked of the engine, else of the kernel.
+pub async fn in_container(engine: &DockerEngine, state: &Path) -> bool {
+    match find(engine, state).await {
+        Ok(placement) => matches!(placement, Placement::Container { .. }),
+        Err(EngineError::StateNotMounted { .. }) => true,
+        Err(_) => in_docker(),
+    }
+}
+
 fn place(found: SelfFacts, state: &Path) -> Result<Placement, EngineError> {
     let Some(state_on_host) = on_host(state, &found.mounts) else {
-        return Err(EngineError::Other(format!(
-            "the controller runs in container {}, and its state folder {} is not a mount: \
-             mount a folder or a volume of the host there",
-            found.id.get(..12).unwrap_or(&found.id),
-            state.display()
-        )));
+        return Err(EngineError::StateNotMounted {
+            container: found.id.get(..12).unwrap_or(&found.id).to_owned(),
+            state: state.display().to_string(),
+        });
     };
     Ok(Placement::Container {
         id: found.id,

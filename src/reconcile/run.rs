@@ -228,8 +228,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             apply_now,
         };
         let plan = self.plan(target.as_deref(), &observed, &policy);
-        self.publish(target.as_deref(), &observed, &plan, begun);
+        // The scene first: whoever reads the status finds what it is about.
         self.show(target.as_ref(), &observed);
+        self.publish(target.as_deref(), &observed, &plan, begun);
         let effects = match &target {
             Some(target) => {
                 let hands = Hands {
@@ -378,6 +379,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 Err(error) => {
                     // Where bind mounts start is not known: touch nothing.
                     observed.issues.push(engine_issue(&error));
+                    let instance = &self.wanted.settings().instance;
+                    observed.engine = self.engine.observe(instance, &[]).await.ok();
                     return (None, observed);
                 }
             }
@@ -688,6 +691,11 @@ pub(super) fn engine_issue(error: &EngineError) -> Issue {
             "The container engine answers too slowly",
             "Look at its log; what runs goes on, and it is asked again by itself",
         ),
+        EngineError::StateNotMounted { .. } => (
+            IssueCode::StateUnwritable,
+            "The state folder is inside the controller's own container, where no service can read it",
+            "Start the controller's container with a volume or a folder of the host there, such as `-v colourstream:/state`; until then nothing is touched",
+        ),
         _ => (
             IssueCode::EngineAway,
             "The container engine does not answer",
@@ -698,7 +706,10 @@ pub(super) fn engine_issue(error: &EngineError) -> Issue {
         code,
         severity: Severity::Error,
         role: None,
-        subject: "engine".into(),
+        subject: match error {
+            EngineError::StateNotMounted { state, .. } => state.clone(),
+            _ => "engine".into(),
+        },
         what: what.into(),
         why: error.to_string(),
         fix: fix.into(),

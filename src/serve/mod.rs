@@ -1,13 +1,12 @@
 //! The running controller: the loop, the listeners and what ties them
 //! together. Everything here is wiring; decisions live in the rooms it joins.
 
+mod addresses;
 mod cutter;
 mod facts;
 mod stack;
 mod story;
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,11 +16,11 @@ use tracing::{error, warn};
 
 use crate::access::{Access, AdmissionKeys, TicketKey};
 use crate::desired::Secrets;
-use crate::engine::DockerEngine;
+use crate::engine::{DockerEngine, placement};
 use crate::http::{self, App, Parts};
 use crate::listen;
 use crate::model::{Seat, Secret};
-use crate::reconcile::{Ask, Controller, Scene, Trigger, Triggers};
+use crate::reconcile::{Ask, Controller, Trigger, Triggers};
 use crate::services::Services;
 use crate::services::mirotalk_token::{Account, mint};
 use crate::status::{Command, Status};
@@ -95,7 +94,7 @@ pub async fn run(
     );
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
-    let addresses = addresses(scene);
+    let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
@@ -141,36 +140,6 @@ fn commands(sender: mpsc::Sender<Trigger>) -> mpsc::Sender<Command> {
         }
     });
     commands
-}
-
-/// Where we listen: in a container everywhere inside it, on the host on
-/// loopback and on our network's gateway, never on a public address.
-fn addresses(mut scene: watch::Receiver<Arc<Scene>>) -> watch::Receiver<BTreeSet<IpAddr>> {
-    let in_container = std::path::Path::new("/.dockerenv").exists();
-    let first = if in_container {
-        Ipv4Addr::UNSPECIFIED
-    } else {
-        Ipv4Addr::LOCALHOST
-    };
-    let (sender, receiver) = watch::channel(BTreeSet::from([IpAddr::V4(first)]));
-    if !in_container {
-        tokio::spawn(async move {
-            while scene.changed().await.is_ok() {
-                let gateway = scene.borrow_and_update().gateway;
-                let wanted: BTreeSet<IpAddr> = [Some(Ipv4Addr::LOCALHOST), gateway]
-                    .into_iter()
-                    .flatten()
-                    .map(IpAddr::V4)
-                    .collect();
-                sender.send_if_modified(|current| {
-                    let differs = *current != wanted;
-                    *current = wanted;
-                    differs
-                });
-            }
-        });
-    }
-    receiver
 }
 
 fn minting(secrets: Arc<Secrets>) -> http::Mint {

@@ -105,6 +105,8 @@ pub(super) fn router(app: App) -> Router {
 /// The admin API as the owner.
 pub(super) fn control(app: App) -> Router {
     api(&app, Way::Socket)
+        // Here alone: who may open the socket may do everything anyway.
+        .route("/api/v1/setup-link", post(people::setup_link))
         .fallback(|| async { Problem::not_found("call") })
         .with_state(app)
 }

@@ -68,6 +68,30 @@ pub async fn setup(
     log_in(&app, admin, &from, &headers, "set-up").await
 }
 
+/// A set-up link, for whoever may open the control socket.
+#[derive(Serialize)]
+pub struct SetupLink {
+    url: String,
+}
+
+pub async fn setup_link(State(app): State<App>) -> Result<Json<SetupLink>, Problem> {
+    let access = app.access.clone();
+    let token = blocking(move || access.setup_token()).await?;
+    let token = token.ok_or_else(|| {
+        Problem::new(
+            StatusCode::CONFLICT,
+            "refused",
+            "Set-up is done already",
+            "Log in; or add somebody with `colourstream admin add NAME`.",
+        )
+    })?;
+    let settings = app.settings();
+    let origin = settings.origin(&settings.hosts.admin);
+    Ok(Json(SetupLink {
+        url: format!("{origin}/setup#{}", token.expose()),
+    }))
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {

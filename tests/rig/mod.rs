@@ -1,0 +1,269 @@
+//! What tests of the whole binary share: running it, waiting with a bound,
+//! asking over HTTP, and tidying up an engine.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a helper of tests; not every binary uses all of it"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_colourstream");
+
+/// Waits until `look` answers, or says what it was waiting for.
+#[track_caller]
+pub fn wait<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(seconds),
+            "waited {seconds} s in vain for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// What a command printed; it must have succeeded.
+#[track_caller]
+pub fn good(output: Output) -> String {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}: {out}{err}", output.status);
+    out
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A controller run as a process of the host.
+pub struct Served {
+    child: Child,
+    pub settings: PathBuf,
+    pub state: PathBuf,
+    pub dir: tempfile::TempDir,
+}
+
+impl Served {
+    /// Starts `colourstream serve` with these settings; `state` is added.
+    pub fn start(settings: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, state) = (
+            dir.path().join("colourstream.yaml"),
+            dir.path().join("state"),
+        );
+        std::fs::write(&file, format!("{settings}\nstate: {}\n", state.display())).unwrap();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let child = Self::spawn(&file, log);
+        let served = Self {
+            child,
+            settings: file,
+            state,
+            dir,
+        };
+        wait("the control socket", 60, || {
+            served.run(&["health"]).status.success().then_some(())
+        });
+        served
+    }
+
+    fn spawn(file: &Path, log: std::fs::File) -> Child {
+        Command::new(BINARY)
+            .args(["serve", "--config"])
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Any command against it.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(&self.settings)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// As [`Self::run`], with something on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(&self.settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    pub fn good(&self, arguments: &[&str]) -> String {
+        good(self.run(arguments))
+    }
+
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let out = self.good(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+
+    pub fn status(&self) -> Option<Value> {
+        let out = self.run(&["status", "--json"]);
+        serde_json::from_slice(&out.stdout).ok()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it and waits for it.
+    pub fn stop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let id = rustix::process::Pid::from_child(&self.child);
+        let _gone = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let _ended = self.child.wait();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop();
+        if std::thread::panicking() {
+            eprintln!("--- the controller's log\n{}", self.log());
+        }
+    }
+}
+
+/// `docker` as it comes.
+pub fn docker_try(arguments: &[&str]) -> Output {
+    let address = std::env::var("COLOURSTREAM_TEST_ENGINE")
+        .unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    Command::new("docker")
+        .env("DOCKER_HOST", address)
+        .env("DOCKER_BUILDKIT", "0")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// `docker`, which must succeed.
+#[track_caller]
+pub fn docker(arguments: &[&str]) -> String {
+    let output = docker_try(arguments);
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout).trim().to_owned()
+}
+
+/// The engine's socket on this host.
+pub fn socket() -> String {
+    let address = std::env::var("COLOURSTREAM_TEST_ENGINE")
+        .unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    address.trim_start_matches("unix://").to_owned()
+}
+
+/// Removes everything whose name begins with `name`.
+pub fn clear(name: &str) {
+    let filter = format!("name={name}");
+    let list = |arguments: &[&str]| docker(arguments);
+    for id in list(&["ps", "-aq", "--filter", &format!("name=^/{name}")]).lines() {
+        docker_try(&["rm", "-fv", id]);
+    }
+    for id in list(&["volume", "ls", "-q", "--filter", &filter]).lines() {
+        docker_try(&["volume", "rm", "-f", id]);
+    }
+    for id in list(&["network", "ls", "-q", "--filter", &filter]).lines() {
+        docker_try(&["network", "rm", id]);
+    }
+}
+
+/// Everything of this name is removed now and at the end.
+pub struct Tidy(pub String);
+
+impl Tidy {
+    pub fn new(name: &str) -> Self {
+        clear(name);
+        Self(name.to_owned())
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let all = docker_try(&["ps", "-a", "--filter", &format!("name=^/{}", self.0)]);
+            eprintln!("{}", text(&all.stdout));
+            for name in ["controller", "traefik", "ovenmediaengine", "mirotalk"] {
+                let name = format!("{}-{name}", self.0);
+                let log = docker_try(&["logs", "--tail", "40", &name]);
+                eprintln!("--- {name}\n{}{}", text(&log.stdout), text(&log.stderr));
+            }
+        }
+        clear(&self.0);
+    }
+}
+
+/// A plain HTTP request; status and body.
+pub fn http(
+    address: &str,
+    method: &str,
+    path: &str,
+    host: &str,
+    body: &str,
+) -> Option<(u16, String)> {
+    let address: SocketAddr = address.parse().unwrap();
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(15)))
+        .unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut answer = Vec::new();
+    let _cut = stream.read_to_end(&mut answer);
+    let answer = text(&answer);
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Some((status, body.to_owned()))
+}
+
+/// Sums up why a stack is not ready yet, for failures.
+pub fn summary(status: &Value) -> String {
+    format!(
+        "{} {} {}",
+        status["summary"], status["plan"], status["issues"]
+    )
+}
