@@ -29,7 +29,11 @@ pub async fn follow(
         serving.retain(|address, _| addresses.contains(address));
         for address in addresses {
             serving.entry(address).or_insert_with(|| {
-                Abort(tokio::spawn(one(what, app.clone(), SocketAddr::new(address, port))))
+                Abort(tokio::spawn(one(
+                    what,
+                    app.clone(),
+                    SocketAddr::new(address, port),
+                )))
             });
         }
         if wanted.changed().await.is_err() {
@@ -55,7 +59,9 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
             Ok(listener) => {
                 info!(%address, "{what} listening");
                 told = false;
-                let app = app.clone().into_make_service_with_connect_info::<SocketAddr>();
+                let app = app
+                    .clone()
+                    .into_make_service_with_connect_info::<SocketAddr>();
                 if let Err(error) = axum::serve(listener, app).await {
                     warn!(%address, %error, "{what} stopped listening");
                 }

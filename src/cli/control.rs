@@ -36,11 +36,21 @@ impl Control {
         self.call(Method::POST, path, Some(body.to_string())).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Bytes, Failure> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Bytes, Failure> {
         let lost = |error: &dyn std::fmt::Display| {
-            Failure::Told(format!("the controller at {} does not answer: {error}", self.socket.display()))
+            Failure::Told(format!(
+                "the controller at {} does not answer: {error}",
+                self.socket.display()
+            ))
         };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| lost(&error))?;
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| lost(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| lost(&error))?;
@@ -52,14 +62,31 @@ impl Control {
             .header("content-type", "application/json")
             .body(Full::<Bytes>::from(body.unwrap_or_default()))
             .map_err(|error| lost(&error))?;
-        let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|error| lost(&error))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| lost(&error))?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| lost(&error))?
+            .to_bytes();
         if status.is_success() {
             return Ok(body);
         }
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let words = |key: &str| problem.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-        Err(Failure::Told(format!("{} {} ({status})", words("title"), words("detail"))))
+        let words = |key: &str| {
+            problem
+                .get(key)
+                .and_then(|value| value.as_str())
+                .unwrap_or_default()
+        };
+        Err(Failure::Told(format!(
+            "{} {} ({status})",
+            words("title"),
+            words("detail")
+        )))
     }
 }

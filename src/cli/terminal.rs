@@ -12,7 +12,9 @@ impl Paint {
     /// For standard output.
     pub fn stdout() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none();
-        Self { on: wanted && std::io::stdout().is_terminal() }
+        Self {
+            on: wanted && std::io::stdout().is_terminal(),
+        }
     }
 
     /// Whether somebody looks.
@@ -21,7 +23,11 @@ impl Paint {
     }
 
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Good.

@@ -57,6 +57,8 @@ pub async fn run(
     // Before the first listener opens: admission fails closed, but a viewer
     // who comes back after our restart must not be turned away.
     let access = Access::new(Arc::clone(&store), keys, Arc::new(Timestamp::now))?;
+    // Told once: the same access for as long as we run.
+    let _told = controller.probe.people.set(Arc::clone(&access));
     let set_up = access.setup_token()?;
     let triggers = Triggers::default();
     let commands = commands(triggers.sender.clone());
@@ -98,8 +100,18 @@ pub async fn run(
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
         tokio::spawn(series),
-        tokio::spawn(listen::follow("pages", http::pages(app.clone()), ports.pages, addresses.clone())),
-        tokio::spawn(listen::follow("internal", http::internal(app.clone()), ports.internal, addresses)),
+        tokio::spawn(listen::follow(
+            "pages",
+            http::pages(app.clone()),
+            ports.pages,
+            addresses.clone(),
+        )),
+        tokio::spawn(listen::follow(
+            "internal",
+            http::internal(app.clone()),
+            ports.internal,
+            addresses,
+        )),
         tokio::spawn(control(http::control(app), socket.clone())),
         tokio::spawn(story.tell(status, set_up)),
     ];
@@ -135,14 +147,21 @@ fn commands(sender: mpsc::Sender<Trigger>) -> mpsc::Sender<Command> {
 /// loopback and on our network's gateway, never on a public address.
 fn addresses(mut scene: watch::Receiver<Arc<Scene>>) -> watch::Receiver<BTreeSet<IpAddr>> {
     let in_container = std::path::Path::new("/.dockerenv").exists();
-    let first = if in_container { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let first = if in_container {
+        Ipv4Addr::UNSPECIFIED
+    } else {
+        Ipv4Addr::LOCALHOST
+    };
     let (sender, receiver) = watch::channel(BTreeSet::from([IpAddr::V4(first)]));
     if !in_container {
         tokio::spawn(async move {
             while scene.changed().await.is_ok() {
                 let gateway = scene.borrow_and_update().gateway;
-                let wanted: BTreeSet<IpAddr> =
-                    [Some(Ipv4Addr::LOCALHOST), gateway].into_iter().flatten().map(IpAddr::V4).collect();
+                let wanted: BTreeSet<IpAddr> = [Some(Ipv4Addr::LOCALHOST), gateway]
+                    .into_iter()
+                    .flatten()
+                    .map(IpAddr::V4)
+                    .collect();
                 sender.send_if_modified(|current| {
                     let differs = *current != wanted;
                     *current = wanted;
@@ -157,8 +176,18 @@ fn addresses(mut scene: watch::Receiver<Arc<Scene>>) -> watch::Receiver<BTreeSet
 fn minting(secrets: Arc<Secrets>) -> http::Mint {
     Arc::new(move |seat: Seat, now: Timestamp| {
         let (username, password, presenter, ttl) = match seat {
-            Seat::Presenter => ("host", &secrets.mirotalk_host_password, true, PRESENTER_TOKEN_S),
-            Seat::Viewer => ("viewer", &secrets.mirotalk_viewer_password, false, VIEWER_TOKEN_S),
+            Seat::Presenter => (
+                "host",
+                &secrets.mirotalk_host_password,
+                true,
+                PRESENTER_TOKEN_S,
+            ),
+            Seat::Viewer => (
+                "viewer",
+                &secrets.mirotalk_viewer_password,
+                false,
+                VIEWER_TOKEN_S,
+            ),
         };
         let mut salt = [0; 8];
         if let Err(error) = getrandom::fill(&mut salt) {
@@ -166,7 +195,17 @@ fn minting(secrets: Arc<Secrets>) -> http::Mint {
             error!(%error, "the system has no random bytes");
             return Secret::new(String::new());
         }
-        let account = Account { username, password, presenter };
-        mint(secrets.mirotalk_jwt_key.expose(), account, salt, now.as_second(), ttl)
+        let account = Account {
+            username,
+            password,
+            presenter,
+        };
+        mint(
+            secrets.mirotalk_jwt_key.expose(),
+            account,
+            salt,
+            now.as_second(),
+            ttl,
+        )
     })
 }
