@@ -26,8 +26,11 @@ pub async fn follow(
     let mut serving: BTreeMap<IpAddr, Abort> = BTreeMap::new();
     loop {
         let addresses = wanted.borrow_and_update().clone();
-        let leaving: Vec<IpAddr> =
-            serving.keys().filter(|address| !addresses.contains(address)).copied().collect();
+        let leaving: Vec<IpAddr> = serving
+            .keys()
+            .filter(|address| !addresses.contains(address))
+            .copied()
+            .collect();
         for address in leaving {
             if let Some(mut task) = serving.remove(&address) {
                 // Gone for good before the next: "every address" cannot be had
@@ -38,7 +41,11 @@ pub async fn follow(
         }
         for address in addresses {
             serving.entry(address).or_insert_with(|| {
-                Abort(tokio::spawn(one(what, app.clone(), SocketAddr::new(address, port))))
+                Abort(tokio::spawn(one(
+                    what,
+                    app.clone(),
+                    SocketAddr::new(address, port),
+                )))
             });
         }
         if wanted.changed().await.is_err() {
@@ -64,7 +71,9 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
             Ok(listener) => {
                 info!(%address, "{what} listening");
                 told = false;
-                let app = app.clone().into_make_service_with_connect_info::<SocketAddr>();
+                let app = app
+                    .clone()
+                    .into_make_service_with_connect_info::<SocketAddr>();
                 if let Err(error) = axum::serve(listener, app).await {
                     warn!(%address, %error, "{what} stopped listening");
                 }

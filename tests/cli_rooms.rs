@@ -28,12 +28,26 @@ fn refused(served: &Served, arguments: &[&str]) -> String {
 fn a_room_from_its_title_to_the_archive_and_away() {
     let house = served(30_900);
     let empty = house.good(&["room", "list"]);
-    assert!(empty.contains("No rooms yet") && empty.contains("room create"), "{empty}");
+    assert!(
+        empty.contains("No rooms yet") && empty.contains("room create"),
+        "{empty}"
+    );
 
     let made = house.good(&["room", "create", "Northlight — reel 3", "--expires", "3d"]);
     assert!(made.contains("/j#"), "a link at once: {made}");
-    assert!(made.contains("colourstream room ingest northlight-reel-3"), "{made}");
-    let second = house.json(&["room", "create", "日本の映画", "--slug", "nihon", "--no-link", "--watermark"]);
+    assert!(
+        made.contains("colourstream room ingest northlight-reel-3"),
+        "{made}"
+    );
+    let second = house.json(&[
+        "room",
+        "create",
+        "日本の映画",
+        "--slug",
+        "nihon",
+        "--no-link",
+        "--watermark",
+    ]);
     assert_eq!(second["room"]["slug"], "nihon");
     assert_eq!(second["room"]["watermark"], true);
     assert!(second.get("link").is_none());
@@ -48,9 +62,15 @@ fn a_room_from_its_title_to_the_archive_and_away() {
             .map(|letter| if u32::from(letter) > 0x2E80 { 2 } else { 1 })
             .sum::<usize>()
     };
-    let states: Vec<usize> = rows[1..].iter().map(|row| column(row, "open, no picture yet")).collect();
-    assert_eq!(states[0], states[1], "columns stand below each other\n{list}");
-    assert!(list.contains("in 2 d") || list.contains("in 3 d") || list.contains("in 71 h"), "{list}");
+    let states: Vec<usize> = rows[1..]
+        .iter()
+        .map(|row| column(row, "open, no picture yet"))
+        .collect();
+    assert_eq!(
+        states[0], states[1],
+        "columns stand below each other\n{list}"
+    );
+    assert!(list.contains("in 3 d"), "{list}");
     assert!(!list.contains('\u{1b}'), "no colour where nobody looks");
 
     // By title, by identity, by name.
@@ -66,7 +86,10 @@ fn a_room_from_its_title_to_the_archive_and_away() {
         assert!(ingest.contains(word), "{word}: {ingest}");
     }
     let key = |house: &Served| house.json(&["room", "ingest", "nihon"])["key"].clone();
-    let (before, stream) = (key(&house), house.json(&["room", "show", "nihon"])["stream"].clone());
+    let (before, stream) = (
+        key(&house),
+        house.json(&["room", "show", "nihon"])["stream"].clone(),
+    );
     house.good(&["room", "rotate-key", "nihon"]);
     assert_ne!(key(&house), before);
     house.good(&["room", "rotate-stream", "nihon"]);
@@ -80,7 +103,14 @@ fn a_room_from_its_title_to_the_archive_and_away() {
     let gone = house.good(&["room", "delete", "nihon"]);
     assert!(gone.contains("room restore nihon"), "{gone}");
     assert_eq!(house.json(&["room", "list"]).as_array().unwrap().len(), 1);
-    assert_eq!(house.json(&["room", "list", "--archived"]).as_array().unwrap().len(), 1);
+    assert_eq!(
+        house
+            .json(&["room", "list", "--archived"])
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     house.good(&["room", "restore", "nihon"]);
     assert_eq!(house.json(&["room", "show", "nihon"])["state"], "closed");
     // For good wants a yes, which nobody is there to give.
@@ -88,7 +118,14 @@ fn a_room_from_its_title_to_the_archive_and_away() {
     assert_eq!(unsure.status.code(), Some(1));
     assert!(text(&unsure.stdout).contains("--yes"));
     house.good(&["room", "delete", "nihon", "--forever", "--yes"]);
-    assert_eq!(house.json(&["room", "list", "--archived"]).as_array().unwrap().len(), 0);
+    assert_eq!(
+        house
+            .json(&["room", "list", "--archived"])
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
 }
 
 #[test]
@@ -110,7 +147,10 @@ fn what_cannot_be_is_told_with_what_to_do() {
         .unwrap();
     assert_eq!(nobody.status.code(), Some(1));
     let words = text(&nobody.stderr);
-    assert!(words.contains("no controller runs") && words.contains("colourstream serve"), "{words}");
+    assert!(
+        words.contains("no controller runs") && words.contains("colourstream serve"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -119,20 +159,40 @@ fn links_are_made_listed_and_taken_back() {
     house.good(&["room", "create", "Halcyon", "--no-link"]);
     let none = house.good(&["link", "list", "halcyon"]);
     assert!(none.contains("link create halcyon"), "{none}");
-    let made = house.good(&["link", "create", "halcyon", "--name", "Maya", "--role", "presenter", "--uses", "2"]);
+    let made = house.good(&[
+        "link",
+        "create",
+        "halcyon",
+        "--name",
+        "Maya",
+        "--role",
+        "presenter",
+        "--uses",
+        "2",
+    ]);
     assert!(made.contains("/j#") && made.contains("for Maya"), "{made}");
     let other = house.json(&["link", "create", "halcyon", "--expires", "2h"]);
     assert!(other["url"].as_str().unwrap().contains("/j#"));
 
     let list = house.good(&["link", "list", "halcyon"]);
-    assert!(list.contains("Maya") && list.contains("0 of 2") && list.contains("presenter"), "{list}");
+    assert!(
+        list.contains("Maya") && list.contains("0 of 2") && list.contains("presenter"),
+        "{list}"
+    );
     assert!(!list.contains("/j#"), "a link is shown once: {list}");
 
     let gone = house.good(&["link", "revoke", "halcyon", "Maya"]);
     assert!(gone.contains("Maya's link is taken back"), "{gone}");
     house.good(&["link", "revoke", "halcyon", other["id"].as_str().unwrap()]);
     let links = house.json(&["link", "list", "halcyon"]);
-    assert!(links.as_array().unwrap().iter().all(|link| link["revoked"] == true), "{links}");
+    assert!(
+        links
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|link| link["revoked"] == true),
+        "{links}"
+    );
     let unknown = refused(&house, &["link", "revoke", "halcyon", "Ben"]);
     assert!(unknown.contains("link list halcyon"), "{unknown}");
 }
@@ -154,11 +214,24 @@ fn a_file_makes_and_changes_rooms_after_showing_the_difference() {
     let shown = house.run(&["room", "apply", &path]);
     assert_eq!(shown.status.code(), Some(1));
     let tree = text(&shown.stdout);
-    for word in ["+ northlight", "viewer_cap", "+ halcyon", "closed", "2 to make.", "--yes"] {
+    for word in [
+        "+ northlight",
+        "viewer_cap",
+        "+ halcyon",
+        "closed",
+        "2 to make.",
+        "--yes",
+    ] {
         assert!(tree.contains(word), "{word}\n{tree}");
     }
     assert!(!tree.contains("sesame"), "{tree}");
-    assert_eq!(house.run(&["room", "apply", &path, "--dry-run"]).status.code(), Some(2));
+    assert_eq!(
+        house
+            .run(&["room", "apply", &path, "--dry-run"])
+            .status
+            .code(),
+        Some(2)
+    );
     assert_eq!(house.json(&["room", "list"]).as_array().unwrap().len(), 0);
 
     house.good(&["room", "apply", &path, "--yes"]);
@@ -176,23 +249,44 @@ fn a_file_makes_and_changes_rooms_after_showing_the_difference() {
          - {slug: halcyon, closed: false}\n",
     );
     let changed = house.good(&["room", "apply", &path, "--yes"]);
-    for word in ["~ northlight", "Northlight — reel 3 → Northlight — reel 4", "20 → none", "closed → open", "2 to change."] {
+    for word in [
+        "~ northlight",
+        "Northlight — reel 3 → Northlight — reel 4",
+        "20 → none",
+        "closed → open",
+        "2 to change.",
+    ] {
         assert!(changed.contains(word), "{word}\n{changed}");
     }
     let after = house.json(&["room", "show", "northlight"]);
-    assert_eq!((&after["title"], &after["viewer_cap"]), (&Value::from("Northlight — reel 4"), &Value::Null));
-    assert_eq!(after["has_passcode"], true, "what the file leaves out stays");
+    assert_eq!(
+        (&after["title"], &after["viewer_cap"]),
+        (&Value::from("Northlight — reel 4"), &Value::Null)
+    );
+    assert_eq!(
+        after["has_passcode"], true,
+        "what the file leaves out stays"
+    );
     assert_eq!(after["stream"], northlight["stream"]);
 
     let data = house.json(&["room", "apply", &path, "--yes"]);
-    assert_eq!((&data["same"], &data["changes"]), (&Value::from(2), &Value::from(Vec::<Value>::new())));
+    assert_eq!(
+        (&data["same"], &data["changes"]),
+        (&Value::from(2), &Value::from(Vec::<Value>::new()))
+    );
 
     for (wrong, said) in [
         ("rooms:\n- {slug: a, titel: x}\n", "titel"),
         ("rooms:\n- {title: x}\n", "the room `x` has no `slug`"),
         ("rooms:\n- {slug: new}\n", "a new room needs a `title`"),
-        ("rooms:\n- {slug: a, title: x}\n- {slug: a, title: y}\n", "twice"),
-        ("rooms:\n- {slug: a, title: x, opens_at: soon}\n", "room `a`: `soon` is no time"),
+        (
+            "rooms:\n- {slug: a, title: x}\n- {slug: a, title: y}\n",
+            "twice",
+        ),
+        (
+            "rooms:\n- {slug: a, title: x, opens_at: soon}\n",
+            "room `a`: `soon` is no time",
+        ),
         ("rooms:\n- {slug: live, title: x}\n", "slug"),
     ] {
         write(wrong);
@@ -206,12 +300,18 @@ fn admins_are_added_with_and_without_a_controller() {
     let mut house = served(30_916);
     let link = house.good(&["admin", "setup-link"]);
     assert!(link.contains("/setup#"), "{link}");
-    let url = house.json(&["admin", "setup-link"])["url"].as_str().unwrap().to_owned();
+    let url = house.json(&["admin", "setup-link"])["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(!link.contains(&url), "each is new");
     assert!(house.good(&["admin", "list"]).contains("setup-link"));
 
     let first = house.run_with(&["admin", "add", "Ben", "--role", "ops"], "correct horse\n");
-    assert!(text(&first.stderr).contains("has to be an owner"), "{first:?}");
+    assert!(
+        text(&first.stderr).contains("has to be an owner"),
+        "{first:?}"
+    );
     let short = house.run_with(&["admin", "add", "Anna"], "short\n");
     assert!(text(&short.stderr).contains("10 characters"), "{short:?}");
     let anna = rig::good(house.run_with(&["admin", "add", "Anna"], "correct horse\n"));
@@ -223,7 +323,10 @@ fn admins_are_added_with_and_without_a_controller() {
     let ben = rig::good(house.run_with(&["admin", "add", "Ben"], "battery staple\n"));
     assert!(ben.starts_with("Ben is a producer."), "{ben}");
     let taken = house.run_with(&["admin", "add", "anna"], "battery staple\n");
-    assert!(text(&taken.stderr).contains("there is a `anna` already"), "{taken:?}");
+    assert!(
+        text(&taken.stderr).contains("there is a `anna` already"),
+        "{taken:?}"
+    );
 
     // A controller that starts afterwards knows both.
     let again = Command::new(BINARY)
@@ -241,7 +344,10 @@ fn admins_are_added_with_and_without_a_controller() {
     let id = rustix::process::Pid::from_child(&again);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     again.wait_with_output().unwrap();
-    assert!(names.contains("Anna") && names.contains("producer"), "{names}");
+    assert!(
+        names.contains("Anna") && names.contains("producer"),
+        "{names}"
+    );
 }
 
 #[test]

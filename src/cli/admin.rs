@@ -86,20 +86,28 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
             let password = password(name)?;
             let body = json!({"name": name, "role": role, "password": password.expose()});
             let made: Value = control.ask("/api/v1/admins", &body).await?;
-            let name = made.get("name").and_then(Value::as_str).unwrap_or(name).to_owned();
+            let name = made
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or(name)
+                .to_owned();
             (name, role, made)
         }
         None => {
             let disk = Disk::open(&state).map_err(told)?;
             // Nobody else writes meanwhile; or it says who does.
-            let _lock = StateLock::acquire(disk.state(), Timestamp::now(), VERSION).map_err(told)?;
-            let store = Store::open(&state.join("colourstream.db"), VERSION).map_err(Failure::told)?;
+            let _lock =
+                StateLock::acquire(disk.state(), Timestamp::now(), VERSION).map_err(told)?;
+            let store =
+                Store::open(&state.join("colourstream.db"), VERSION).map_err(Failure::told)?;
             let role = role_for(role, store.needs_setup().map_err(Failure::told)?)?;
             let name = one_line("name", name, 60).map_err(Failure::told)?;
             let password = Passwords::default()
                 .hash(password(&name)?)
                 .await
-                .ok_or_else(|| Failure::Told("the password could not be hashed; try again".into()))?;
+                .ok_or_else(|| {
+                    Failure::Told("the password could not be hashed; try again".into())
+                })?;
             let now = Timestamp::now();
             let admin = Admin {
                 id: Id::new(&random()),
@@ -109,12 +117,14 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
                 version: 1,
                 created_at: now,
             };
-            store.insert_admin(&admin, false).map_err(|error| match error {
-                StoreError::Taken(_) => Failure::Told(format!(
-                    "there is a `{name}` already\n  → choose another name"
-                )),
-                other => Failure::told(other),
-            })?;
+            store
+                .insert_admin(&admin, false)
+                .map_err(|error| match error {
+                    StoreError::Taken(_) => Failure::Told(format!(
+                        "there is a `{name}` already\n  → choose another name"
+                    )),
+                    other => Failure::told(other),
+                })?;
             let entry = NewAudit {
                 what: "admin-added",
                 who: "command line".into(),
@@ -132,12 +142,19 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
     let settings = session::settings(common)?;
     terminal::line(format!(
         "{name} is {} {}.",
-        if role == AdminRole::Producer { "a" } else { "an" },
+        if role == AdminRole::Producer {
+            "a"
+        } else {
+            "an"
+        },
         role.as_str()
     ));
     terminal::line(format!(
         "  {}",
-        Paint::stdout().dim(&format!("Log in at {}", settings.origin(&settings.hosts.admin)))
+        Paint::stdout().dim(&format!(
+            "Log in at {}",
+            settings.origin(&settings.hosts.admin)
+        ))
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -175,7 +192,9 @@ async fn list(common: &Common) -> Result<ExitCode, Failure> {
     }
     let known: List = serde_json::from_value(page).map_err(Failure::told)?;
     if known.items.is_empty() {
-        terminal::line("Nobody administers yet. Be the first:\n\n  colourstream admin setup-link\n  colourstream admin add NAME");
+        terminal::line(
+            "Nobody administers yet. Be the first:\n\n  colourstream admin setup-link\n  colourstream admin add NAME",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["name", "role", "since"]);
@@ -197,12 +216,17 @@ async fn setup_link(common: &Common) -> Result<ExitCode, Failure> {
         return print_json(&made);
     }
     let url = made.get("url").and_then(Value::as_str).unwrap_or_default();
-    terminal::line(format!("Open this once, to make the first account:\n\n  {url}\n"));
+    terminal::line(format!(
+        "Open this once, to make the first account:\n\n  {url}\n"
+    ));
     terminal::line(Paint::stdout().dim("Links printed before do not work any more."));
     Ok(ExitCode::SUCCESS)
 }
 
 fn told(error: crate::disk::DiskError) -> Failure {
     let issue = error.issue();
-    Failure::Told(format!("{}\n  why: {}\n  fix: {}", issue.what, issue.why, issue.fix))
+    Failure::Told(format!(
+        "{}\n  why: {}\n  fix: {}",
+        issue.what, issue.why, issue.fix
+    ))
 }

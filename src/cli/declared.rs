@@ -93,14 +93,21 @@ pub async fn run(
             )));
         }
         let room = there.iter().find(|room| room.slug == wanted.slug);
-        changes.push(
-            compare(wanted, room, folder)
-                .map_err(|what| Failure::Told(format!("{}: room `{}`: {what}", file.display(), wanted.slug)))?,
-        );
+        changes.push(compare(wanted, room, folder).map_err(|what| {
+            Failure::Told(format!(
+                "{}: room `{}`: {what}",
+                file.display(),
+                wanted.slug
+            ))
+        })?);
     }
     for change in &mut changes {
         let Some(room) = &change.room else { continue };
-        let action = if change.closed == Some(true) { "close" } else { "profile" };
+        let action = if change.closed == Some(true) {
+            "close"
+        } else {
+            "profile"
+        };
         if change.closed == Some(true) || change.body.contains_key("profile") {
             change.interrupts = interrupts(&control, room, action).await?;
         }
@@ -127,7 +134,11 @@ pub async fn run(
     for change in &changes {
         apply(&control, change).await?;
         if !common.json {
-            let verb = if change.room.is_some() { "changed" } else { "made" };
+            let verb = if change.room.is_some() {
+                "changed"
+            } else {
+                "made"
+            };
             terminal::line(format!("{verb} {}", change.slug));
         }
     }
@@ -180,7 +191,11 @@ fn compare(wanted: &Wanted, room: Option<&Room>, folder: &Path) -> Result<Change
         .or_else(|| room.map(|room| room.title.clone()))
         .unwrap_or_default();
     found.text("title", room.map(|room| &room.title), title.as_ref());
-    found.text("profile", room.map(|room| &room.profile), wanted.profile.as_ref());
+    found.text(
+        "profile",
+        room.map(|room| &room.profile),
+        wanted.profile.as_ref(),
+    );
     let moment = |text: &Option<Option<String>>| -> Result<Option<Option<Timestamp>>, String> {
         match text {
             None => Ok(None),
@@ -189,8 +204,18 @@ fn compare(wanted: &Wanted, room: Option<&Room>, folder: &Path) -> Result<Change
         }
     };
     let times = when::exact;
-    found.option("opens_at", room.map(|room| room.opens_at), moment(&wanted.opens_at)?, times);
-    found.option("expires_at", room.map(|room| room.expires_at), moment(&wanted.expires_at)?, times);
+    found.option(
+        "opens_at",
+        room.map(|room| room.opens_at),
+        moment(&wanted.opens_at)?,
+        times,
+    );
+    found.option(
+        "expires_at",
+        room.map(|room| room.expires_at),
+        moment(&wanted.expires_at)?,
+        times,
+    );
     found.option(
         "viewer_cap",
         room.map(|room| room.viewer_cap),
@@ -205,27 +230,47 @@ fn compare(wanted: &Wanted, room: Option<&Room>, folder: &Path) -> Result<Change
         let before = room.map(|room| &room.allowed_addresses);
         if before.map_or(!addresses.is_empty(), |before| *before != addresses) {
             let words = |list: &[String]| {
-                if list.is_empty() { "everywhere".to_owned() } else { list.join(", ") }
+                if list.is_empty() {
+                    "everywhere".to_owned()
+                } else {
+                    list.join(", ")
+                }
             };
-            found.note("allowed_addresses", before.map(|list| words(list)), words(&addresses), json!(addresses));
+            found.note(
+                "allowed_addresses",
+                before.map(|list| words(list)),
+                words(&addresses),
+                json!(addresses),
+            );
         }
     }
     if let Some(watermark) = wanted.watermark {
         let before = room.map(|room| room.watermark);
         if before.unwrap_or(false) != watermark {
             let words = |on: bool| if on { "on" } else { "off" }.to_owned();
-            found.note("watermark", before.map(words), words(watermark), json!(watermark));
+            found.note(
+                "watermark",
+                before.map(words),
+                words(watermark),
+                json!(watermark),
+            );
         }
     }
     if let Some(file) = &wanted.passcode_file
         && !room.is_some_and(|room| room.has_passcode)
     {
         let file = folder.join(file);
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| format!("`passcode_file` {} cannot be read: {error}", file.display()))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            format!("`passcode_file` {} cannot be read: {error}", file.display())
+        })?;
         let before = room.map(|_| "none".to_owned());
         // Never the passcode itself.
-        found.note("passcode", before, "set".to_owned(), json!(text.trim_end_matches(['\r', '\n'])));
+        found.note(
+            "passcode",
+            before,
+            "set".to_owned(),
+            json!(text.trim_end_matches(['\r', '\n'])),
+        );
     }
     let closed = wanted
         .closed
@@ -257,7 +302,11 @@ struct Comparison {
 
 impl Comparison {
     fn note(&mut self, field: &'static str, before: Option<String>, after: String, value: Value) {
-        self.differences.push(Difference { field, before, after });
+        self.differences.push(Difference {
+            field,
+            before,
+            after,
+        });
         self.body.insert(field.to_owned(), value);
     }
 
@@ -310,7 +359,12 @@ fn tree(changes: &[Change], same: usize, paint: Paint) -> String {
             paint.bold(&change.slug),
             paint.dim(&change.title)
         ));
-        for Difference { field, before, after } in &change.differences {
+        for Difference {
+            field,
+            before,
+            after,
+        } in &change.differences
+        {
             let name = paint.dim(&format!("{field:<18}"));
             match before {
                 Some(before) => out.push_str(&format!("    {name}{before} → {after}\n")),
@@ -322,7 +376,10 @@ fn tree(changes: &[Change], same: usize, paint: Paint) -> String {
         }
     }
     let count = |number: usize, words: &str| (number > 0).then(|| format!("{number} to {words}"));
-    let made = changes.iter().filter(|change| change.room.is_none()).count();
+    let made = changes
+        .iter()
+        .filter(|change| change.room.is_none())
+        .count();
     let mut parts: Vec<String> = [count(made, "make"), count(changes.len() - made, "change")]
         .into_iter()
         .flatten()
@@ -364,7 +421,11 @@ fn summary(changes: &[Change], same: usize, applied: bool) -> Value {
 /// meanwhile, the controller refuses and the person looks again.
 async fn apply(control: &Control, change: &Change) -> Result<(), Failure> {
     let told = |error: Failure| match error {
-        Failure::Refused { kind, title, detail } => Failure::Refused {
+        Failure::Refused {
+            kind,
+            title,
+            detail,
+        } => Failure::Refused {
             detail: if kind == "changed-meanwhile" {
                 "run it again to see the new difference; what is done already stays".to_owned()
             } else {

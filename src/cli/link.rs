@@ -147,7 +147,7 @@ async fn list(common: &Common, control: &Control, room: &str) -> Result<ExitCode
             _ if link.max_uses.is_some_and(|most| link.uses >= most) => {
                 ("used up".to_owned(), Paint::yellow)
             }
-            Some(at) => (format!("ends in {}", ago(now, at)), plain),
+            Some(at) => (format!("ends in {}", when::ahead(now, at)), plain),
             None => ("good".to_owned(), Paint::green),
         };
         let used = match link.max_uses {
@@ -157,7 +157,11 @@ async fn list(common: &Common, control: &Control, room: &str) -> Result<ExitCode
         let seen = link
             .last_seen
             .map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now)));
-        let name = if link.name.is_empty() { "whoever" } else { &link.name };
+        let name = if link.name.is_empty() {
+            "whoever"
+        } else {
+            &link.name
+        };
         table.row(vec![
             (shortened(name, 30), Paint::bold),
             (link.role.clone(), plain),
@@ -200,11 +204,21 @@ async fn revoke(control: &Control, room: &str, wanted: &str) -> Result<ExitCode,
     control
         .send(Method::DELETE, &format!("{path}/{}", link.id), None, None)
         .await?;
-    let whose = if link.name.is_empty() { "The link" } else { &link.name };
-    terminal::line(if link.name.is_empty() {
-        format!("{whose} is taken back; whoever came by it is out of {}.", room.title)
+    let whose = if link.name.is_empty() {
+        "The link"
     } else {
-        format!("{whose}'s link is taken back; whoever came by it is out of {}.", room.title)
+        &link.name
+    };
+    terminal::line(if link.name.is_empty() {
+        format!(
+            "{whose} is taken back; whoever came by it is out of {}.",
+            room.title
+        )
+    } else {
+        format!(
+            "{whose}'s link is taken back; whoever came by it is out of {}.",
+            room.title
+        )
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -212,7 +212,10 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
                 format!(
                     "{} is open.\n  {}",
                     room.title,
-                    paint.dim(&format!("Invite somebody: colourstream link create {}", room.slug))
+                    paint.dim(&format!(
+                        "Invite somebody: colourstream link create {}",
+                        room.slug
+                    ))
                 )
             })
         }
@@ -246,7 +249,10 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
                 format!(
                     "{} has a new key.\n  {}",
                     room.title,
-                    paint.dim(&format!("For the encoder: colourstream room ingest {}", room.slug))
+                    paint.dim(&format!(
+                        "For the encoder: colourstream room ingest {}",
+                        room.slug
+                    ))
                 )
             })
         }
@@ -260,7 +266,10 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
                 format!(
                     "Everybody is out of {}, and their links are void.\n  {}",
                     room.title,
-                    paint.dim(&format!("Invite anew: colourstream link create {}", room.slug))
+                    paint.dim(&format!(
+                        "Invite anew: colourstream link create {}",
+                        room.slug
+                    ))
                 )
             })
         }
@@ -318,7 +327,9 @@ pub async fn find(control: &Control, wanted: &str) -> Result<Room, Failure> {
         (false, []) => "see them all: colourstream room list".to_owned(),
         (false, like) => format!("did you mean {}?", like.join(" or ")),
     };
-    Err(Failure::Told(format!("there is no room `{wanted}`\n  → {hint}")))
+    Err(Failure::Told(format!(
+        "there is no room `{wanted}`\n  → {hint}"
+    )))
 }
 
 /// Does something with a room. What is asked means the same whatever changed
@@ -379,7 +390,10 @@ pub async fn interrupts(
     } else {
         format!(" ({})", impact.names.join(", "))
     };
-    Ok(Some(format!("{}{names}", impact.words.trim_end_matches('.'))))
+    Ok(Some(format!(
+        "{}{names}",
+        impact.words.trim_end_matches('.')
+    )))
 }
 
 fn told(
@@ -420,7 +434,7 @@ async fn list(common: &Common, control: &Control, archived: bool) -> Result<Exit
     for room in rooms(&values)? {
         let (dot, colour) = dot(&room);
         let ends = match room.expires_at {
-            Some(at) if at > now => format!("in {}", ago(now, at)),
+            Some(at) if at > now => format!("in {}", when::ahead(now, at)),
             _ => "–".to_owned(),
         };
         table.row(vec![
@@ -459,12 +473,12 @@ fn state(room: &Room, now: Timestamp) -> String {
     };
     let first = match (room.state.as_str(), room.opens_at, room.expires_at) {
         _ if room.archived => "in the archive".to_owned(),
-        ("live", ..) => room
-            .live
-            .since
-            .map_or_else(|| "live".to_owned(), |since| format!("live {}", ago(since, now))),
+        ("live", ..) => room.live.since.map_or_else(
+            || "live".to_owned(),
+            |since| format!("live {}", ago(since, now)),
+        ),
         ("waiting", ..) => "open, no picture yet".to_owned(),
-        ("not-open", Some(at), _) => format!("opens in {}", ago(now, at)),
+        ("not-open", Some(at), _) => format!("opens in {}", when::ahead(now, at)),
         ("expired", _, Some(at)) => format!("ended {} ago", ago(at, now)),
         (other, ..) => other.to_owned(),
     };
@@ -488,10 +502,13 @@ async fn show(common: &Common, control: &Control, name: &str) -> Result<ExitCode
         paint.bold(&room.title),
         state(&room, now)
     ));
-    let mut facts = vec![("address", room.urls.room.clone()), ("profile", room.profile.clone())];
+    let mut facts = vec![
+        ("address", room.urls.room.clone()),
+        ("profile", room.profile.clone()),
+    ];
     let moment = |at: Timestamp| {
         if at > now {
-            format!("{} (in {})", when::exact(at), ago(now, at))
+            format!("{} (in {})", when::exact(at), when::ahead(now, at))
         } else {
             format!("{} ({} ago)", when::exact(at), ago(at, now))
         }
@@ -500,16 +517,30 @@ async fn show(common: &Common, control: &Control, name: &str) -> Result<ExitCode
     facts.extend(room.expires_at.map(|at| ("ends", moment(at))));
     facts.push((
         "enter by",
-        if room.has_passcode { "link, or name and passcode" } else { "link" }.to_owned(),
+        if room.has_passcode {
+            "link, or name and passcode"
+        } else {
+            "link"
+        }
+        .to_owned(),
     ));
-    facts.extend(room.viewer_cap.map(|cap| ("viewers", format!("at most {cap}"))));
+    facts.extend(
+        room.viewer_cap
+            .map(|cap| ("viewers", format!("at most {cap}"))),
+    );
     if !room.allowed_addresses.is_empty() {
         facts.push(("from", room.allowed_addresses.join(", ")));
     }
     if room.watermark {
         facts.push(("overlay", "the viewer's name".to_owned()));
     }
-    facts.extend(room.live.facts.as_ref().and_then(picture).map(|words| ("picture", words)));
+    facts.extend(
+        room.live
+            .facts
+            .as_ref()
+            .and_then(picture)
+            .map(|words| ("picture", words)),
+    );
     facts.push((
         "links",
         match links.items.iter().filter(|link| !link.revoked).count() {
@@ -573,7 +604,10 @@ async fn create(common: &Common, control: &Control, asked: Create) -> Result<Exi
     }
     let room: Room = decode(
         "/api/v1/rooms",
-        made.get("room").unwrap_or(&Value::Null).to_string().as_bytes(),
+        made.get("room")
+            .unwrap_or(&Value::Null)
+            .to_string()
+            .as_bytes(),
     )?;
     let paint = Paint::stdout();
     let (dot, colour) = dot(&room);
@@ -589,9 +623,15 @@ async fn create(common: &Common, control: &Control, asked: Create) -> Result<Exi
     line("address", &room.urls.room);
     if let Some(url) = made.pointer("/link/url").and_then(Value::as_str) {
         line("viewers", url);
-        line("", &paint.dim("This link is shown once; send it to whoever may watch."));
+        line(
+            "",
+            &paint.dim("This link is shown once; send it to whoever may watch."),
+        );
     }
-    line("encoder", &format!("colourstream room ingest {}", room.slug));
+    line(
+        "encoder",
+        &format!("colourstream room ingest {}", room.slug),
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -641,13 +681,23 @@ async fn delete(
 
 async fn ingest(common: &Common, control: &Control, name: &str) -> Result<ExitCode, Failure> {
     let room = find(control, name).await?;
-    let ingest: Value = control.get(&format!("/api/v1/rooms/{}/ingest", room.id)).await?;
+    let ingest: Value = control
+        .get(&format!("/api/v1/rooms/{}/ingest", room.id))
+        .await?;
     if common.json {
         return print_json(&ingest);
     }
     let paint = Paint::stdout();
-    let text = |pointer: &str| ingest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let latency = ingest.get("latency_ms").and_then(Value::as_u64).unwrap_or_default();
+    let text = |pointer: &str| {
+        ingest
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let latency = ingest
+        .get("latency_ms")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     terminal::line(paint.bold(&room.title));
     for (key, title) in [
         ("rtmp", "RTMP (OBS and most encoders)".to_owned()),
@@ -655,7 +705,9 @@ async fn ingest(common: &Common, control: &Control, name: &str) -> Result<ExitCo
         ("srt", format!("SRT (lossy lines; waits {latency} ms)")),
         ("whip", "WHIP (OBS 30 and newer, lowest delay)".to_owned()),
     ] {
-        let Some(server) = text(&format!("/{key}/server")) else { continue };
+        let Some(server) = text(&format!("/{key}/server")) else {
+            continue;
+        };
         terminal::line(format!("\n{title}"));
         terminal::line(format!("  {}{server}", paint.dim("server  ")));
         if let Some(key) = text(&format!("/{key}/key")) {

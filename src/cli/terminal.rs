@@ -12,7 +12,9 @@ impl Paint {
     /// For standard output.
     pub fn stdout() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none();
-        Self { on: wanted && std::io::stdout().is_terminal() }
+        Self {
+            on: wanted && std::io::stdout().is_terminal(),
+        }
     }
 
     /// Whether somebody looks.
@@ -21,7 +23,11 @@ impl Paint {
     }
 
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Good.
@@ -92,8 +98,13 @@ impl Table {
     /// With a heading.
     pub fn new(heading: &[&str]) -> Self {
         let dim: Colour = Paint::dim;
-        let heading = heading.iter().map(|text| ((*text).to_owned(), dim)).collect();
-        Self { rows: vec![heading] }
+        let heading = heading
+            .iter()
+            .map(|text| ((*text).to_owned(), dim))
+            .collect();
+        Self {
+            rows: vec![heading],
+        }
     }
 
     /// One more row.
@@ -134,9 +145,17 @@ pub fn width(text: &str) -> usize {
     text.chars()
         .map(|letter| match u32::from(letter) {
             0..0x20 | 0x300..0x370 | 0x200B..0x2010 | 0xFE00..0xFE10 => 0,
-            0x1100..0x1160 | 0x2E80..0xA4D0 | 0xAC00..0xD7A4 | 0xF900..0xFB00
-            | 0xFE30..0xFE70 | 0xFF00..0xFF61 | 0xFFE0..0xFFE7 | 0x1F300..0x1F650
-            | 0x1F680..0x1F700 | 0x1F900..0x1FA00 | 0x20000..0x3FFFE => 2,
+            0x1100..0x1160
+            | 0x2E80..0xA4D0
+            | 0xAC00..0xD7A4
+            | 0xF900..0xFB00
+            | 0xFE30..0xFE70
+            | 0xFF00..0xFF61
+            | 0xFFE0..0xFFE7
+            | 0x1F300..0x1F650
+            | 0x1F680..0x1F700
+            | 0x1F900..0x1FA00
+            | 0x20000..0x3FFFE => 2,
             _ => 1,
         })
         .sum()
@@ -184,12 +203,18 @@ pub fn secret(question: &str, again: Option<&str>) -> Result<String, String> {
     let shown = rustix::termios::tcsetattr(&stdin, now, &before);
     let (second, first) = answers?;
     shown.map_err(|error| error.to_string())?;
-    if first == second { Ok(first) } else { Err("the two are not the same".to_owned()) }
+    if first == second {
+        Ok(first)
+    } else {
+        Err("the two are not the same".to_owned())
+    }
 }
 
 fn typed() -> Result<String, String> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|error| error.to_string())?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -211,8 +236,16 @@ mod tests {
     #[test]
     fn columns_stand_below_each_other_whatever_the_letters() {
         let mut table = Table::new(&["", "ROOM", "ENDS"]);
-        table.row(vec![("●".into(), plain), ("日本".into(), plain), ("–".into(), plain)]);
-        table.row(vec![("○".into(), plain), ("a".into(), plain), (String::new(), plain)]);
+        table.row(vec![
+            ("●".into(), plain),
+            ("日本".into(), plain),
+            ("–".into(), plain),
+        ]);
+        table.row(vec![
+            ("○".into(), plain),
+            ("a".into(), plain),
+            (String::new(), plain),
+        ]);
         let text = table.text(Paint { on: false });
         assert_eq!(text, "   ROOM  ENDS\n●  日本  –\n○  a\n");
     }

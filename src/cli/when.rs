@@ -25,7 +25,9 @@ pub fn fixed(text: &str) -> Result<Timestamp, String> {
     local
         .and_then(|local| jiff::tz::Offset::UTC.to_timestamp(local))
         .map_err(|_| {
-            format!("`{text}` is no time: write 2026-11-24T10:00+01:00, or 2026-11-24 10:00 for UTC")
+            format!(
+                "`{text}` is no time: write 2026-11-24T10:00+01:00, or 2026-11-24 10:00 for UTC"
+            )
         })
 }
 
@@ -48,6 +50,18 @@ pub fn exact(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// How long until then: `42 s`, `3 min`, `2 h`, `5 d`; the nearest.
+pub fn ahead(now: Timestamp, at: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs().max(0);
+    let (unit, name) = match seconds {
+        0..=119 => (1, "s"),
+        120..=7_199 => (60, "min"),
+        7_200..=172_799 => (3_600, "h"),
+        _ => (86_400, "d"),
+    };
+    format!("{} {name}", (seconds + unit / 2) / unit)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used)]
 mod tests {
@@ -60,11 +74,26 @@ mod tests {
         assert_eq!(read("2h").unwrap(), "2026-11-22 12:00 UTC");
         assert_eq!(read("+3d").unwrap(), "2026-11-25 10:00 UTC");
         assert_eq!(read("2026-11-24 10:00").unwrap(), "2026-11-24 10:00 UTC");
-        assert_eq!(read("2026-11-24T10:00+01:00").unwrap(), "2026-11-24 09:00 UTC");
+        assert_eq!(
+            read("2026-11-24T10:00+01:00").unwrap(),
+            "2026-11-24 09:00 UTC"
+        );
         assert_eq!(read("2026-11-24").unwrap(), "2026-11-24 00:00 UTC");
-        for wrong in ["", "soon", "0h", "-2h", "99999999999999d", "2026-13-01", "5ü"] {
+        for wrong in [
+            "",
+            "soon",
+            "0h",
+            "-2h",
+            "99999999999999d",
+            "2026-13-01",
+            "5ü",
+        ] {
             assert!(parse(wrong, now).is_err(), "{wrong}");
         }
         assert!(fixed("2h").is_err());
+        let later = |text: &str| ahead(now, parse(text, now).unwrap());
+        assert_eq!((later("3d"), later("90m")), ("3 d".into(), "90 min".into()));
+        let almost = now + SignedDuration::from_secs(3 * 86_400 - 1);
+        assert_eq!(ahead(now, almost), "3 d");
     }
 }

@@ -86,7 +86,10 @@ mod tests {
     }
 
     fn set(addresses: &[[u8; 4]]) -> BTreeSet<IpAddr> {
-        addresses.iter().map(|address| IpAddr::from(*address)).collect()
+        addresses
+            .iter()
+            .map(|address| IpAddr::from(*address))
+            .collect()
     }
 
     #[test]

@@ -60,11 +60,19 @@ impl Served {
     /// Starts `colourstream serve` with these settings; `state` is added.
     pub fn start(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (file, state) = (dir.path().join("colourstream.yaml"), dir.path().join("state"));
+        let (file, state) = (
+            dir.path().join("colourstream.yaml"),
+            dir.path().join("state"),
+        );
         std::fs::write(&file, format!("{settings}\nstate: {}\n", state.display())).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = Self::spawn(&file, log);
-        let served = Self { child, settings: file, state, dir };
+        let served = Self {
+            child,
+            settings: file,
+            state,
+            dir,
+        };
         wait("the control socket", 60, || {
             served.run(&["health"]).status.success().then_some(())
         });
@@ -104,7 +112,12 @@ impl Served {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -221,10 +234,18 @@ impl Drop for Tidy {
 }
 
 /// A plain HTTP request; status and body.
-pub fn http(address: &str, method: &str, path: &str, host: &str, body: &str) -> Option<(u16, String)> {
+pub fn http(
+    address: &str,
+    method: &str,
+    path: &str,
+    host: &str,
+    body: &str,
+) -> Option<(u16, String)> {
     let address: SocketAddr = address.parse().unwrap();
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(15)))
+        .unwrap();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -241,5 +262,8 @@ pub fn http(address: &str, method: &str, path: &str, host: &str, body: &str) -> 
 
 /// Sums up why a stack is not ready yet, for failures.
 pub fn summary(status: &Value) -> String {
-    format!("{} {} {}", status["summary"], status["plan"], status["issues"])
+    format!(
+        "{} {} {}",
+        status["summary"], status["plan"], status["issues"]
+    )
 }
