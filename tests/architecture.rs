@@ -136,3 +136,34 @@ fn only_the_disk_writes_files() {
         &["src/disk", "src/store"],
     );
 }
+
+#[test]
+fn every_issue_is_explained_in_the_documents() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
+    let source = std::fs::read_to_string(root.join("src/model/issue.rs")).unwrap();
+    let codes = source
+        .split("pub enum IssueCode {")
+        .nth(1)
+        .and_then(|rest| rest.split('}').next())
+        .unwrap();
+    let mut count = 0;
+    for name in codes
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','))
+    {
+        let mut kebab = String::new();
+        for (index, letter) in name.char_indices() {
+            if letter.is_uppercase() && index > 0 {
+                kebab.push('-');
+            }
+            kebab.extend(letter.to_lowercase());
+        }
+        assert!(
+            document.contains(&format!("\n## {kebab}\n")),
+            "{kebab} is not explained"
+        );
+        count += 1;
+    }
+    assert!(count > 20, "the issues were not found");
+}

@@ -147,7 +147,7 @@ async fn list(common: &Common, control: &Control, room: &str) -> Result<ExitCode
             _ if link.max_uses.is_some_and(|most| link.uses >= most) => {
                 ("used up".to_owned(), Paint::yellow)
             }
-            Some(at) => (format!("ends in {}", ago(now, at)), plain),
+            Some(at) => (format!("ends in {}", when::ahead(now, at)), plain),
             None => ("good".to_owned(), Paint::green),
         };
         let used = match link.max_uses {

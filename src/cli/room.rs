@@ -434,7 +434,7 @@ async fn list(common: &Common, control: &Control, archived: bool) -> Result<Exit
     for room in rooms(&values)? {
         let (dot, colour) = dot(&room);
         let ends = match room.expires_at {
-            Some(at) if at > now => format!("in {}", ago(now, at)),
+            Some(at) if at > now => format!("in {}", when::ahead(now, at)),
             _ => "–".to_owned(),
         };
         table.row(vec![
@@ -478,7 +478,7 @@ fn state(room: &Room, now: Timestamp) -> String {
             |since| format!("live {}", ago(since, now)),
         ),
         ("waiting", ..) => "open, no picture yet".to_owned(),
-        ("not-open", Some(at), _) => format!("opens in {}", ago(now, at)),
+        ("not-open", Some(at), _) => format!("opens in {}", when::ahead(now, at)),
         ("expired", _, Some(at)) => format!("ended {} ago", ago(at, now)),
         (other, ..) => other.to_owned(),
     };
@@ -508,7 +508,7 @@ async fn show(common: &Common, control: &Control, name: &str) -> Result<ExitCode
     ];
     let moment = |at: Timestamp| {
         if at > now {
-            format!("{} (in {})", when::exact(at), ago(now, at))
+            format!("{} (in {})", when::exact(at), when::ahead(now, at))
         } else {
             format!("{} ({} ago)", when::exact(at), ago(at, now))
         }

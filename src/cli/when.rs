@@ -50,6 +50,18 @@ pub fn exact(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// How long until then: `42 s`, `3 min`, `2 h`, `5 d`; the nearest.
+pub fn ahead(now: Timestamp, at: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs().max(0);
+    let (unit, name) = match seconds {
+        0..=119 => (1, "s"),
+        120..=7_199 => (60, "min"),
+        7_200..=172_799 => (3_600, "h"),
+        _ => (86_400, "d"),
+    };
+    format!("{} {name}", (seconds + unit / 2) / unit)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used)]
 mod tests {
@@ -79,5 +91,9 @@ mod tests {
             assert!(parse(wrong, now).is_err(), "{wrong}");
         }
         assert!(fixed("2h").is_err());
+        let later = |text: &str| ahead(now, parse(text, now).unwrap());
+        assert_eq!((later("3d"), later("90m")), ("3 d".into(), "90 min".into()));
+        let almost = now + SignedDuration::from_secs(3 * 86_400 - 1);
+        assert_eq!(ahead(now, almost), "3 d");
     }
 }

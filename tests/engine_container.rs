@@ -1,0 +1,464 @@
+//! The image that ships, run as the documents say: with the socket and a
+//! state, in a volume or in a folder of the host.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod rig;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rig::{Tidy, docker, docker_try, http, summary, text, wait};
+use serde_json::Value;
+
+const IMAGE: &str = "cst3-controller:test";
+
+/// Made from the binary under test, without pulling anything.
+fn image() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let output = Command::new("scripts/image")
+            .args([rig::BINARY, IMAGE])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        rig::good(output);
+    });
+}
+
+/// A controller in a container, with ports of its own.
+struct Inside {
+    name: String,
+    base: u16,
+    dir: tempfile::TempDir,
+    _tidy: Tidy,
+}
+
+impl Inside {
+    fn new(name: &str, base: u16) -> Self {
+        image();
+        let tidy = Tidy::new(name);
+        let dir = tempfile::tempdir().unwrap();
+        let port = |offset: u16| base + offset;
+        let settings = format!(
+            "domain: {name}.localhost\ninstance: {name}\npublic_address: 127.0.0.1\n\
+             reconcile: {{sweep: 2s}}\n\
+             ports: {{bind: 127.0.0.1, http: {}, https: {}, rtmp: {}, srt: {}, ice_udp: {}-{}, ice_tcp: {}, relay: {}, call: {}-{}, pages: {}, internal: {}}}\n",
+            port(0),
+            port(1),
+            port(2),
+            port(3),
+            port(4),
+            port(5),
+            port(4),
+            port(6),
+            port(7),
+            port(8),
+            port(20),
+            port(21),
+        );
+        std::fs::write(dir.path().join("colourstream.yaml"), settings).unwrap();
+        Self {
+            name: name.to_owned(),
+            base,
+            dir,
+            _tidy: tidy,
+        }
+    }
+
+    fn controller(&self) -> String {
+        format!("{}-controller", self.name)
+    }
+
+    /// As docs/deploy.md says it; `state` is what `-v` takes, if anything.
+    fn run(&self, state: Option<&str>) {
+        let (name, socket) = (self.controller(), rig::socket());
+        let settings = self.dir.path().join("colourstream.yaml");
+        let mut arguments = vec![
+            "run".to_owned(),
+            "-d".to_owned(),
+            "--name".to_owned(),
+            name,
+            "-v".to_owned(),
+            format!("{socket}:/var/run/docker.sock"),
+            "-v".to_owned(),
+            format!("{}:/etc/colourstream.yaml:ro", settings.display()),
+            "-e".to_owned(),
+            "COLOURSTREAM_CONFIG=/etc/colourstream.yaml".to_owned(),
+            // As examples/compose.yaml does.
+            "--read-only".to_owned(),
+            "--tmpfs=/tmp".to_owned(),
+            "--cap-drop=ALL".to_owned(),
+            "--cap-add=CHOWN".to_owned(),
+            "--cap-add=DAC_OVERRIDE".to_owned(),
+            "--cap-add=FOWNER".to_owned(),
+            "--security-opt=no-new-privileges:true".to_owned(),
+        ];
+        match state {
+            Some(state) => arguments.extend(["-v".to_owned(), format!("{state}:/state")]),
+            // Nothing is kept, but it can be written.
+            None => arguments.retain(|argument| argument != "--read-only"),
+        }
+        arguments.push(IMAGE.to_owned());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        docker(&arguments);
+    }
+
+    fn exec(&self, arguments: &[&str]) -> std::process::Output {
+        let controller = self.controller();
+        docker_try(&[&["exec", &controller, "/colourstream"], arguments].concat())
+    }
+
+    fn status(&self) -> Option<Value> {
+        serde_json::from_slice(&self.exec(&["status", "--json"]).stdout).ok()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let out = rig::good(self.exec(&[arguments, &["--json"]].concat()));
+        serde_json::from_str(&out).unwrap()
+    }
+
+    fn ready(&self) -> Value {
+        let mut last = Value::Null;
+        let begun = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.status() {
+                if status["summary"] == "ready" {
+                    return status;
+                }
+                last = status;
+            }
+            assert!(
+                begun.elapsed().as_secs() < 180,
+                "not ready: {}",
+                summary(&last)
+            );
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+    }
+
+    fn service(&self, role: &str) -> String {
+        format!("{}-{role}", self.name)
+    }
+
+    /// Ids and starts of the three services.
+    fn runs(&self) -> Vec<String> {
+        ["traefik", "ovenmediaengine", "mirotalk"]
+            .map(|role| {
+                docker(&[
+                    "inspect",
+                    "--format",
+                    "{{.Id}} {{.State.StartedAt}} {{.RestartCount}}",
+                    &self.service(role),
+                ])
+            })
+            .to_vec()
+    }
+
+    /// The stand-in's control port, for a client's doings.
+    fn ome(&self, order: &str, body: &str) -> Value {
+        let format = format!(
+            "{{{{(index .NetworkSettings.Networks \"{}\").IPAddress}}}}",
+            self.name
+        );
+        let address = docker(&[
+            "inspect",
+            "--format",
+            &format,
+            &self.service("ovenmediaengine"),
+        ]);
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let (status, body) = http(
+            &format!("{address}:9998"),
+            method,
+            &format!("/{order}"),
+            "ome",
+            body,
+        )
+        .unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Everything that may be reached on the host is a published, planned port.
+    fn nothing_but_the_plan_listens(&self) {
+        let controller = docker(&[
+            "inspect",
+            "--format",
+            "{{json .NetworkSettings.Ports}}",
+            &self.controller(),
+        ]);
+        assert!(
+            ["{}", "null"].contains(&controller.as_str()),
+            "{controller}"
+        );
+        let planned: BTreeSet<u16> = (0..=8).map(|offset| self.base + offset).collect();
+        let block = self.base..self.base + 40;
+        for table in [
+            "/proc/net/tcp",
+            "/proc/net/tcp6",
+            "/proc/net/udp",
+            "/proc/net/udp6",
+        ] {
+            let Ok(lines) = std::fs::read_to_string(table) else {
+                continue;
+            };
+            for line in lines.lines().skip(1) {
+                let local = line.split_whitespace().nth(1).unwrap();
+                let port = u16::from_str_radix(local.rsplit(':').next().unwrap(), 16).unwrap();
+                if block.contains(&port) {
+                    assert!(planned.contains(&port), "{table}: {port} is not planned");
+                    // 127.0.0.1, as `ports.bind` says.
+                    assert!(local.starts_with("0100007F:"), "{table}: {local}");
+                }
+            }
+        }
+    }
+
+    /// Whether the host's own address answers on the port (from outside of the
+    /// network of the services).
+    fn through_traefik(&self, host: &str) -> (u16, String) {
+        let output = Command::new("curl")
+            .args([
+                "-sk",
+                "--max-time",
+                "10",
+                "-w",
+                "\n%{http_code}",
+                "--resolve",
+            ])
+            .arg(format!("{host}:{}:127.0.0.1", self.base + 1))
+            .arg(format!("https://{host}:{}/", self.base + 1))
+            .output()
+            .unwrap();
+        let out = text(&output.stdout);
+        let (body, code) = out.rsplit_once('\n').unwrap();
+        (code.parse().unwrap(), body.to_owned())
+    }
+}
+
+#[test]
+fn from_a_volume_and_replaced_while_a_stream_is_live() {
+    let inside = Inside::new("cst3-vol", 30_000);
+    let volume = format!("{}-state", inside.name);
+    inside.run(Some(&volume));
+    let status = inside.ready();
+    assert_eq!(status["services"].as_array().unwrap().len(), 3);
+
+    // It found where its state is on the engine's host.
+    let source = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
+    let mounts = docker(&[
+        "inspect",
+        "--format",
+        "{{range .Mounts}}{{.Source}} {{end}}",
+        &inside.service("traefik"),
+    ]);
+    assert!(mounts.contains(&source), "{mounts}");
+    // It joined the network under the name that the services call.
+    let aliases = docker(&[
+        "inspect",
+        "--format",
+        &format!(
+            "{{{{json (index .NetworkSettings.Networks \"{}\").Aliases}}}}",
+            inside.name
+        ),
+        &inside.controller(),
+    ]);
+    assert!(aliases.contains("\"controller\""), "{aliases}");
+    inside.nothing_but_the_plan_listens();
+    let healthy = wait("the image's own health check", 60, || {
+        let format = "{{.State.Health.Status}}";
+        let said = docker(&["inspect", "--format", format, &inside.controller()]);
+        (said == "healthy").then_some(said)
+    });
+    assert_eq!(healthy, "healthy");
+
+    // The pages through Traefik.
+    let live = format!("{}.localhost", inside.name);
+    let (code, page) = wait("the live page", 30, || {
+        let (code, page) = inside.through_traefik(&live);
+        (code != 0 && code != 404).then_some((code, page))
+    });
+    assert_eq!(code, 200, "{page}");
+
+    // A room, made inside; its stream is admitted: the hook was reached.
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let key = inside.json(&["room", "ingest", "northlight"])["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let publish = |key: &str| {
+        let body = format!(
+            "{{\"url\":\"rtmp://{live}:{}/live/{key}\",\"protocol\":\"rtmp\"}}",
+            inside.base + 2
+        );
+        inside.ome("publish", &body)
+    };
+    assert_eq!(publish("wrong")["result"], "denied");
+    assert_eq!(publish(&key)["result"], "accepted");
+    wait("the stream in the status", 30, || {
+        (inside.status()?["live"]["streams"] == 1).then_some(())
+    });
+
+    // The controller is killed and made anew: nobody notices.
+    let publishers = || {
+        let sessions = inside.ome("sessions", "");
+        let of = |one: &Value| (one["stream"].clone(), one["client"].clone());
+        sessions["publishers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+    };
+    let (runs, sessions) = (inside.runs(), publishers());
+    assert_eq!(sessions.len(), 1);
+    docker(&["rm", "-f", &inside.controller()]);
+    inside.run(Some(&volume));
+    inside.ready();
+    rig::good(inside.exec(&["plan", "--detailed-exitcode"]));
+    assert_eq!(inside.runs(), runs, "no container was touched");
+    assert_eq!(
+        publishers(),
+        sessions,
+        "the same session of the same client"
+    );
+    assert_eq!(
+        inside.json(&["room", "show", "northlight"])["title"],
+        "Northlight"
+    );
+    // And it is its hooks that answer now.
+    assert_eq!(publish("wrong")["result"], "denied");
+    wait("the stream in the new one's status", 30, || {
+        (inside.status()?["live"]["streams"] == 1).then_some(())
+    });
+
+    rig::good(inside.exec(&["down", "--yes"]));
+    for role in ["traefik", "ovenmediaengine", "mirotalk"] {
+        assert!(
+            !docker_try(&["inspect", &inside.service(role)])
+                .status
+                .success(),
+            "{role}"
+        );
+    }
+}
+
+#[test]
+fn from_a_folder_of_the_host() {
+    let inside = Inside::new("cst3-dir", 30_040);
+    let folder = inside.dir.path().join("state");
+    inside.run(Some(&folder.display().to_string()));
+    inside.ready();
+    let mounts = docker(&[
+        "inspect",
+        "--format",
+        "{{range .Mounts}}{{.Source}} {{end}}",
+        &inside.service("traefik"),
+    ]);
+    assert!(mounts.contains(&folder.display().to_string()), "{mounts}");
+    assert!(folder.join("rendered/traefik").is_dir());
+    inside.nothing_but_the_plan_listens();
+    rig::good(inside.exec(&["room", "create", "Halcyon"]));
+    let key = inside.json(&["room", "ingest", "halcyon"])["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let url = format!(
+        "rtmp://{}.localhost:{}/live/{key}",
+        inside.name,
+        inside.base + 2
+    );
+    let body = format!("{{\"url\":\"{url}\",\"protocol\":\"rtmp\"}}");
+    assert_eq!(inside.ome("publish", &body)["result"], "accepted");
+    let doctor = text(&inside.exec(&["doctor"]).stdout);
+    assert!(
+        doctor.contains("0 errors") && doctor.contains("ours"),
+        "{doctor}"
+    );
+}
+
+#[test]
+fn without_a_mount_it_says_so_and_touches_nothing() {
+    let inside = Inside::new("cst3-none", 30_080);
+    inside.run(None);
+    let issue = wait("the issue", 60, || {
+        let status = inside.status()?;
+        let issues = status["issues"].as_array()?;
+        issues
+            .iter()
+            .find(|issue| issue["code"] == "state-unwritable")
+            .cloned()
+    });
+    let words = |key: &str| issue[key].as_str().unwrap().to_owned();
+    assert!(
+        words("what").contains("inside the controller's own container"),
+        "{issue}"
+    );
+    assert!(words("why").contains("/state is not a mount"), "{issue}");
+    assert!(words("fix").contains("-v colourstream:/state"), "{issue}");
+    let log = docker_try(&["logs", &inside.controller()]);
+    let log = text(&log.stdout) + &text(&log.stderr);
+    assert!(log.contains("is not a mount") && log.contains("→"), "{log}");
+    assert!(
+        !log.contains("engine    none"),
+        "the engine does answer: {log}"
+    );
+    let made = docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        "name=^/cst3-none-(traefik|oven|miro)",
+    ]);
+    assert_eq!(made, "");
+    // It is up all the same.
+    let address = docker(&[
+        "inspect",
+        "--format",
+        "{{.NetworkSettings.IPAddress}}",
+        &inside.controller(),
+    ]);
+    let (code, _) = wait("its pages", 20, || {
+        http(
+            &format!("{address}:{}", inside.base + 20),
+            "GET",
+            "/livez",
+            "x",
+            "",
+        )
+    });
+    assert_eq!(code, 200);
+}
+
+#[test]
+fn the_image_of_the_tests_is_the_one_that_ships() {
+    let read = |name: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    };
+    let last = |text: &str| text.split_once("\nFROM scratch\n").unwrap().1.to_owned();
+    assert_eq!(last(&read("Dockerfile")), last(&read("Dockerfile.local")));
+    assert!(
+        read("Dockerfile").contains("FROM rust:1.95-"),
+        "the toolchain of Cargo.toml"
+    );
+    // What the tests above run is what the documents say.
+    let compose: serde_json::Value = serde_json::to_value(
+        serde_yaml::from_str::<serde_yaml::Value>(&read("examples/compose.yaml")).unwrap(),
+    )
+    .unwrap();
+    let controller = &compose["services"]["controller"];
+    assert_eq!(controller["read_only"], true);
+    assert_eq!(
+        controller["cap_add"],
+        serde_json::json!(["CHOWN", "DAC_OVERRIDE", "FOWNER"])
+    );
+    assert!(controller.get("ports").is_none());
+    for text in [read("docs/deploy.md"), controller["volumes"].to_string()] {
+        assert!(
+            text.contains("/var/run/docker.sock:/var/run/docker.sock"),
+            "{text}"
+        );
+        assert!(text.contains("colourstream:/state"), "{text}");
+    }
+}
