@@ -512,11 +512,7 @@ impl Ctx<'_> {
                 self.remove(facts, why);
             }
         }
-        let settled = match self.observed.failures.get(&self.role) {
-            None => true,
-            Some(failure) => failure.spec != self.want,
-        };
-        if let Some(failed) = self.seen.failed.filter(|_| settled) {
+        if let Some(failed) = self.seen.failed {
             self.remove(
                 failed,
                 "a later replacement is healthy, its log is not needed any more",

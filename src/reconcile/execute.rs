@@ -2,6 +2,7 @@
 //! the services side by side. Nothing is decided here; the first failure ends
 //! a lane, and the next look decides anew.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -33,8 +34,8 @@ pub(super) struct Effects {
     pub pulls: Vec<String>,
     /// Traefik was reminded of its file.
     pub reminded: bool,
-    /// Troubles by subject: an issue, or the end of one.
-    pub troubles: Vec<(String, Option<Issue>)>,
+    /// What files, store and engine refused, by subject.
+    pub troubles: BTreeMap<String, Issue>,
 }
 
 impl Effects {
@@ -122,14 +123,14 @@ impl<E: Engine> Hands<'_, E> {
         let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
         let outcome = if result.is_ok() { "done" } else { "failed" };
         let error = result.as_ref().err().map(ToString::to_string);
-        match entry.and_then(|id| {
+        let written = entry.and_then(|id| {
             self.store
                 .journal_end(id, outcome, error.as_deref(), duration_ms)
-        }) {
-            Ok(()) => effects.troubles.push(("journal".into(), None)),
-            Err(error) => effects
+        });
+        if let Err(error) = written {
+            effects
                 .troubles
-                .push(("journal".into(), Some(store_trouble(&error)))),
+                .insert("journal".into(), store_trouble(&error));
         }
         match result {
             Ok(()) => {
@@ -160,7 +161,6 @@ impl<E: Engine> Hands<'_, E> {
                     self.disk
                         .write(&file.path, &file.bytes, file.mode, file.owner)?;
                 }
-                effects.troubles.push((path.display().to_string(), None));
             }
             Action::Quarantine { path } => {
                 self.disk.quarantine(path, self.now)?;
@@ -249,12 +249,12 @@ impl<E: Engine> Hands<'_, E> {
                     why: error.to_string(),
                     fix: "Free space or mend the rights of the state folder; what runs goes on, and it is tried again by itself".into(),
                 };
-                effects.troubles.push((subject, Some(issue)));
+                effects.troubles.insert(subject, issue);
             }
             StepError::Store(error) => {
                 effects
                     .troubles
-                    .push(("journal".into(), Some(store_trouble(error))));
+                    .insert("journal".into(), store_trouble(error));
             }
             StepError::Refused(_) => {}
             // The next look finds out and says so.
@@ -279,7 +279,7 @@ impl<E: Engine> Hands<'_, E> {
                             why: error.to_string(),
                             fix: "Mend what the engine names; tried again at every sweep".into(),
                         };
-                        effects.troubles.push(("engine".into(), Some(issue)));
+                        effects.troubles.insert("engine".into(), issue);
                     }
                 }
             }

@@ -34,7 +34,7 @@ pub struct Memory {
     pub route_stale_since: Option<Timestamp>,
     /// When it was last reminded.
     pub route_reminded_at: Option<Timestamp>,
-    /// What the last steps on files or the store ran into, until they work.
+    /// What the steps of the last pass on files, store or network ran into.
     pub troubles: BTreeMap<String, Issue>,
 }
 

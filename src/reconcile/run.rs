@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::execute::{Effects, Hands, store_trouble};
@@ -81,6 +82,8 @@ struct State {
     reconcile: u64,
     mode: Option<Mode>,
     last_sweep: Option<Instant>,
+    /// Passes in a row in which a step failed and none was done.
+    fruitless: u32,
     pulls: Option<(
         mpsc::UnboundedSender<PullNews>,
         mpsc::UnboundedReceiver<PullNews>,
@@ -115,12 +118,21 @@ pub struct Pass {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// How many passes in a row, this one included, only failed.
+    pub fruitless: u32,
 }
 
 impl Pass {
     /// When to look again without any trigger.
-    fn next(&self, now: Timestamp, sweep: Duration) -> Duration {
-        if self.failed > 0 || self.done > 0 {
+    pub(super) fn next(&self, now: Timestamp, sweep: Duration) -> Duration {
+        if self.fruitless > 0 {
+            // A full disk stays full for a while: every try is written to the
+            // log and the journal.
+            return RECHECK
+                .saturating_mul(1 << (self.fruitless - 1).min(16))
+                .min(sweep);
+        }
+        if self.done > 0 {
             return RECHECK;
         }
         self.plan
@@ -195,6 +207,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done: 0,
             failed: 0,
+            fruitless: 0,
         }
     }
 
@@ -256,6 +269,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             "reconciled"
         );
         let (done, failed) = (effects.done, effects.failed);
+        self.state.fruitless = match (done, failed) {
+            (0, 1..) => self.state.fruitless.saturating_add(1),
+            _ => 0,
+        };
         self.remember(effects, now);
         Pass {
             target,
@@ -263,6 +280,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done,
             failed,
+            fruitless: self.state.fruitless,
         }
     }
 
@@ -335,6 +353,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 Trigger::Person(Command::ApplyNow) => {
                     now = true;
                     self.state.memory.forgive();
+                    for role in Role::ALL {
+                        if let Err(error) = self.store.clear_failure(role) {
+                            warn!(%error, "a failed replacement could not be forgotten");
+                        }
+                    }
                 }
                 Trigger::Person(Command::UpdateImages) => {
                     if let Err(error) = self.store.forget_pins() {
@@ -471,12 +494,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         if effects.reminded {
             memory.route_reminded_at = Some(now);
         }
-        for (subject, trouble) in effects.troubles {
-            match trouble {
-                Some(issue) => memory.troubles.insert(subject, issue),
-                None => memory.troubles.remove(&subject),
-            };
-        }
+        // Those of this pass and no others: what failed before was tried again,
+        // or is not wanted any more.
+        memory.troubles = effects.troubles;
         for reference in effects.pulls {
             self.begin_pull(reference);
         }
@@ -488,12 +508,12 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         self.state.memory.note_pull(&reference, 0, 0);
         let mut progress = self.engine.pull(&reference);
         tokio::spawn(async move {
-            let mut told = Instant::now();
+            let mut told: Option<Instant> = None;
             let mut result = Ok(());
             while let Some(step) = progress.next().await {
                 match step {
-                    Ok(step) if told.elapsed() >= PROGRESS => {
-                        told = Instant::now();
+                    Ok(step) if told.is_none_or(|at| at.elapsed() >= PROGRESS) => {
+                        told = Some(Instant::now());
                         let reference = reference.clone();
                         let (current, total) = (step.current, step.total);
                         let _gone = news.send(PullNews::Progress {
