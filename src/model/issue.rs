@@ -69,8 +69,6 @@ pub enum IssueCode {
     TemplateInvalid,
     /// The state folder cannot be read or written as needed.
     StateUnwritable,
-    /// A file that is not ours appeared among the rendered ones.
-    FileQuarantined,
     /// Rooms or journal cannot be read or written.
     StoreFailed,
     /// The address announced to media clients is not known.
