@@ -337,7 +337,7 @@ fn variables_and_flags_are_stronger_and_are_named() {
             variable("COLOURSTREAM_LOGO", "x"),
             variable("HOME", "/root"),
         ],
-        "/work",
+        "/srv",
     );
     let settings = check_text(
         "domain: localhost\ntemplates: ./t\n",
@@ -349,14 +349,14 @@ fn variables_and_flags_are_stronger_and_are_named() {
     .unwrap();
     assert_eq!(settings.templates.unwrap(), FilePath::new("/etc/t"));
     assert_eq!(settings.hosts.live, "review.example.com");
-    assert_eq!(settings.state, FilePath::new("/work/state"));
+    assert_eq!(settings.state, FilePath::new("/srv/state"));
 
     let overrides = Overrides::from_env(
         [
             variable("COLOURSTREAM_DOMAIN", "localhost"),
             variable("COLOURSTREAM_DOMIAN", "a.example.com"),
         ],
-        "/work",
+        "/srv",
     )
     .flag("--engine", "engine.address", "docker");
     let errors = load(None, &overrides).unwrap_err();
