@@ -16,10 +16,7 @@ test: # everything that must hold, with the sums at the end
 	@scripts/test
 
 bench: # the figures, against Compose doing nothing
-	@scripts/engine
-	@scripts/tools
-	@scripts/images --simulated
-	cargo bench --workspace --bench '*'
+	@scripts/bench
 
 lint: # format, clippy, scripts, licences
 	@scripts/lint

@@ -13,6 +13,9 @@ mod run;
 mod trigger;
 mod wanted;
 
+#[cfg(test)]
+mod tests;
+
 pub use ask::Ask;
 pub use look::{Probe, Probed, Question, Running};
 pub use memory::Memory;

@@ -1,0 +1,1229 @@
+//! The loop driven over a world in memory, with paused time: what it does
+//! when everything works, when any single call does not, and when it is
+//! killed in between.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use fixture::*;
+use proptest::prelude::*;
+
+use super::{Command, Status, Summary, Trigger, Triggers};
+use crate::engine::fake::{Fate, When};
+use crate::engine::{ContainerState, Ended, EngineCall, EngineError};
+use crate::model::{IssueCode, Role};
+use crate::plan::{Disruption, Wait, views};
+use crate::settings::Mode;
+use crate::store::Visits;
+
+const OME: Role = Role::Ovenmediaengine;
+const DYNAMIC: &str = "write traefik/dynamic/colourstream.yml";
+
+// --- By passes -------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_first_install_converges_and_a_second_pass_makes_no_changing_call() {
+    let mut stage = Stage::new(PLAIN);
+    let first = stage.pass(&[Trigger::Sweep]).await;
+    assert!(first.done > 0 && first.failed == 0);
+    stage.settle().await;
+    assert!(
+        stage
+            .journal()
+            .iter()
+            .all(|entry| entry.outcome.as_deref() == Some("done"))
+    );
+    assert_eq!(stage.pins().len(), 3);
+    stage.assert_converged().await;
+    assert_eq!(stage.status.borrow().summary, Summary::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_controller_on_a_running_stack_makes_no_changing_call() {
+    let mut stage = Stage::new("tls: local-ca\npublic_address: 192.0.2.7\n");
+    stage.assert_converged().await;
+    stage.restart();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(pass.plan.is_empty(), "{:#?}", views(&pass.plan));
+    assert_eq!(stage.world.take_calls(), []);
+}
+
+/// What the stack is struck in the middle of.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Install,
+    Settings,
+    Heal,
+}
+
+impl Work {
+    /// Everything up to the calls that are of interest.
+    async fn prepare(self) -> Stage {
+        let mut stage = Stage::new(PLAIN);
+        if !matches!(self, Work::Install) {
+            stage.settle().await;
+        }
+        stage.world.take_calls();
+        stage
+    }
+
+    async fn begin(self, stage: &mut Stage) {
+        match self {
+            Work::Install => {}
+            Work::Settings => {
+                stage.settings(MOVED).await;
+            }
+            Work::Heal => {
+                stage.world.remove(&name(OME));
+                stage.world.kill(&name(Role::Mirotalk));
+                stage.world.disconnect(&name(Role::Traefik), INSTANCE);
+                std::fs::write(stage.disk.rendered().join("mirotalk/extra"), "?").unwrap();
+            }
+        }
+    }
+
+    /// Every call that is made when nothing goes wrong, struck in every way.
+    async fn every_call_struck(self) {
+        let mut stage = self.prepare().await;
+        self.begin(&mut stage).await;
+        stage.settle().await;
+        let calls = stage.world.take_calls();
+        stage.assert_converged().await;
+        assert!(calls.len() >= 4, "{calls:?}");
+        for (index, call) in calls.iter().enumerate() {
+            for strike in STRIKES {
+                // Before a call is after the one before it.
+                if strike == Strike::KilledBefore && index > 0 {
+                    continue;
+                }
+                let told = format!("{self:?}: call {index} ({}) {strike:?}", call.verb());
+                println!("{told}");
+                let mut stage = self.prepare().await;
+                stage.guard.strike(index, strike);
+                self.begin(&mut stage).await;
+                let pass = stage.settle().await;
+                // A replacement that could not be started was taken back: its
+                // time to be tried again comes.
+                if has(&pass.plan.issues, IssueCode::ReplacementFailed) {
+                    stage.assert_sane();
+                    tokio::time::advance(Duration::from_secs(11 * 60)).await;
+                }
+                stage.assert_converged().await;
+                let killed = matches!(strike, Strike::KilledBefore | Strike::KilledAfter);
+                assert_eq!(stage.killed, killed, "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_install_survives_any_call_that_fails_is_lost_or_is_the_last() {
+    Work::Install.every_call_struck().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_settings_survives_any_call_that_fails_is_lost_or_is_the_last() {
+    Work::Settings.every_call_struck().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn healing_survives_any_call_that_fails_is_lost_or_is_the_last() {
+    Work::Heal.every_call_struck().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
+    let mut stage = Stage::new(PLAIN);
+    let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });
+    for _ in 0..3 {
+        stage
+            .world
+            .fail(When::Before, EngineError::Other("no".into()), network);
+    }
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        let pass = stage.pass(&[Trigger::Recheck]).await;
+        assert_eq!(pass.failed, 1);
+        pauses.push(pass.next(stage.now(), Duration::from_secs(30)));
+    }
+    // Not ten journal entries a second for as long as it lasts.
+    assert!(pauses.is_sorted() && pauses[2] > pauses[0], "{pauses:?}");
+    let pass = stage.pass(&[Trigger::Recheck]).await;
+    assert!(
+        has(&pass.plan.issues, IssueCode::ServiceUnhealthy),
+        "{:?}",
+        pass.plan.issues
+    );
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(OME);
+    stage
+        .script
+        .mute
+        .lock()
+        .unwrap()
+        .insert("sha256:ome-new".into());
+    let newer = format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+    stage.settings(&newer).await;
+    let pass = stage.settle().await;
+    assert!(
+        has(&pass.plan.issues, IssueCode::ReplacementFailed),
+        "{:?}",
+        pass.plan.issues
+    );
+    let back = stage.main(OME);
+    assert_eq!((back.id, back.state), (before.id, ContainerState::Running));
+    assert!(
+        stage
+            .world
+            .container(&format!("{}.failed", name(OME)))
+            .is_some()
+    );
+    // Another controller knows as well.
+    stage.world.take_calls();
+    stage.restart();
+    let pass = stage.settle().await;
+    assert!(has(&pass.plan.issues, IssueCode::ReplacementFailed));
+    assert_eq!(stage.world.take_calls(), []);
+    // It is tried again by itself, not before its time.
+    stage.script.mute.lock().unwrap().clear();
+    tokio::time::advance(Duration::from_secs(8 * 60)).await;
+    stage.settle().await;
+    assert_eq!(stage.world.take_calls(), []);
+    tokio::time::advance(Duration::from_secs(3 * 60)).await;
+    stage.assert_converged().await;
+    assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_says_now_does_not_wait_for_a_failed_replacement_s_time() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage
+        .script
+        .mute
+        .lock()
+        .unwrap()
+        .insert("sha256:ome-new".into());
+    let newer = format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+    stage.settings(&newer).await;
+    stage.settle().await;
+    stage.script.mute.lock().unwrap().clear();
+    stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
+    stage.assert_converged().await;
+    assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_traefik_refuses_stops_nothing() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(Role::Traefik);
+    let ended = Ended {
+        code: 1,
+        last_lines: vec!["field not found, node: x".into()],
+    };
+    stage.world.next_try_out(Some(ended));
+    stage.world.take_calls();
+    stage
+        .settings(&format!("{PLAIN}trusted_proxies: [10.0.0.0/8]\n"))
+        .await;
+    let pass = stage.settle().await;
+    let failed = pass
+        .plan
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::ReplacementFailed);
+    assert!(
+        failed.unwrap().why.contains("field not found"),
+        "{failed:?}"
+    );
+    let verbs: Vec<_> = stage
+        .world
+        .take_calls()
+        .iter()
+        .map(EngineCall::verb)
+        .collect();
+    assert_eq!(verbs, ["try out"]);
+    assert_eq!(stage.main(Role::Traefik), before);
+    // Taking the change back is the cure.
+    stage.settings(PLAIN).await;
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flapping_service_opens_the_breaker_which_closes_when_it_stays_up() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    for _ in 0..8 {
+        stage.world.tamper(&name(OME), |facts| {
+            if facts.state != ContainerState::Exited {
+                facts.state = ContainerState::Restarting;
+                facts.restart_count += 1;
+            }
+        });
+        stage.pass(&[Trigger::Engine]).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    let pass = stage.pass(&[Trigger::Recheck]).await;
+    let issue = pass
+        .plan
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::ServiceFlapping);
+    assert!(issue.is_some(), "{:#?}", pass.plan.issues);
+    assert_eq!(stage.main(OME).state, ContainerState::Exited);
+    assert!(
+        pass.plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.waits, Some(Wait::Until { .. }))),
+        "{:#?}",
+        views(&pass.plan)
+    );
+    assert_eq!(stage.status.borrow().summary, Summary::Degraded);
+    // One more start is tried after its pause; it stays up.
+    tokio::time::advance(Duration::from_secs(31)).await;
+    stage.settle().await;
+    tokio::time::advance(Duration::from_secs(40)).await;
+    stage.assert_converged().await;
+    assert!(!has(
+        &stage.status.borrow().issues,
+        IssueCode::ServiceFlapping
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_review_is_not_interrupted_until_it_is_over() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.go_live(1);
+    let before = Role::ALL.map(|role| stage.main(role));
+    stage.settings(MOVED).await;
+    let pass = stage.settle().await;
+    assert!(
+        pass.plan
+            .steps
+            .iter()
+            .any(|step| step.waits == Some(Wait::Quiet))
+    );
+    assert_eq!(stage.status.borrow().summary, Summary::Waiting);
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+    // All that could be done beforehand is done.
+    for role in Role::ALL {
+        assert!(
+            stage
+                .world
+                .container(&format!("{}.next", name(role)))
+                .is_some(),
+            "{role}"
+        );
+    }
+    stage.go_live(0);
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_may_interrupt_a_live_review() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.go_live(1);
+    stage.settings(MOVED).await;
+    stage.settle().await;
+    stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_service_is_mended_in_the_middle_of_a_live_review() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.go_live(1);
+    stage.world.remove(&name(Role::Mirotalk));
+    let others = [Role::Traefik, OME].map(|role| stage.main(role));
+    stage.assert_converged().await;
+    assert_eq!([Role::Traefik, OME].map(|role| stage.main(role)), others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_settings_are_told_and_the_last_good_ones_stay() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    for wrong in [
+        "ports: {http: 99999}\n",
+        "prots: {}\n",
+        "tls: [\n",
+        "images: {traefik: traefik}\n",
+    ] {
+        stage.settings(wrong).await;
+        let pass = stage.settle().await;
+        assert!(
+            has(&pass.plan.issues, IssueCode::SettingsInvalid),
+            "{wrong}"
+        );
+        assert!(pass.plan.is_empty(), "{wrong}: {:#?}", views(&pass.plan));
+    }
+    assert_eq!(stage.world.take_calls(), []);
+    stage.settings(PLAIN).await;
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_template_is_told_and_the_last_good_rendering_stays() {
+    let mut stage = Stage::new(PLAIN);
+    let folder = stage.folder().join("templates");
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    stage
+        .settings(&format!("{PLAIN}templates: {}\n", folder.display()))
+        .await;
+    stage.assert_converged().await;
+    let routes = stage.routes();
+    let template = folder.join("traefik/dynamic.yml.tera");
+    for broken in [
+        "{% if %}",
+        "{{ nobody_knows_this }}",
+        "http: {}\n",
+        "http: [\n",
+    ] {
+        std::fs::write(&template, broken).unwrap();
+        stage.pass(&[Trigger::Settings]).await;
+        let pass = stage.settle().await;
+        assert!(
+            has(&pass.plan.issues, IssueCode::TemplateInvalid),
+            "{broken}"
+        );
+        assert!(pass.plan.is_empty(), "{broken}: {:#?}", views(&pass.plan));
+        assert_eq!(stage.routes(), routes, "{broken}");
+    }
+    assert_eq!(stage.world.take_calls(), []);
+    std::fs::remove_file(&template).unwrap();
+    stage.pass(&[Trigger::Settings]).await;
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_is_one_file_and_no_call_even_in_a_live_review() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    stage.go_live(1);
+    let edits: [&dyn Fn(&Stage); 4] = [
+        &|stage| stage.store.insert_room(&room(1), stage.now()).unwrap(),
+        &|stage| stage.store.insert_room(&room(2), stage.now()).unwrap(),
+        &|stage| {
+            let change = |room: &mut crate::model::Room| {
+                room.allowed_addresses = vec!["10.0.0.0/8".into()];
+                room.viewer_cap = Some(3);
+                Ok(Visits::Keep)
+            };
+            stage
+                .store
+                .change_room(&room(1).id, None, stage.now(), change)
+                .unwrap();
+        },
+        &|stage| {
+            let change = |room: &mut crate::model::Room| {
+                room.closed = true;
+                Ok(Visits::End)
+            };
+            stage
+                .store
+                .change_room(&room(2).id, None, stage.now(), change)
+                .unwrap();
+        },
+    ];
+    for edit in edits {
+        let from = stage.journal().len();
+        edit(&stage);
+        let pass = stage.pass(&[Trigger::Rooms]).await;
+        assert_eq!(pass.plan.disruption(), Disruption::None);
+        stage.settle().await;
+        assert_eq!(stage.steps_since(from), [DYNAMIC]);
+        assert_eq!(stage.world.take_calls(), []);
+    }
+    assert!(stage.routes().contains(room(1).stream.as_str()));
+    assert!(!stage.routes().contains(room(2).stream.as_str()));
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_that_traefik_does_not_load_are_brought_to_its_mind_and_then_told() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.script.loads.store(false, Ordering::SeqCst);
+    stage.store.insert_room(&room(1), stage.now()).unwrap();
+    stage.world.take_calls();
+    for _ in 0..80 {
+        stage.pass(&[Trigger::Recheck]).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    let verbs: Vec<_> = stage
+        .world
+        .take_calls()
+        .iter()
+        .map(EngineCall::verb)
+        .collect();
+    assert_eq!(verbs, ["signal container"], "once in ten seconds");
+    assert!(has(&stage.status.borrow().issues, IssueCode::RouteRejected));
+    stage.script.loads.store(true, Ordering::SeqCst);
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reporting_and_pausing_show_what_would_be_done_and_do_nothing() {
+    for (mode, told) in [("report", Mode::Report), ("paused", Mode::Paused)] {
+        let mut stage = Stage::new(PLAIN);
+        stage.assert_converged().await;
+        stage.world.remove(&name(OME));
+        stage.store.insert_room(&room(1), stage.now()).unwrap();
+        stage.settings(&format!("{PLAIN}reconcile: {mode}\n")).await;
+        let pass = stage.settle().await;
+        assert!(
+            pass.plan
+                .steps
+                .iter()
+                .any(|step| step.waits == Some(Wait::Mode))
+        );
+        assert!(has(&pass.plan.issues, IssueCode::Paused));
+        assert_eq!(stage.world.take_calls(), []);
+        assert_eq!(stage.controller.as_ref().unwrap().mode(), told);
+        assert_eq!(stage.status.borrow().summary, Summary::Paused);
+        // A person may say otherwise, and the settings count again afterwards.
+        stage
+            .pass(&[Trigger::Person(Command::Mode(Mode::Heal))])
+            .await;
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_told_keeps_what_runs_and_heals() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    // No file can be made any more.
+    let tmp = stage.folder().join("state/tmp");
+    let refuse = || {
+        std::fs::remove_dir_all(&tmp).unwrap();
+        std::fs::write(&tmp, "").unwrap();
+    };
+    let allow = || {
+        std::fs::remove_file(&tmp).unwrap();
+        std::fs::create_dir(&tmp).unwrap();
+    };
+    refuse();
+    stage.store.insert_room(&room(1), stage.now()).unwrap();
+    let pass = stage.pass(&[Trigger::Rooms]).await;
+    assert_eq!(pass.failed, 1);
+    let pass = stage.pass(&[Trigger::Recheck]).await;
+    assert!(
+        has(&pass.plan.issues, IssueCode::StateUnwritable),
+        "{:?}",
+        pass.plan.issues
+    );
+    assert_eq!(stage.world.take_calls(), []);
+    allow();
+    stage.assert_converged().await;
+    assert!(stage.routes().contains(room(1).stream.as_str()));
+    // What is not wanted any more is no trouble any more either.
+    refuse();
+    stage.settings(MOVED).await;
+    let pass = stage.pass(&[Trigger::Recheck]).await;
+    assert!(has(&pass.plan.issues, IssueCode::StateUnwritable));
+    stage.settings(PLAIN).await;
+    allow();
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_drift_of_files_is_mended() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    let rendered = stage.disk.rendered();
+    let dynamic = rendered.join("traefik/dynamic/colourstream.yml");
+    let identity = {
+        let folder = std::fs::read_dir(rendered.join("ovenmediaengine")).unwrap();
+        let folder = folder
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_dir())
+            .unwrap();
+        folder.join("Server.xml")
+    };
+    assert!(identity.is_file(), "{}", identity.display());
+    let drifts: [(&str, &dyn Fn()); 6] = [
+        ("edited", &|| std::fs::write(&dynamic, "http: {}").unwrap()),
+        ("truncated", &|| std::fs::write(&identity, "").unwrap()),
+        ("deleted", &|| std::fs::remove_file(&dynamic).unwrap()),
+        ("a folder in its place", &|| {
+            std::fs::remove_file(&dynamic).unwrap();
+            std::fs::create_dir(&dynamic).unwrap();
+        }),
+        ("an extra file", &|| {
+            std::fs::write(rendered.join("traefik/dynamic/evil.yml"), "http: {}").unwrap();
+        }),
+        ("other rights", &|| {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&identity, std::fs::Permissions::from_mode(0o777)).unwrap();
+        }),
+    ];
+    for (told, drift) in drifts {
+        let from = stage.journal().len();
+        drift();
+        stage.pass(&[Trigger::Files]).await;
+        stage.settle().await;
+        assert!(!stage.steps_since(from).is_empty(), "{told} was not seen");
+        assert_eq!(stage.world.take_calls(), [], "{told}");
+        stage.assert_converged().await;
+    }
+    assert!(!rendered.join("traefik/dynamic/evil.yml").exists());
+    let kept = std::fs::read_dir(stage.folder().join("state/quarantine"))
+        .unwrap()
+        .count();
+    assert_eq!(kept, 2, "what was in the way is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_drift_of_containers_is_mended() {
+    let main = name(OME);
+    let drifts: [(&str, &dyn Fn(&Stage)); 9] = [
+        ("stopped", &|stage| stage.world.stop(&main)),
+        ("killed", &|stage| stage.world.kill(&main)),
+        ("removed", &|stage| stage.world.remove(&main)),
+        ("paused", &|stage| stage.world.pause(&main)),
+        ("renamed", &|stage| {
+            stage.world.rename_by_hand(&main, "somebody")
+        }),
+        ("detached", &|stage| stage.world.disconnect(&main, INSTANCE)),
+        ("network gone", &|stage| {
+            stage.world.remove_network(INSTANCE)
+        }),
+        ("changed by hand", &|stage| {
+            stage.world.tamper(&main, |facts| facts.memory += 1);
+        }),
+        ("image gone", &|stage| {
+            stage.world.remove_image(IMAGES[1].0);
+            stage.world.in_registry(IMAGES[1].0, image(IMAGES[1].1));
+            stage.world.remove(&main);
+        }),
+    ];
+    for (told, drift) in drifts {
+        println!("{told}");
+        let mut stage = Stage::new(PLAIN);
+        stage.assert_converged().await;
+        drift(&stage);
+        stage.pass(&[Trigger::Engine]).await;
+        // The pull is a task of its own.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            !stage.world.take_calls().is_empty() || told == "image gone",
+            "{told}"
+        );
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_way_and_not_ours_is_named_and_left() {
+    let mut stage = Stage::new(PLAIN);
+    stage.world.add_foreign(&name(OME), &[]);
+    let squatter = stage.main(OME);
+    let pass = stage.settle().await;
+    assert!(has(&pass.plan.issues, IssueCode::NameTaken));
+    assert_eq!(stage.main(OME), squatter);
+    stage.world.remove(&name(OME));
+    stage.assert_converged().await;
+    // A process takes a port while the service is down.
+    stage.world.remove(&name(OME));
+    stage.world.occupy_port(crate::desired::Protocol::Tcp, 1935);
+    for _ in 0..30 {
+        let pass = stage.pass(&[Trigger::Recheck]).await;
+        tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
+    }
+    let status = Arc::clone(&stage.status.borrow());
+    let issue = status
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::PortTaken)
+        .unwrap();
+    assert!(issue.what.contains("1935"), "{issue:?}");
+    let starts = |calls: Vec<EngineCall>| {
+        calls
+            .iter()
+            .filter(|call| matches!(call, EngineCall::StartContainer { .. }))
+            .count()
+    };
+    assert!(starts(stage.world.take_calls()) < 20, "it backs off");
+    stage.world.free_port(crate::desired::Protocol::Tcp, 1935);
+    tokio::time::advance(Duration::from_secs(601)).await;
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_in_anything_that_is_shown() {
+    let mut stage = Stage::new("tls: local-ca\npublic_address: 192.0.2.7\n");
+    stage.store.insert_room(&room(1), stage.now()).unwrap();
+    let mut shown: Vec<(&str, String)> = Vec::new();
+    let moved = "tls: local-ca\npublic_address: 192.0.2.7\nports: {http: 8090, https: 8453, rtmp: 1945, call: 40010-40011}\n";
+    for text in ["", moved] {
+        if !text.is_empty() {
+            stage.settings(text).await;
+        }
+        stage
+            .world
+            .fail(When::Before, EngineError::Other("no".into()), |call| {
+                matches!(call, EngineCall::CreateContainer { .. })
+            });
+        for _ in 0..8 {
+            let pass = stage.pass(&[Trigger::Sweep]).await;
+            shown.push(("target", format!("{:?}", pass.target)));
+            shown.push((
+                "target as JSON",
+                serde_json::to_string(&pass.target.as_deref()).unwrap(),
+            ));
+            shown.push(("plan", format!("{:?}", pass.plan)));
+            shown.push(("plan as JSON", serde_json::to_string(&pass.plan).unwrap()));
+            shown.push(("views", serde_json::to_string(&views(&pass.plan)).unwrap()));
+            shown.push(("issues", serde_json::to_string(&pass.plan.issues).unwrap()));
+            shown.push(("observed", format!("{:?}", pass.observed)));
+            shown.push(("pass", format!("{pass:?}")));
+            shown.push((
+                "status",
+                serde_json::to_string(&**stage.status.borrow()).unwrap(),
+            ));
+            tokio::time::advance(Duration::from_secs(3)).await;
+        }
+    }
+    stage.assert_converged().await;
+    let wanted = format!("{:?}", stage.controller.as_ref().unwrap().wanted);
+    shown.push(("wanted", wanted));
+    shown.push(("calls", format!("{:?}", stage.world.calls())));
+    shown.push(("containers", format!("{:?}", ours(&stage.world))));
+    shown.push(("journal", serde_json::to_string(&stage.journal()).unwrap()));
+    let secrets = &stage.secrets;
+    let room = room(1);
+    let mut hidden = vec![
+        ("OME's token", secrets.ome_api_token.expose().clone()),
+        ("hook key", secrets.ome_hook_key.expose().clone()),
+        ("JWT key", secrets.mirotalk_jwt_key.expose().clone()),
+        ("MiroTalk's key", secrets.mirotalk_api_key.expose().clone()),
+        (
+            "viewer's password",
+            secrets.mirotalk_viewer_password.expose().clone(),
+        ),
+        (
+            "host's password",
+            secrets.mirotalk_host_password.expose().clone(),
+        ),
+        ("hook path", secrets.mirotalk_hook_path.expose().clone()),
+        ("ticket key", secrets.ticket_key.expose().clone()),
+        ("publish key", room.key.expose().to_owned()),
+        ("private key", "PRIVATE KEY".to_owned()),
+    ];
+    // The same as the numbers a derived `Debug` of bytes would print.
+    for (what, secret) in hidden.clone() {
+        let numbers: Vec<String> = secret
+            .bytes()
+            .take(16)
+            .map(|byte| byte.to_string())
+            .collect();
+        hidden.push((what, numbers.join(", ")));
+    }
+    for (place, text) in &shown {
+        for (what, secret) in &hidden {
+            assert!(!text.contains(secret.as_str()), "{what} is in the {place}");
+        }
+    }
+}
+
+// --- By the loop itself ------------------------------------------------------
+
+/// The loop, running.
+struct Running {
+    status: watch::Receiver<Arc<Status>>,
+    triggers: mpsc::Sender<Trigger>,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(stage: &mut Stage) -> Self {
+        let triggers = Triggers::default();
+        let (stop, stopped) = oneshot::channel();
+        let controller = stage.controller.take().unwrap();
+        let status = stage.status.clone();
+        let sender = triggers.sender.clone();
+        let task = tokio::spawn(controller.run(triggers, async move {
+            let _dropped = stopped.await;
+        }));
+        Self {
+            status,
+            triggers: sender,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    /// Waits for a status, not longer than so many seconds.
+    async fn until(
+        &mut self,
+        what: &str,
+        seconds: u64,
+        is: impl Fn(&Status) -> bool,
+    ) -> Arc<Status> {
+        let within = Duration::from_secs(seconds);
+        let wait = async { Arc::clone(&self.status.wait_for(|status| is(status)).await.unwrap()) };
+        if let Ok(status) = tokio::time::timeout(within, wait).await {
+            return status;
+        }
+        panic!("not {what} within {seconds} s: {:#?}", self.status.borrow());
+    }
+
+    async fn ready(&mut self, seconds: u64) -> Arc<Status> {
+        self.until("ready", seconds, |status| status.summary == Summary::Ready)
+            .await
+    }
+
+    async fn end(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_engine_it_renders_says_so_and_goes_on_when_it_comes() {
+    let mut stage = Stage::new(PLAIN);
+    stage.world.go_away();
+    let mut running = Running::start(&mut stage);
+    let away = |status: &Status| has(&status.issues, IssueCode::EngineAway);
+    let status = running.until("away", 1, away).await;
+    assert_eq!(status.summary, Summary::Degraded);
+    assert!(status.next > status.at, "it says when it tries next");
+    assert!(!status.engine.reachable);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(stage.routes().contains("X-Config-Generation"));
+    assert_eq!(stage.world.take_calls(), []);
+    stage.world.come_back();
+    running.ready(45).await;
+    // It goes away in the middle of everything.
+    stage.world.go_away();
+    running.until("away", 31, away).await;
+    stage.store.insert_room(&room(1), stage.now()).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(
+        stage.routes().contains(room(1).stream.as_str()),
+        "rooms are rendered all the same"
+    );
+    stage.world.come_back();
+    running.ready(45).await;
+    running.end().await;
+    stage.assert_sane();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_dies_in_the_middle_is_gone_on_with() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    for calls in 0..stage.world.take_calls().len() {
+        let mut stage = Stage::new(PLAIN);
+        stage.world.go_away_after(calls);
+        let mut running = Running::start(&mut stage);
+        running
+            .until("away", 5, |status| {
+                has(&status.issues, IssueCode::EngineAway)
+            })
+            .await;
+        stage.world.come_back();
+        running.ready(120).await;
+        running.end().await;
+        stage.assert_sane();
+        stage.restart();
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_tells_how_far_it_is_and_holds_up_its_own_service_only() {
+    let mut stage = Stage::new(PLAIN);
+    let (reference, id) = IMAGES[1];
+    stage.world.remove_image(reference);
+    stage.world.in_registry(reference, image(id));
+    stage.world.hold_pull(reference);
+    let mut running = Running::start(&mut stage);
+    let ome = |status: &Status| status.services.iter().find(|it| it.role == OME).cloned();
+    let status = running
+        .until("pulling", 5, |status| {
+            ome(status).is_some_and(|it| it.pulling == Some((50, 100)))
+        })
+        .await;
+    assert!(
+        status
+            .plan
+            .iter()
+            .any(|step| step.waits.as_deref().is_some_and(|w| w.contains("pull")))
+    );
+    running
+        .until("up but for one", 5, |status| {
+            let well = |it: &&super::ServiceStatus| it.health == "healthy";
+            status.services.iter().filter(well).count() == 2
+        })
+        .await;
+    stage.world.release_pull(reference);
+    running.ready(5).await;
+    running.end().await;
+    stage.assert_sane();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_fails_is_told_and_tried_again_at_growing_distances() {
+    let mut stage = Stage::new(PLAIN);
+    let (reference, id) = IMAGES[2];
+    stage.world.remove_image(reference);
+    stage.world.registry_refuses(reference, "no such host");
+    let mut running = Running::start(&mut stage);
+    let missing = |status: &Status| has(&status.issues, IssueCode::ImageMissing);
+    let status = running.until("missing", 5, missing).await;
+    let issue = status
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::ImageMissing)
+        .unwrap();
+    assert!(
+        issue.why.contains("no such host") && issue.fix.contains("docker load"),
+        "{issue:?}"
+    );
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let pulls: Vec<_> = stage
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.action.starts_with("pull "))
+        .map(|entry| entry.at)
+        .collect();
+    let gaps: Vec<i64> = pulls
+        .windows(2)
+        .map(|two| two[1].duration_since(two[0]).as_secs())
+        .collect();
+    assert!(
+        gaps.len() >= 3 && gaps.is_sorted() && gaps[0] >= 15,
+        "{gaps:?}"
+    );
+    stage.world.in_registry(reference, image(id));
+    running.ready(601).await;
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_takes_effect_at_once_and_ends_at_its_time() {
+    let mut stage = Stage::new(&format!("{PLAIN}reconcile: {{sweep: 1h}}\n"));
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    stage.world.take_calls();
+    let from = stage.journal().len();
+    let mut soon = room(1);
+    soon.opens_at = Some(stage.now() + SignedDuration::from_secs(100));
+    soon.expires_at = Some(stage.now() + SignedDuration::from_secs(700));
+    let (opens, ends) = (soon.opens_at.unwrap(), soon.expires_at.unwrap());
+    stage.store.insert_room(&soon, stage.now()).unwrap();
+    stage.store.insert_room(&room(2), stage.now()).unwrap();
+    let made = stage.now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(stage.routes().contains(room(2).stream.as_str()));
+    assert!(!stage.routes().contains(soon.stream.as_str()));
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    assert!(!stage.routes().contains(soon.stream.as_str()));
+    let entries = stage.journal();
+    let late: Vec<(String, i64)> = entries[from..]
+        .iter()
+        .zip([made, opens, ends])
+        .map(|(entry, due)| (entry.action.clone(), entry.at.duration_since(due).as_secs()))
+        .collect();
+    assert_eq!(late.len(), entries.len() - from, "{late:?}");
+    assert_eq!(
+        late,
+        [DYNAMIC, DYNAMIC, DYNAMIC].map(|step| (step.to_owned(), 0))
+    );
+    assert_eq!(stage.world.take_calls(), []);
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_ask_is_done_by_the_running_loop() {
+    let mut stage = Stage::new(PLAIN);
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    running
+        .triggers
+        .send(Trigger::Person(Command::Mode(Mode::Paused)))
+        .await
+        .unwrap();
+    running
+        .until("paused", 1, |status| status.summary == Summary::Paused)
+        .await;
+    stage.world.remove(&name(OME));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(stage.world.container(&name(OME)).is_none());
+    running
+        .triggers
+        .send(Trigger::Person(Command::Mode(Mode::Heal)))
+        .await
+        .unwrap();
+    running
+        .until("on the way", 1, |status| status.summary != Summary::Paused)
+        .await;
+    running.ready(10).await;
+    stage.go_live(2);
+    stage.write_settings(MOVED);
+    running.triggers.send(Trigger::Settings).await.unwrap();
+    running
+        .until("waiting", 5, |status| status.summary == Summary::Waiting)
+        .await;
+    stage.go_live(0);
+    running.ready(30).await;
+    running.end().await;
+    stage.assert_sane();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_again_and_again_is_left_alone_for_a_while() {
+    let mut stage = Stage::new(PLAIN);
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    stage.world.fate(OME.as_str(), Fate::Ends(1));
+    stage.world.remove(&name(OME));
+    for _ in 0..40 {
+        stage.world.tamper(&name(OME), |facts| {
+            if facts.state == ContainerState::Restarting {
+                facts.restart_count += 1;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    running
+        .until("open", 60, |status| {
+            has(&status.issues, IssueCode::ServiceFlapping)
+        })
+        .await;
+    stage.world.fate(OME.as_str(), Fate::Runs);
+    running.ready(700).await;
+    running.end().await;
+    stage.assert_sane();
+}
+
+// --- Anything in any order -----------------------------------------------------
+
+/// What may happen to a stack.
+#[derive(Clone, Debug)]
+enum Happening {
+    Settings(usize),
+    NewRoom(u8),
+    CloseRoom(u8),
+    Removed(Role),
+    Killed(Role),
+    Paused(Role),
+    Renamed(Role),
+    Detached(Role),
+    Crashed(Role),
+    Tampered(Role),
+    NetworkGone,
+    FileEdited,
+    FileExtra,
+    Strike(usize, Strike),
+    Away(u64),
+    Muted(Role),
+    TryOutFails,
+    Live(u32),
+    Now,
+    Restart,
+    Passes(usize),
+    Time(u64),
+}
+
+const TEXTS: [&str; 5] = [
+    PLAIN,
+    MOVED,
+    "tls: off\npublic_address: 192.0.2.8\nimages: {mirotalk: mirotalk/sfu:2.4.0, traefik: traefik:v3.8.0}\n",
+    "tls: off\npublic_address: 192.0.2.7\nimages: {ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}\n",
+    "this is: [no settings\n",
+];
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let role = || prop::sample::select(Role::ALL.to_vec());
+    let one = prop_oneof![
+        3 => (0..TEXTS.len()).prop_map(Happening::Settings),
+        1 => (0..4_u8).prop_map(Happening::NewRoom),
+        1 => (0..4_u8).prop_map(Happening::CloseRoom),
+        1 => role().prop_map(Happening::Removed),
+        1 => role().prop_map(Happening::Killed),
+        1 => role().prop_map(Happening::Paused),
+        1 => role().prop_map(Happening::Renamed),
+        1 => role().prop_map(Happening::Detached),
+        1 => role().prop_map(Happening::Crashed),
+        1 => role().prop_map(Happening::Tampered),
+        1 => Just(Happening::NetworkGone),
+        1 => Just(Happening::FileEdited),
+        1 => Just(Happening::FileExtra),
+        4 => (0..6_usize, prop::sample::select(STRIKES.to_vec())).prop_map(|(call, strike)| Happening::Strike(call, strike)),
+        1 => (1..40_u64).prop_map(Happening::Away),
+        1 => role().prop_map(Happening::Muted),
+        1 => Just(Happening::TryOutFails),
+        1 => (0..2_u32).prop_map(Happening::Live),
+        1 => Just(Happening::Now),
+        1 => Just(Happening::Restart),
+        5 => (1..4_usize).prop_map(Happening::Passes),
+        2 => (1..60_u64).prop_map(Happening::Time),
+    ];
+    prop::collection::vec(one, 1..9)
+}
+
+impl Happening {
+    async fn strike(&self, stage: &mut Stage) {
+        match self {
+            Self::Settings(which) => {
+                stage.settings(TEXTS[*which]).await;
+            }
+            Self::NewRoom(number) => {
+                // One that is there already is refused.
+                let _there = stage.store.insert_room(&room(*number), stage.now());
+            }
+            Self::CloseRoom(number) => {
+                let close = |room: &mut crate::model::Room| {
+                    room.closed = true;
+                    Ok(Visits::End)
+                };
+                let _absent = stage
+                    .store
+                    .change_room(&room(*number).id, None, stage.now(), close);
+            }
+            Self::Removed(role) => stage.world.remove(&name(*role)),
+            Self::Killed(role) => stage.world.kill(&name(*role)),
+            Self::Paused(role) => {
+                if stage
+                    .world
+                    .container(&name(*role))
+                    .is_some_and(|facts| facts.state == ContainerState::Running)
+                {
+                    stage.world.pause(&name(*role));
+                }
+            }
+            Self::Renamed(role) => stage
+                .world
+                .rename_by_hand(&name(*role), &format!("renamed-{role}")),
+            Self::Detached(role) => stage.world.disconnect(&name(*role), INSTANCE),
+            Self::Crashed(role) => {
+                if stage
+                    .world
+                    .container(&name(*role))
+                    .is_some_and(|facts| facts.state == ContainerState::Running)
+                {
+                    stage.world.crash(&name(*role), 1);
+                }
+            }
+            Self::Tampered(role) => stage.world.tamper(&name(*role), |facts| facts.memory += 1),
+            Self::NetworkGone => stage.world.remove_network(INSTANCE),
+            Self::FileEdited => {
+                let _absent = std::fs::write(
+                    stage
+                        .disk
+                        .rendered()
+                        .join("traefik/dynamic/colourstream.yml"),
+                    "?",
+                );
+            }
+            Self::FileExtra => {
+                std::fs::write(stage.disk.rendered().join("mirotalk/extra"), "?").unwrap()
+            }
+            Self::Strike(call, strike) => stage.guard.strike(*call, *strike),
+            Self::Away(seconds) => {
+                stage.world.go_away();
+                stage.pass(&[Trigger::Sweep]).await;
+                tokio::time::advance(Duration::from_secs(*seconds)).await;
+                stage.pass(&[Trigger::Sweep]).await;
+                stage.world.come_back();
+            }
+            Self::Muted(role) => {
+                let facts = stage.world.container(&name(*role));
+                stage
+                    .script
+                    .mute
+                    .lock()
+                    .unwrap()
+                    .extend(facts.map(|facts| facts.image_id));
+            }
+            Self::TryOutFails => {
+                let ended = Ended {
+                    code: 1,
+                    last_lines: vec!["no".into()],
+                };
+                stage.world.next_try_out(Some(ended));
+            }
+            Self::Live(streams) => stage.go_live(*streams),
+            Self::Now => {
+                stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
+            }
+            Self::Restart => {
+                // One that finds no good settings does not start.
+                if crate::settings::load(Some(&stage.file), &Default::default()).is_ok() {
+                    stage.restart();
+                }
+            }
+            Self::Passes(count) => {
+                for _ in 0..*count {
+                    let pass = stage.pass(&[Trigger::Recheck]).await;
+                    tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
+                }
+            }
+            Self::Time(seconds) => tokio::time::advance(Duration::from_secs(*seconds)).await,
+        }
+        stage.assert_sane();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happened, in any order: once the world lets it, all is as
+    /// wanted again.
+    #[test]
+    fn whatever_happens_it_ends_as_wanted(all in happenings()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut stage = Stage::new(PLAIN);
+            for happening in &all {
+                happening.strike(&mut stage).await;
+            }
+            // As it is, it is as wanted, or waits for quiet, or says why not.
+            match stage.rest(100).await {
+                Ok(pass) => {
+                    let quiet = holding(&pass.plan).iter().all(|wait| *wait == Wait::Quiet);
+                    assert!(quiet || !pass.plan.issues.is_empty(), "it waits for nothing that is told");
+                }
+                Err(passes) => {
+                    let told = passes.iter().any(|pass| !errors(&pass.plan.issues).is_empty());
+                    assert!(told, "it does not rest and does not say why");
+                }
+            }
+            stage.assert_sane();
+            // And once nothing is in the way any more, all is as wanted.
+            stage.go_live(0);
+            stage.script.mute.lock().unwrap().clear();
+            stage.settings(PLAIN).await;
+            stage.settle().await;
+            tokio::time::advance(Duration::from_secs(11 * 60)).await;
+            stage.settle().await;
+            tokio::time::advance(Duration::from_secs(40)).await;
+            stage.assert_converged().await;
+        });
+    }
+}

@@ -1,0 +1,627 @@
+//! The loop on a world in memory: a script instead of services, one clock for
+//! all, and a guard between loop and engine that watches every single call
+//! and can make any of them the last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+
+use crate::desired::{ImagePin, PortBinding, Protocol, Secrets, labels};
+use crate::disk::{Disk, passing_secrets};
+use crate::engine::fake::World;
+use crate::engine::{
+    ContainerFacts, ContainerState, Engine, EngineCall, EngineError, EngineFacts, EngineHint,
+    ImageFacts, NetworkFacts, Performed, PullProgress,
+};
+use crate::model::{
+    Id, Issue, IssueCode, PublishKey, Role, Room, Secret, Severity, Slug, StreamName,
+};
+use crate::plan::{Health, Live, Plan, Wait, view, views};
+use crate::reconcile::{Controller, Pass, Probe, Probed, Question, Source, Trigger, Wanted};
+use crate::settings::{self, Overrides};
+use crate::status::Status;
+use crate::store::{JournalEntry, JournalFilter, Store};
+
+pub const INSTANCE: &str = "colourstream";
+/// A container that has been here before us and is nobody's business.
+pub const FOREIGN: &str = "postgres";
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strike {
+    /// The engine refuses, nothing was done.
+    Refused,
+    /// All was done, the answer was lost.
+    Lost,
+    /// The controller is killed before the call reaches the engine.
+    KilledBefore,
+    /// The controller is killed after the engine did the work.
+    KilledAfter,
+}
+
+pub const STRIKES: [Strike; 4] = [
+    Strike::Refused,
+    Strike::Lost,
+    Strike::KilledBefore,
+    Strike::KilledAfter,
+];
+
+/// The engine as the loop sees it.
+pub struct Guard {
+    pub world: World,
+    strike: Mutex<Option<(usize, Strike)>>,
+    dead: AtomicBool,
+    killed: Notify,
+}
+
+impl Guard {
+    /// The `calls`-th changing call from now on is struck.
+    pub fn strike(&self, calls: usize, strike: Strike) {
+        *self.strike.lock().unwrap() = Some((calls, strike));
+    }
+
+    fn due(&self) -> Option<Strike> {
+        let mut strike = self.strike.lock().unwrap();
+        match &mut *strike {
+            Some((0, _)) => strike.take().map(|(_, strike)| strike),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+
+    async fn die(&self) -> ! {
+        self.dead.store(true, Ordering::SeqCst);
+        self.killed.notify_one();
+        std::future::pending().await
+    }
+
+    /// Two containers of one role never run at once.
+    fn check(&self) {
+        for role in Role::ALL {
+            let running: Vec<String> = ours(&self.world)
+                .into_iter()
+                .filter(|facts| {
+                    facts.labels.get(labels::ROLE).map(String::as_str) == Some(role.as_str())
+                        && matches!(
+                            facts.state,
+                            ContainerState::Running
+                                | ContainerState::Restarting
+                                | ContainerState::Paused
+                        )
+                })
+                .map(|facts| facts.name)
+                .collect();
+            assert!(running.len() <= 1, "two run for {role}: {running:?}");
+        }
+    }
+}
+
+/// What keeps the lanes from going on: the first wait of each.
+pub fn holding(plan: &Plan) -> Vec<Wait> {
+    let mut lanes = BTreeSet::new();
+    let waits = plan
+        .steps
+        .iter()
+        .filter(|step| step.waits.is_some() && lanes.insert(step.lane));
+    waits.filter_map(|step| step.waits.clone()).collect()
+}
+
+/// Every container that carries our label.
+pub fn ours(world: &World) -> Vec<ContainerFacts> {
+    world
+        .names()
+        .iter()
+        .filter_map(|name| world.container(name))
+        .filter(|facts| facts.labels.get(labels::INSTANCE).map(String::as_str) == Some(INSTANCE))
+        .collect()
+}
+
+impl Engine for Guard {
+    async fn observe(
+        &self,
+        instance: &str,
+        references: &[String],
+    ) -> Result<EngineFacts, EngineError> {
+        self.world.observe(instance, references).await
+    }
+
+    async fn perform(&self, call: EngineCall) -> Result<Performed, EngineError> {
+        if self.dead.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let strike = self.due();
+        match strike {
+            Some(Strike::Refused) => {
+                return Err(EngineError::Other("something is wrong inside".into()));
+            }
+            Some(Strike::KilledBefore) => self.die().await,
+            _ => {}
+        }
+        let result = self.world.perform(call).await;
+        self.check();
+        match strike {
+            Some(Strike::Lost) => Err(EngineError::Slow {
+                what: "the answer is lost".into(),
+                seconds: 10,
+            }),
+            Some(Strike::KilledAfter) => self.die().await,
+            _ => result,
+        }
+    }
+
+    fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullProgress, EngineError>> {
+        self.world.pull(reference)
+    }
+
+    fn events(
+        &self,
+        instance: &str,
+        since: Option<i64>,
+    ) -> BoxStream<'static, Result<EngineHint, EngineError>> {
+        self.world.events(instance, since)
+    }
+
+    fn logs(
+        &self,
+        container: &str,
+        tail: u32,
+        follow: bool,
+    ) -> BoxStream<'static, Result<String, EngineError>> {
+        self.world.logs(container, tail, follow)
+    }
+}
+
+/// What the services would say, made from what runs in the world.
+pub struct Script {
+    world: World,
+    rendered: PathBuf,
+    /// Who is live.
+    pub live: Mutex<Live>,
+    /// Images whose containers run, but never answer.
+    pub mute: Mutex<BTreeSet<String>>,
+    /// Whether Traefik takes up what is in its folder.
+    pub loads: AtomicBool,
+    loaded: Mutex<Option<String>>,
+}
+
+/// From start to the first answer.
+const TO_READY: SignedDuration = SignedDuration::from_millis(250);
+/// A service that has not answered by then is not well.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+
+impl Script {
+    fn generation(&self) -> Option<String> {
+        let file = self.rendered.join("traefik/dynamic/colourstream.yml");
+        let text = std::fs::read_to_string(file).ok()?;
+        let (_, rest) = text.split_once("X-Config-Generation")?;
+        rest.split(|letter: char| !letter.is_ascii_hexdigit())
+            .find(|word| word.len() == 64)
+            .map(str::to_owned)
+    }
+
+    fn health(&self, role: Role, id: &str, now: Timestamp) -> Option<Health> {
+        let facts = ours(&self.world).into_iter().find(|facts| facts.id == id)?;
+        if facts.state == ContainerState::Paused {
+            return Some(Health::Starting {
+                why: "it is paused".into(),
+            });
+        }
+        if !facts.networks.values().any(|end| end.address.is_some()) {
+            return Some(Health::Starting {
+                why: "it has no address in our network".into(),
+            });
+        }
+        let age = now.duration_since(facts.started_at?);
+        let silent = self.mute.lock().unwrap().contains(&facts.image_id);
+        if age < TO_READY || silent && age < PATIENCE {
+            return Some(Health::Starting {
+                why: "it does not answer yet".into(),
+            });
+        }
+        if silent {
+            return Some(Health::Unhealthy {
+                why: "it does not answer".into(),
+            });
+        }
+        let generation = (role == Role::Traefik).then(|| self.loaded.lock().unwrap().clone());
+        Some(Health::Healthy {
+            version: Some("1".into()),
+            generation: generation.flatten(),
+        })
+    }
+}
+
+impl Probe for Script {
+    async fn probe(&self, question: Question) -> Probed {
+        // Like the real one, it answers later, never in the same breath.
+        tokio::task::yield_now().await;
+        if question.running.contains_key(&Role::Traefik) && self.loads.load(Ordering::SeqCst) {
+            *self.loaded.lock().unwrap() = self.generation();
+        }
+        let health = question.running.iter().filter_map(|(role, running)| {
+            Some((*role, self.health(*role, &running.id, question.now)?))
+        });
+        Probed {
+            health: health.collect(),
+            live: *self.live.lock().unwrap(),
+            issues: Vec::new(),
+        }
+    }
+}
+
+/// Everything, with a controller that can be killed and made anew.
+pub struct Stage {
+    pub world: World,
+    pub guard: Arc<Guard>,
+    pub script: Arc<Script>,
+    pub store: Arc<Store>,
+    pub disk: Arc<Disk>,
+    pub secrets: Secrets,
+    pub controller: Option<Controller<Guard, Script>>,
+    pub status: watch::Receiver<Arc<Status>>,
+    pub file: PathBuf,
+    pub killed: bool,
+    began: tokio::time::Instant,
+    foreign: ContainerFacts,
+    folder: tempfile::TempDir,
+}
+
+/// No names to resolve, no certificate to make: fast enough for hundreds.
+pub const PLAIN: &str = "tls: off\npublic_address: 192.0.2.7\n";
+/// Everything restarts: new ports for all three.
+pub const MOVED: &str = "tls: off\npublic_address: 192.0.2.7\nports: {http: 8090, https: 8453, rtmp: 1945, call: 40010-40011}\n";
+
+/// The images of a settings text's defaults, and newer ones.
+pub const IMAGES: [(&str, &str); 6] = [
+    ("traefik:v3.7.15", "sha256:traefik"),
+    ("airensoft/ovenmediaengine:v0.21.0", "sha256:ome"),
+    ("mirotalk/sfu:2.3.77", "sha256:mirotalk"),
+    ("traefik:v3.8.0", "sha256:traefik-new"),
+    ("airensoft/ovenmediaengine:v0.22.0", "sha256:ome-new"),
+    ("mirotalk/sfu:2.4.0", "sha256:mirotalk-new"),
+];
+
+pub fn image(id: &str) -> ImageFacts {
+    ImageFacts {
+        id: id.to_owned(),
+        repo_digests: Vec::new(),
+        labels: BTreeMap::new(),
+        env: BTreeMap::from([("PATH".into(), "/bin".into())]),
+        command: vec!["/service".into()],
+        user: String::new(),
+        size: 1,
+    }
+}
+
+fn begin() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+impl Stage {
+    /// An engine with all images, somebody else's container, and settings.
+    pub fn new(text: &str) -> Self {
+        // Hundreds of durable writes: memory has no disk to wait for.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        }
+        .unwrap();
+        let file = folder.path().join("colourstream.yaml");
+        let world = World::new(begin());
+        for (reference, id) in IMAGES {
+            world.add_image(reference, image(id));
+        }
+        let port = PortBinding {
+            container: 5432,
+            protocol: Protocol::Tcp,
+            host: 5432,
+            address: None,
+        };
+        world.add_foreign(FOREIGN, &[port]);
+        world.add_network(NetworkFacts {
+            id: "f0".into(),
+            name: "theirs".into(),
+            driver: "bridge".into(),
+            labels: BTreeMap::new(),
+            subnets: vec!["10.83.1.0/24".into()],
+            gateway: Some([10, 83, 1, 1].into()),
+        });
+        let disk = Arc::new(Disk::open(&folder.path().join("state")).unwrap());
+        for name in [
+            "traefik/dynamic",
+            "traefik/certs",
+            "ovenmediaengine",
+            "mirotalk",
+        ] {
+            disk.ensure_folder(&Path::new("rendered").join(name), 0o755, None)
+                .unwrap();
+        }
+        let script = Arc::new(Script {
+            world: world.clone(),
+            rendered: disk.rendered(),
+            live: Mutex::default(),
+            mute: Mutex::default(),
+            loads: AtomicBool::new(true),
+            loaded: Mutex::default(),
+        });
+        let mut stage = Self {
+            guard: Arc::new(Guard {
+                world: world.clone(),
+                strike: Mutex::default(),
+                dead: AtomicBool::new(false),
+                killed: Notify::new(),
+            }),
+            script,
+            store: Arc::new(Store::in_memory().unwrap()),
+            disk,
+            secrets: passing_secrets(None).unwrap(),
+            controller: None,
+            status: watch::channel(Arc::default()).1,
+            file,
+            killed: false,
+            began: tokio::time::Instant::now(),
+            foreign: world.container(FOREIGN).unwrap(),
+            world,
+            folder,
+        };
+        stage.write_settings(text);
+        stage.restart();
+        stage
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Settings on disk; nobody has read them yet.
+    pub fn write_settings(&self, text: &str) {
+        let state = self.folder.path().join("state");
+        std::fs::write(&self.file, format!("{text}state: {}\n", state.display())).unwrap();
+    }
+
+    /// A new controller on what the old one left.
+    pub fn restart(&mut self) {
+        self.controller = None;
+        self.guard.dead.store(false, Ordering::SeqCst);
+        let source = Source {
+            file: Some(self.file.clone()),
+            overrides: Overrides::default(),
+        };
+        let settings = settings::load(Some(&self.file), &source.overrides).unwrap_or_else(|_| {
+            // It does not start before somebody has mended them.
+            self.write_settings(PLAIN);
+            settings::load(Some(&self.file), &source.overrides).unwrap()
+        });
+        let wanted = Wanted::new(
+            source,
+            settings,
+            Arc::clone(&self.disk),
+            self.secrets.clone(),
+        );
+        let (sender, status) = watch::channel(Arc::default());
+        self.status = status;
+        let (world, began) = (self.world.clone(), self.began);
+        let clock = move || {
+            let now = begin() + SignedDuration::try_from(began.elapsed()).unwrap();
+            // One clock: the engine's follows.
+            if let Ok(behind) = Duration::try_from(now.duration_since(world.now())) {
+                world.advance(behind);
+            }
+            now
+        };
+        self.controller = Some(Controller::new(
+            Arc::clone(&self.guard),
+            Arc::clone(&self.script),
+            Arc::clone(&self.store),
+            Arc::clone(&self.disk),
+            wanted,
+            None,
+            sender,
+            Arc::new(clock),
+        ));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        begin() + SignedDuration::try_from(self.began.elapsed()).unwrap()
+    }
+
+    /// One pass; a controller that is killed in it is made anew and passes.
+    pub async fn pass(&mut self, triggers: &[Trigger]) -> Pass {
+        let mut triggers = triggers;
+        loop {
+            let guard = Arc::clone(&self.guard);
+            let pass = {
+                let controller = self.controller.as_mut().unwrap();
+                tokio::select! {
+                    biased;
+                    pass = controller.pass(triggers) => Some(pass),
+                    () = guard.killed.notified() => None,
+                }
+            };
+            match pass {
+                Some(pass) => return pass,
+                None => {
+                    self.killed = true;
+                    self.restart();
+                    triggers = &[Trigger::Sweep];
+                }
+            }
+        }
+    }
+
+    pub async fn settings(&mut self, text: &str) -> Pass {
+        self.write_settings(text);
+        self.pass(&[Trigger::Settings]).await
+    }
+
+    /// Passes until nothing is left to do but to wait for people, or `most`
+    /// times: those passes are the error.
+    pub async fn rest(&mut self, most: usize) -> Result<Pass, Vec<Pass>> {
+        let mut passes = Vec::new();
+        for _ in 0..most {
+            let pass = self.pass(&[Trigger::Recheck]).await;
+            let idle = pass.done == 0 && pass.failed == 0;
+            let for_people = |wait: &Wait| matches!(wait, Wait::Person | Wait::Quiet | Wait::Mode);
+            let ready = pass.plan.ready().next().is_some();
+            if idle && !ready && holding(&pass.plan).iter().all(for_people) {
+                return Ok(pass);
+            }
+            let next = pass.next(self.now(), Duration::from_secs(30));
+            passes.push(pass);
+            tokio::time::advance(next).await;
+        }
+        Err(passes)
+    }
+
+    /// As [`Stage::rest`], which it has to come to.
+    pub async fn settle(&mut self) -> Pass {
+        match self.rest(600).await {
+            Ok(pass) => pass,
+            Err(mut passes) => {
+                let Plan { steps, issues } = passes.pop().unwrap().plan;
+                let shown: Vec<_> = steps.iter().map(view).collect();
+                panic!("it does not settle: {shown:#?}\n{issues:#?}");
+            }
+        }
+    }
+
+    /// Everything as wanted, nothing in the way, and nothing more to call.
+    pub async fn assert_converged(&mut self) {
+        let pass = self.settle().await;
+        assert!(pass.plan.is_empty(), "{:#?}", views(&pass.plan));
+        assert_eq!(errors(&pass.plan.issues), Vec::<&Issue>::new());
+        let target = pass.target.unwrap();
+        let containers = ours(&self.world);
+        assert_eq!(containers.len(), 3, "{:?}", self.world.names());
+        for role in Role::ALL {
+            let facts = self.world.container(&target.container_name(role)).unwrap();
+            let spec = target.container(role).unwrap().digest().to_string();
+            assert_eq!(
+                facts.labels.get(labels::SPEC),
+                Some(&spec),
+                "{role} is not current"
+            );
+            assert_eq!(facts.state, ContainerState::Running, "{role}");
+        }
+        self.world.take_calls();
+        let journal = self.journal().len();
+        let again = self.pass(&[Trigger::Sweep]).await;
+        assert!(again.plan.is_empty(), "{:#?}", views(&again.plan));
+        assert_eq!(self.world.take_calls(), []);
+        assert_eq!(
+            self.journal().len(),
+            journal,
+            "nothing was done, nothing is told"
+        );
+        self.assert_sane();
+    }
+
+    /// What holds whatever happened.
+    pub fn assert_sane(&self) {
+        self.guard.check();
+        assert_eq!(self.world.container(FOREIGN).as_ref(), Some(&self.foreign));
+        let open = self
+            .journal()
+            .iter()
+            .filter(|entry| entry.outcome.is_none())
+            .count();
+        // Killed: one entry per lane may have no end.
+        assert!(
+            open == 0 || self.killed && open <= 3,
+            "{open} steps have no outcome"
+        );
+    }
+
+    pub fn journal(&self) -> Vec<JournalEntry> {
+        let mut all = self
+            .store
+            .journal(&JournalFilter::default(), None, 20_000)
+            .unwrap();
+        all.reverse();
+        all
+    }
+
+    /// Steps in the journal from the entry `from` on.
+    pub fn steps_since(&self, from: usize) -> Vec<String> {
+        self.journal()
+            .into_iter()
+            .skip(from)
+            .map(|entry| entry.action)
+            .collect()
+    }
+
+    pub fn pins(&self) -> BTreeMap<String, ImagePin> {
+        self.store.pins().unwrap()
+    }
+
+    /// The container that runs for a role under its name.
+    pub fn main(&self, role: Role) -> ContainerFacts {
+        self.world.container(&name(role)).unwrap()
+    }
+
+    pub fn routes(&self) -> String {
+        let file = self
+            .disk
+            .rendered()
+            .join("traefik/dynamic/colourstream.yml");
+        std::fs::read_to_string(file).unwrap_or_default()
+    }
+
+    pub fn go_live(&self, streams: u32) {
+        *self.script.live.lock().unwrap() = Live {
+            streams,
+            viewers: streams,
+            callers: 0,
+        };
+    }
+}
+
+pub fn name(role: Role) -> String {
+    format!("{INSTANCE}-{role}")
+}
+
+pub fn errors(issues: &[Issue]) -> Vec<&Issue> {
+    issues
+        .iter()
+        .filter(|issue| issue.severity == Severity::Error)
+        .collect()
+}
+
+pub fn has(issues: &[Issue], code: IssueCode) -> bool {
+    issues.iter().any(|issue| issue.code == code)
+}
+
+/// An open room made from a number.
+pub fn room(number: u8) -> Room {
+    let entropy = Secret::new([number; 32]);
+    Room {
+        id: Id::new(&entropy),
+        version: 1,
+        title: format!("Reel {number} – “Nacht” {{{{ 7 * 7 }}}}"),
+        slug: Slug::kept(format!("reel-{number}")),
+        stream: StreamName::new(&entropy),
+        key: PublishKey::new(&entropy),
+        profile: "live".into(),
+        passcode: None,
+        opens_at: None,
+        expires_at: None,
+        closed: false,
+        archived: false,
+        viewer_cap: None,
+        allowed_addresses: Vec::new(),
+        watermark: false,
+        owner: Id::kept("anna"),
+        created_at: begin(),
+    }
+}
