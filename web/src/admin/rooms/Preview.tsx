@@ -43,7 +43,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
       </div>
       {playback && (
         <Suspense>
-          <PreviewPlayer playback={playback} />
+          <PreviewPlayer room={room.id} playback={playback} />
         </Suspense>
       )}
       {error !== null && <ProblemNote error={error} />}
@@ -51,7 +51,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
         <dt className={css.factName}>Encoder</dt>
         <dd className={css.factValue}>
           <span className={facts.receiving ? (troubles.length > 0 ? ui.dot.warning : ui.dot.good) : ui.dot.bad} />
-          {facts.receiving ? `sends by ${(facts.protocol ?? 'unknown').toUpperCase()}` : 'connected, but nothing arrives'}
+          {facts.receiving ? `sends by ${facts.protocol.toUpperCase()}` : 'connected, but nothing arrives'}
           {facts.live_since && ` for ${duration(now - Date.parse(facts.live_since))}`}
         </dd>
         <dt className={css.factName}>Video</dt>
