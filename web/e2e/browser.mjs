@@ -1,5 +1,6 @@
 // Chromium that knows our hosts and no others, and what is asked of its pages.
 import { mkdirSync, readFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -59,25 +60,24 @@ async function otherPages(context, dist) {
       const path = new URL(route.request().url()).pathname
       return route.fulfill({ path: join(dist, path), contentType: kinds[extname(path)] })
     })
-    await context.route((url) => url.origin === origin && !/^\/(api|assets)\//.test(url.pathname) && url.pathname.split('/').length === 2, async (route) => {
+    await context.route((url) => url.origin === origin && !/^\/(api|assets)\//.test(url.pathname), async (route) => {
       if (route.request().resourceType() !== 'document') return route.continue()
-      const answer = await route.fetch()
-      const headers = answer.headers()
-      delete headers['content-encoding']
-      delete headers['content-length']
-      return route.fulfill({ status: answer.status(), headers, body: readFileSync(join(dist, file)) })
+      return route.fulfill({ ...(await headersOf(route.request().url())), body: readFileSync(join(dist, file)) })
     })
-    // The portal's deeper addresses are pages, too.
-    if (file === 'admin.html') {
-      await context.route(`${origin}/rooms/*`, async (route) => {
-        const answer = await route.fetch()
-        const headers = answer.headers()
-        delete headers['content-encoding']
-        delete headers['content-length']
-        return route.fulfill({ status: answer.status(), headers, body: readFileSync(join(dist, file)) })
-      })
-    }
   }
+}
+
+/** The controller's own answer without its body: the policy under test. */
+function headersOf(address) {
+  const { hostname, port, pathname } = new URL(address)
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: pathname, servername: hostname, headers: { host: `${hostname}:${port}` }, rejectUnauthorized: false }, (answer) => {
+      answer.resume()
+      const headers = { ...answer.headers }
+      for (const name of ['content-encoding', 'content-length', 'transfer-encoding', 'connection']) delete headers[name]
+      resolve({ status: answer.statusCode, headers })
+    }).on('error', reject)
+  })
 }
 
 export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, animations: 'disabled' }).catch(() => {})

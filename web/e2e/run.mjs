@@ -451,6 +451,8 @@ const overall = setTimeout(() => {
   skips ??= 'the run took more than 6 minutes'
 }, 360_000)
 let interrupted = false
+// A page that is gone may still be asked something; the run goes on.
+process.on('unhandledRejection', (error) => complaints.push(`the run: ${String(error?.message ?? error).split('\n')[0]}`))
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     interrupted = true

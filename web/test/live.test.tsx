@@ -49,11 +49,11 @@ describe('the door', () => {
 
 describe('words', () => {
   it('name the host where one is known', () => {
-    expect(noticeFor('expired', 'Maya').text).toBe('Ask Maya for a new one.')
+    expect(noticeFor('link-expired', 'Maya').text).toBe('Ask Maya for a new one.')
     expect(noticeFor('link-expired').text).toBe('Ask whoever invited you for a new one.')
   })
   it('exist for every problem and never show a code', () => {
-    for (const type of ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up', 'room-closed', 'room-full', 'session-ended', 'too-many-tries', 'offline', 'closed', 'expired', 'revoked', 'left', 'nonsense']) {
+    for (const type of ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up', 'room-closed', 'room-full', 'session-ended', 'too-many-tries', 'offline', 'room-expired', 'cross-site', 'left', 'nonsense']) {
       const { title, text } = noticeFor(type)
       expect(title).not.toContain('-')
       expect(text.length).toBeGreaterThan(10)
