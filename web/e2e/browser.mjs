@@ -22,6 +22,8 @@ export function launch() {
       '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
       // Ours lead to this machine; every other name does not exist.
       '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND', '--ignore-certificate-errors',
+      // A page that Playwright serves counts as public, and may not frame a local one.
+      ...(process.env.COLOURSTREAM_E2E_DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessForNavigations'] : []),
       '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--force-color-profile=srgb', '--mute-audio',
     ],
   })

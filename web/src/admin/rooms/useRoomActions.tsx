@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import * as api from '../../api/admin'
 import type { Impact, Room } from '../../api/types'
+import { list, sentence } from '../../shared/words'
 import { go } from '../../shared/router'
 import type { Question } from '../../ui/Confirm'
 import { say } from '../../ui/Toasts'
@@ -87,6 +88,7 @@ export function useRoomActions(ask: Ask) {
 
 export function impactWords(impact: Impact | null): string {
   if (impact === null) return 'Who is in the room could not be found out.'
-  if (impact.words) return impact.words
+  const unnamed = impact.names.filter((name) => !impact.words.includes(name))
+  if (impact.words) return unnamed.length > 0 ? `${sentence(impact.words)} In the room: ${list(unnamed)}.` : sentence(impact.words)
   return impact.publishers + impact.viewers + impact.callers === 0 ? 'Nobody is in the room.' : ''
 }
