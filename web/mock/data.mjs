@@ -44,7 +44,7 @@ export function visit(slug, base) {
   }
   switch (slug) {
     case 'waiting':
-      return { ...one, state: 'waiting', playback: null }
+      return { ...one, state: 'waiting' }
     case 'halcyon':
       return { ...one, title: 'Halcyon trailer', state: 'not-open', opens_at: at(2 * HOUR + 14 * MINUTE), playback: null, call: { available: false, why: 'The call opens with the room.' } }
     case 'closed':
@@ -65,7 +65,7 @@ const none = { since: null, publishers: 0, viewers: 0, callers: 0, facts: null }
 function room(id, title, slug, over = {}) {
   return {
     id,
-    etag: `"${id}-1"`,
+    etag: `v1-${id}`,
     title,
     slug,
     stream: `s${id}k9x2m4q7`,
@@ -79,7 +79,7 @@ function room(id, title, slug, over = {}) {
     allowed_addresses: [],
     has_passcode: false,
     watermark: false,
-    owner: 'Maya Lindqvist',
+    owner: 'a1',
     created_at: at(-3 * DAY),
     live: none,
     urls: { room: `https://live.example.com/${slug}` },
@@ -121,11 +121,11 @@ export const ingest = {
 }
 
 export const activity = () => [
-  { id: 5, at: at(-20_000), who: 'Jonas Weber', what: 'entered with a link', address: '203.0.113.24' },
-  { id: 4, at: at(-42 * MINUTE), who: 'Encoder', what: 'began to send by SRT', address: '198.51.100.7' },
-  { id: 3, at: at(-2 * HOUR), who: 'Maya Lindqvist', what: 'revoked the link “Agency (old list)”' },
-  { id: 2, at: at(-2 * DAY), who: 'Maya Lindqvist', what: 'made links for Jonas Weber and Aiko Tanaka' },
-  { id: 1, at: at(-3 * DAY), who: 'Maya Lindqvist', what: 'made the room' },
+  { id: 5, at: at(-20_000), who: 'Jonas Weber', what: 'entered with a link', room: 'r1', address: '203.0.113.24' },
+  { id: 4, at: at(-42 * MINUTE), who: 'Encoder', what: 'began to send by SRT', room: 'r1', address: '198.51.100.7' },
+  { id: 3, at: at(-2 * HOUR), who: 'Maya Lindqvist', what: 'revoked the link “Agency (old list)”', room: 'r1', address: null },
+  { id: 2, at: at(-2 * DAY), who: 'Maya Lindqvist', what: 'made links for Jonas Weber and Aiko Tanaka', room: 'r1', address: null },
+  { id: 1, at: at(-3 * DAY), who: 'Maya Lindqvist', what: 'made the room', room: 'r1', address: null },
 ]
 
 const service = (role, container, image, version, over = {}) => ({
@@ -175,9 +175,9 @@ export function status(kind) {
       { ...base.services[2], health: 'unhealthy', running: 'restarting', why: 'Does not answer on its port since 2 min; started again 3 times.' },
     ],
     plan: [
-      { lane: 'ground', sign: '+', what: 'file ovenmediaengine/Server.xml', why: 'profile “review” has a new part length', disrupts: 'none', waits: null },
-      { lane: 'ovenmediaengine', sign: '⏸', what: 'replace container colourstream-ome', why: 'its configuration changed', disrupts: 'streams', waits: 'until nobody is live (1 encoder, 4 watching)' },
-      { lane: 'mirotalk', sign: '~', what: 'restart container colourstream-mirotalk', why: 'it is unhealthy', disrupts: 'none', waits: 'next try in 20 s' },
+      { lane: 'ground', sign: '+', what: 'file ovenmediaengine/Server.xml', why: 'profile “review” has a new part length', disrupts: 'none', waits: null, brief: true },
+      { lane: 'ovenmediaengine', sign: '⏸', what: 'replace container colourstream-ome', why: 'its configuration changed', disrupts: 'streams', waits: 'until nobody is live (1 encoder, 4 watching)', brief: false },
+      { lane: 'mirotalk', sign: '~', what: 'restart container colourstream-mirotalk', why: 'it is unhealthy', disrupts: 'none', waits: 'next try in 20 s', brief: false },
     ],
     issues: [
       { code: 'service-unhealthy', severity: 'error', role: 'mirotalk', subject: 'colourstream-mirotalk', what: 'The call does not answer.', why: 'MiroTalk was started 3 times and never answered on port 3010.', fix: 'It is tried again by itself in 20 s; its log below says more.' },
@@ -188,17 +188,17 @@ export function status(kind) {
 
 export const journal = () => [
   { id: 9, at: at(-2 * MINUTE), reconcile: 4798, role: 'mirotalk', what: 'restarted colourstream-mirotalk', why: 'it was unhealthy', outcome: 'failed', took_ms: 10_240, error: 'It did not answer on port 3010 within 10 s.' },
-  { id: 8, at: at(-14 * MINUTE), reconcile: 4770, role: 'ovenmediaengine', what: 'replace colourstream-ome', why: 'its configuration changed; waits until nobody is live', outcome: 'waiting', took_ms: 2 },
-  { id: 7, at: at(-42 * MINUTE), reconcile: 4712, role: 'traefik', what: 'wrote dynamic.yaml', why: 'room northlight was opened', outcome: 'done', took_ms: 3 },
-  { id: 6, at: at(-26 * HOUR), reconcile: 1204, role: 'ovenmediaengine', what: 'replaced colourstream-ome', why: 'image v0.20.2 to v0.21.0', outcome: 'done', took_ms: 4180 },
-  { id: 5, at: at(-3 * DAY), reconcile: 3, role: 'mirotalk', what: 'created colourstream-mirotalk', why: 'it was absent', outcome: 'done', took_ms: 3120 },
+  { id: 8, at: at(-14 * MINUTE), reconcile: 4770, role: 'ovenmediaengine', what: 'replace colourstream-ome', why: 'its configuration changed; waits until nobody is live', outcome: 'waiting', took_ms: 2, error: null },
+  { id: 7, at: at(-42 * MINUTE), reconcile: 4712, role: 'traefik', what: 'wrote dynamic.yaml', why: 'room northlight was opened', outcome: 'done', took_ms: 3, error: null },
+  { id: 6, at: at(-26 * HOUR), reconcile: 1204, role: 'ovenmediaengine', what: 'replaced colourstream-ome', why: 'image v0.20.2 to v0.21.0', outcome: 'done', took_ms: 4180, error: null },
+  { id: 5, at: at(-3 * DAY), reconcile: 3, role: 'mirotalk', what: 'created colourstream-mirotalk', why: 'it was absent', outcome: 'done', took_ms: 3120, error: null },
 ]
 
 export const files = [
-  { path: 'traefik/traefik.yaml', state: 'same', role: 'traefik' },
-  { path: 'traefik/dynamic/rooms.yaml', state: 'same', role: 'traefik' },
-  { path: 'ovenmediaengine/Server.xml', state: 'differs', role: 'ovenmediaengine' },
-  { path: 'mirotalk/.env', state: 'same', role: 'mirotalk' },
+  { path: 'traefik/traefik.yaml', state: 'same', role: 'traefik', diff: null },
+  { path: 'traefik/dynamic/rooms.yaml', state: 'same', role: 'traefik', diff: null },
+  { path: 'ovenmediaengine/Server.xml', state: 'differs', role: 'ovenmediaengine', diff: null },
+  { path: 'mirotalk/.env', state: 'same', role: 'mirotalk', diff: null },
 ]
 
 export const diff = `@@ -41,7 +41,7 @@
@@ -232,9 +232,9 @@ export const sessions = () => [
 ]
 
 export const admins = () => [
-  { id: 'a1', etag: '"a1-1"', name: 'Maya Lindqvist', role: 'owner', created_at: at(-9 * DAY), last_seen: at(-5000) },
-  { id: 'a2', etag: '"a2-1"', name: 'Theo Brandt', role: 'producer', created_at: at(-5 * DAY), last_seen: at(-20 * HOUR) },
-  { id: 'a3', etag: '"a3-1"', name: 'Night desk', role: 'ops', created_at: at(-DAY), last_seen: null },
+  { id: 'a1', etag: 'v1', name: 'Maya Lindqvist', role: 'owner', created_at: at(-9 * DAY) },
+  { id: 'a2', etag: 'v1', name: 'Theo Brandt', role: 'producer', created_at: at(-5 * DAY) },
+  { id: 'a3', etag: 'v1', name: 'Night desk', role: 'ops', created_at: at(-DAY) },
 ]
 
-export const tokens = () => [{ id: 't1', name: 'Booking system', scopes: ['rooms:read', 'rooms:write'], created_at: at(-4 * DAY), last_used: at(-3 * HOUR) }]
+export const tokens = () => [{ id: 't1', name: 'Booking system', scopes: ['rooms:read', 'rooms:write'], created_at: at(-4 * DAY), expires_at: null, last_used: at(-3 * HOUR) }]

@@ -73,7 +73,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
       return json(response, data.visit(body.slug, base))
     }
     const slug = decodeURIComponent(parts[0] ?? '')
-    if (slug === 'door') return fail(response, 401, 'session-ended', 'Not here')
+    if (slug === 'door') return fail(response, 401, 'session-ended', 'You are not in this room')
     if (parts[1] === 'events') return events(request, response, liveEvents(slug, base))
     if (parts[1] === 'call') return json(response, { url: `http://video.localhost:${port}/join?room=x&once=${Math.random()}` })
     if (parts[1] === 'name') return json(response, { ...data.visit('northlight', base), me: { id: 'p4', name: body.name, role: 'viewer', via: 'link' } })
@@ -113,25 +113,25 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
       world.auth = 'out'
       return empty(response)
     }
-    if (world.auth !== 'in') return fail(response, 401, 'session-ended', 'Log in first')
+    if (world.auth !== 'in') return fail(response, 401, 'not-logged-in', 'Log in first')
     if (head === 'rooms') return rooms(request, response, url, body, id, tail, more)
     const reads = {
-      me: () => (id === 'sessions' ? data.sessions() : { id: 'a1', name: 'Maya Lindqvist', role: world.role ?? 'owner' }),
-      admins: data.admins,
-      tokens: data.tokens,
+      me: () => (id === 'sessions' ? list(data.sessions()) : { id: 'a1', name: 'Maya Lindqvist', role: world.role ?? 'owner' }),
+      admins: () => list(data.admins()),
+      tokens: () => list(data.tokens()),
       status: () => data.status(world.stack),
-      plan: () => data.status(world.stack).plan,
-      journal: () => data.journal().filter((one) => (!url.searchParams.get('role') || one.role === url.searchParams.get('role')) && (!url.searchParams.get('outcome') || one.outcome === url.searchParams.get('outcome'))),
+      plan: () => ({ steps: data.status(world.stack).plan, issues: data.status(world.stack).issues }),
+      journal: () => page(data.journal().filter((one) => (!url.searchParams.get('role') || one.role === url.searchParams.get('role')) && (!url.searchParams.get('outcome') || one.outcome === url.searchParams.get('outcome')))),
       series: data.series,
-      audit: data.activity,
-      slug: () => ({ slug: 'room', free: true }),
-      files: () => (id ? { ...data.files.find((one) => url.pathname.endsWith(one.path)), diff: url.pathname.endsWith('.xml') ? data.diff : null } : data.files),
+      audit: () => page(data.activity()),
+      slug: () => (id ? { free: true, why: null } : { slug: 'room' }),
+      files: () => (id ? { ...data.files.find((one) => url.pathname.endsWith(one.path)), diff: url.pathname.endsWith('.xml') ? data.diff : null } : list(data.files)),
     }
     if (head === 'events') return events(request, response, [['status', data.status(world.stack)]])
-    if (head === 'services') return url.searchParams.get('follow') ? events(request, response, [['line', data.logLines.at(-1)]]) : json(response, { lines: data.logLines })
+    if (head === 'services') return url.searchParams.get('follow') ? events(request, response, [['line', data.logLines.at(-1)]]) : json(response, list(data.logLines))
     if (method === 'GET' && reads[head]) return json(response, reads[head]())
-    if (head === 'tokens' && method === 'POST') return json(response, { token: { id: 't2', name: body.name, scopes: body.scopes, created_at: new Date().toISOString() }, secret: 'cs_5tQ8…example' }, 201)
-    if (head === 'admins' && method !== 'DELETE') return json(response, data.admins()[1])
+    if (head === 'tokens' && method === 'POST') return json(response, { token: { id: 't2', name: body.name, scopes: body.scopes, created_at: new Date().toISOString(), expires_at: body.expires_at ?? null, last_used: null }, secret: 'cs_5tQ8…example' }, 201)
+    if (head === 'admins' && method !== 'DELETE') return json(response, data.admins()[1], method === 'POST' ? 201 : 200)
     return empty(response)
   }
 
@@ -143,32 +143,34 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
         const made = { ...data.rooms()[1], id: `r${Date.now()}`, title: body.title, slug: 'new-room', live: data.rooms()[2].live, created_at: new Date().toISOString(), urls: { room: 'https://live.example.com/new-room' } }
         world.list = [made, ...list]
         world.rooms = 'some'
-        return json(response, { room: made, link: { id: 'l9', ...body.link, uses: 0, revoked: false, created_at: made.created_at, url: 'https://live.example.com/j#Vb3nQ8sK2mXw7RtYp5LzHd' } }, 201)
+        return json(response, { room: made, link: { id: 'l9', name: '', role: 'viewer', expires_at: null, max_uses: null, ...body.link, uses: 0, revoked: false, last_seen: null, created_at: made.created_at, url: 'https://live.example.com/j#Vb3nQ8sK2mXw7RtYp5LzHd' } }, 201)
       }
       return json(response, { items: list.filter((one) => String(one.archived) === (url.searchParams.get('archived') ?? 'false')), next: null })
     }
     const room = list.find((one) => one.id === id)
     if (!room) return fail(response, 404, 'not-found', 'No such room')
     if (tail === 'links') {
-      if (method === 'GET') return json(response, id === 'r1' ? world.links : [])
-      if (method === 'POST') return json(response, { id: 'l8', ...body, uses: 0, revoked: false, created_at: new Date().toISOString(), url: 'https://live.example.com/j#Kc7pW2dN9vQx4TfYr6MzJs' }, 201)
+      if (method === 'GET') return json(response, list(id === 'r1' ? world.links : []))
+      if (method === 'POST') return json(response, { id: 'l8', name: '', role: 'viewer', expires_at: null, max_uses: null, ...body, uses: 0, revoked: false, last_seen: null, created_at: new Date().toISOString(), url: 'https://live.example.com/j#Kc7pW2dN9vQx4TfYr6MzJs' }, 201)
       return empty(response)
     }
     if (tail === 'ingest') return json(response, data.ingest)
-    if (tail === 'activity') return json(response, data.activity())
-    if (tail === 'preview') return json(response, data.visit('northlight', `live.localhost:${port}`).playback)
+    if (tail === 'activity') return json(response, page(data.activity()))
+    if (tail === 'preview') return json(response, { ...data.visit('northlight', `live.localhost:${port}`).playback, llhls: null })
     if (tail === 'impact') return json(response, { publishers: 1, viewers: 4, callers: 3, names: ['Jonas Weber', 'Aiko Tanaka'], words: '4 people are watching and 1 encoder is streaming: Jonas Weber, Aiko Tanaka and 2 more are cut off.' })
     if (method === 'GET') return json(response, room)
     if (world.conflict && method === 'PATCH') {
-      Object.assign(room, { etag: `"${room.id}-9"`, title: 'Northlight – reel 3b' })
+      Object.assign(room, { etag: `v9-${room.id}`, title: 'Northlight – reel 3b' })
       world.conflict = false
     }
-    if (request.headers['if-match'] !== room.etag) return fail(response, request.headers['if-match'] ? 412 : 428, 'changed-meanwhile', 'This room was changed meanwhile', { detail: 'Load it again' })
+    const match = request.headers['if-match']
+    if (!match && tail !== 'duplicate') return fail(response, 428, 'etag-missing', 'The request does not say what it changes')
+    if (match && match !== '*' && match !== room.etag) return fail(response, 412, 'changed-meanwhile', 'This room was changed meanwhile', { detail: 'Load it again' })
     if (method === 'DELETE') {
       room.archived = true
       return empty(response)
     }
-    if (method === 'PATCH') Object.assign(room, body, { etag: `"${room.id}-${Date.now()}"` })
+    if (method === 'PATCH') Object.assign(room, body, { etag: `v${Date.now()}` })
     if (tail === 'close') Object.assign(room, { closed: true, state: 'closed', live: data.rooms()[2].live })
     if (tail === 'open') Object.assign(room, { closed: false, state: 'waiting' })
     return json(response, room)
@@ -203,6 +205,9 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
     })
   })
 }
+
+const list = (items) => ({ items })
+const page = (items) => ({ items, next: null })
 
 async function read(request) {
   let text = ''

@@ -162,7 +162,7 @@ await step('room-stopped', { path: '/northlight', wait: playing, halves: true, a
   await page.waitForSelector('text=The stream has ended')
 } })
 await step('room-ended', { path: '/northlight', wait: playing, act: async (page) => {
-  await page.evaluate(() => fetch('/mock/push', { method: 'POST', body: JSON.stringify({ event: 'ended', payload: { reason: 'closed' } }) }))
+  await page.evaluate(() => fetch('/mock/push', { method: 'POST', body: JSON.stringify({ event: 'ended', payload: { reason: 'room-closed' } }) }))
   await page.waitForSelector('text=The room is closed')
 } })
 await step('door', { path: '/', best: true, wait: 'text=Enter a room' })

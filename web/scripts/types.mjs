@@ -80,7 +80,8 @@ const oneLine = (text) => text.replace(/\s+/g, ' ').replaceAll('*/', '* /').trim
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const document = at('../../docs/openapi.json')
   if (!existsSync(document)) {
-    console.log('docs/openapi.json does not exist yet: src/api/types.ts stands for it, by hand.')
+    console.error('docs/openapi.json is missing.')
+    process.exit(1)
   } else {
     const wanted = generate(JSON.parse(readFileSync(document, 'utf8')))
     const found = existsSync(OUT) ? readFileSync(OUT, 'utf8') : ''

@@ -49,7 +49,7 @@ describe('a row', () => {
   })
   it('has the dot of its state, and of its trouble', () => {
     expect(rooms().map(roomDot)).toEqual(['live', 'open', 'open', 'open', 'none', 'none'])
-    const issue = { code: 'x', severity: 'error' as const, subject: 's', what: 'w', why: 'y', fix: 'f' }
+    const issue = { code: 'encoder-settings' as const, severity: 'error' as const, subject: 's', what: 'w', why: 'y', fix: 'f' }
     expect(roomDot({ ...(rooms()[1] as Room), issues: [issue] })).toBe('warning')
   })
   it('is found by title, address and owner; live comes first', () => {

@@ -3,7 +3,8 @@ import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/re
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Problem } from '../src/api/request'
 import type { Visit } from '../src/api/types'
-import { Call, list } from '../src/live/call/Call'
+import { Call } from '../src/live/call/Call'
+import { list } from '../src/shared/words'
 import { readScreen, screenWords } from '../src/live/device/screen'
 import { PasscodeForm, roomName } from '../src/live/entry/PasscodeForm'
 import { noticeFor, pictureWords } from '../src/live/notices'
@@ -49,11 +50,11 @@ describe('the door', () => {
 
 describe('words', () => {
   it('name the host where one is known', () => {
-    expect(noticeFor('expired', 'Maya').text).toBe('Ask Maya for a new one.')
+    expect(noticeFor('link-expired', 'Maya').text).toBe('Ask Maya for a new one.')
     expect(noticeFor('link-expired').text).toBe('Ask whoever invited you for a new one.')
   })
   it('exist for every problem and never show a code', () => {
-    for (const type of ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up', 'room-closed', 'room-full', 'session-ended', 'too-many-tries', 'offline', 'closed', 'expired', 'revoked', 'left', 'nonsense']) {
+    for (const type of ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up', 'room-closed', 'room-full', 'session-ended', 'too-many-tries', 'offline', 'room-expired', 'cross-site', 'left', 'nonsense']) {
       const { title, text } = noticeFor(type)
       expect(title).not.toContain('-')
       expect(text.length).toBeGreaterThan(10)

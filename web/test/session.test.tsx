@@ -131,8 +131,8 @@ describe('a room', () => {
     expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'live' } })
     emit('presence', { people: [], watching: 3, in_call: 0 })
     expect(result.current.presence?.watching).toBe(3)
-    emit('ended', { reason: 'revoked' })
-    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'revoked' })
+    emit('ended', { reason: 'session-ended' })
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'session-ended' })
     expect(sources.at(-1)?.closed).toBe(true)
   })
 
@@ -141,7 +141,20 @@ describe('a room', () => {
     const { result } = renderHook(() => useSession())
     await waitFor(() => expect(result.current.session.kind).toBe('in'))
     emit('visit', visit({ state: 'expired', playback: null }))
-    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'expired' })
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'room-expired' })
+  })
+
+  it('keeps listening to a room that closed, and goes back in when it opens', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    emit('visit', visit({ state: 'closed', playback: null }))
+    emit('ended', { reason: 'room-closed' })
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'room-closed' })
+    expect(sources).toHaveLength(1)
+    expect(sources.at(-1)?.closed).toBe(false)
+    emit('visit', visit({ state: 'waiting' }))
+    expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'waiting' } })
   })
 
   it('asks why when the stream is lost, and stops if the session is gone', async () => {

@@ -59,12 +59,16 @@ export function useLiveEvents(): StreamState {
     api.EVENTS_URL,
     {
       status: (status: Status) => client.setQueryData(keys.status, status),
-      rooms: (changed: Room | Room[]) => {
-        for (const room of Array.isArray(changed) ? changed : [changed]) keepRoom(client, room)
+      rooms: (changed: Room[]) => {
+        for (const room of changed) {
+          keepRoom(client, room)
+          // Who came in by which link, and what was done; asked for only while shown.
+          void client.invalidateQueries({ queryKey: keys.links(room.id) })
+          void client.invalidateQueries({ queryKey: keys.activity(room.id) })
+        }
       },
-      journal: (entries: JournalEntry | JournalEntry[]) => {
-        const fresh = Array.isArray(entries) ? entries : [entries]
-        const newest = fresh.toSorted((a, b) => b.id - a.id)
+      journal: (entries: JournalEntry[]) => {
+        const newest = entries.toSorted((a, b) => b.id - a.id)
         client.setQueryData<JournalEntry[]>(keys.journal('', ''), (old) => old && [...newest, ...old].slice(0, 200))
       },
     },

@@ -3,7 +3,7 @@
 import { request } from './request'
 import type {
   Activity, Admin, AdminRole, AdminSession, ApiToken, CreatedLink, CreatedRoom, Impact, Ingest, JournalEntry, Link, LogLine, Me, Mode,
-  NewApiToken, NewLink, NewRoom, Page, Playback, RenderedFile, Room, RoomPatch, Scope, Series, ServiceRole, Status,
+  NewAdmin, NewApiToken, NewLink, NewRoom, Page, Playback, RenderedFile, Room, RoomPatch, Scope, Series, ServiceRole, Status,
 } from './types'
 
 const V1 = '/api/v1'
@@ -20,7 +20,7 @@ export const getSessions = () => request<Listed<AdminSession>>('GET', `${V1}/me/
 export const endSession = (session: string) => request<void>('DELETE', `${V1}/me/sessions/${id(session)}`)
 
 export const getAdmins = () => request<Listed<Admin>>('GET', `${V1}/admins`).then(items)
-export const addAdmin = (admin: { name: string; role: AdminRole; password: string }) => request<Admin>('POST', `${V1}/admins`, { body: admin })
+export const addAdmin = (admin: NewAdmin) => request<Admin>('POST', `${V1}/admins`, { body: admin })
 export const changeAdmin = (admin: Admin, role: AdminRole) => request<Admin>('PATCH', `${V1}/admins/${id(admin.id)}`, { body: { role }, etag: admin.etag })
 export const removeAdmin = (admin: Admin) => request<void>('DELETE', `${V1}/admins/${id(admin.id)}`, { etag: admin.etag })
 
@@ -28,8 +28,16 @@ export const getTokens = () => request<Listed<ApiToken>>('GET', `${V1}/tokens`).
 export const addToken = (name: string, scopes: Scope[]) => request<NewApiToken>('POST', `${V1}/tokens`, { body: { name, scopes } })
 export const removeToken = (token: string) => request<void>('DELETE', `${V1}/tokens/${id(token)}`)
 
-export const getRooms = (archived: boolean, after?: string | null) =>
-  request<Page<Room>>('GET', `${V1}/rooms${query({ archived, after, limit: 200 })}`)
+/** All rooms, however many pages they fill. */
+export async function getRooms(archived: boolean): Promise<Page<Room>> {
+  const all: Room[] = []
+  for (let after: string | null | undefined; ; ) {
+    const page: Page<Room> = await request('GET', `${V1}/rooms${query({ archived, after, limit: 200 })}`)
+    all.push(...page.items)
+    if (!page.next || page.next === after) return { items: all, next: null }
+    after = page.next
+  }
+}
 export const createRoom = (room: NewRoom) => request<CreatedRoom>('POST', `${V1}/rooms`, { body: room })
 export const getRoom = (room: string) => request<Room>('GET', `${V1}/rooms/${id(room)}`)
 export const changeRoom = (room: Room, patch: RoomPatch) => request<Room>('PATCH', `${V1}/rooms/${id(room.id)}`, { body: patch, etag: room.etag })
@@ -58,15 +66,14 @@ export const setMode = (mode: Mode) => request<void>('POST', `${V1}/mode`, { bod
 export const getFiles = () => request<Listed<RenderedFile>>('GET', `${V1}/files`).then(items)
 export const getFile = (path: string) => request<RenderedFile>('GET', `${V1}/files/${path.split('/').map(id).join('/')}`)
 const logsPath = (role: ServiceRole) => `${V1}/services/${role}/logs`
-export const getLogs = (role: ServiceRole) => request<Listed<LogLine> | { lines: LogLine[] }>('GET', `${logsPath(role)}?tail=200`).then((answer) => ('lines' in answer ? answer.lines : items(answer)))
+export const getLogs = (role: ServiceRole) => request<Listed<LogLine>>('GET', `${logsPath(role)}?tail=200`).then(items)
 export const followLogsUrl = (role: ServiceRole) => `${logsPath(role)}?tail=0&follow=true`
 export const getSeries = () => request<Series>('GET', `${V1}/series`)
 export const getAudit = () => request<Listed<Activity>>('GET', `${V1}/audit?limit=50`).then(items)
 export const EVENTS_URL = `${V1}/events`
 
-// Some lists may grow into pages; both shapes are read alike.
-type Listed<T> = T[] | { items: T[] }
-const items = <T>(answer: Listed<T>): T[] => (Array.isArray(answer) ? answer : answer.items)
+type Listed<T> = Page<T, number>
+const items = <T>(answer: { items: T[] }): T[] => answer.items
 
 function query(values: Record<string, string | number | boolean | null | undefined>): string {
   const search = new URLSearchParams()

@@ -16,27 +16,25 @@ export function noticeFor(type: string, host?: string | null): Words {
     case 'link-unknown':
       return { title: 'This link opens nothing', text: `It may be incomplete. Open it again from the message, or ask for a new one.`, next: 'enter' }
     case 'link-expired':
-    case 'expired':
-    case 'room-expired':
       return { title: 'This link has ended', text: `${asking(host)} for a new one.`, next: 'none' }
     case 'link-revoked':
-    case 'revoked':
       return { title: 'This link was withdrawn', text: `${asking(host)} for a new one.`, next: 'none' }
     case 'link-used-up':
       return { title: 'This link was already used', text: `It opens the room only so many times. ${asking(host)} for another.`, next: 'none' }
+    case 'room-expired':
+      return { title: 'This room has ended', text: `Thank you for watching. If you expected it to go on, ${lower(asking(host))}.`, next: 'none' }
     case 'room-closed':
-    case 'closed':
       return { title: 'The room is closed', text: `Thank you for watching. If you expected it to be open, ${lower(asking(host))}.`, next: 'none' }
     case 'room-full':
-    case 'full':
       return { title: 'The room is full', text: 'Every seat is taken. Try again when somebody has left.', next: 'again' }
     case 'session-ended':
-    case 'rotated':
       return { title: 'You are no longer in this room', text: 'Open your link again, or enter with the passcode.', next: 'enter' }
     case 'left':
       return { title: 'You left the room', text: 'You can come back with your link at any time while the room is open.', next: 'enter' }
     case 'too-many-tries':
       return { title: 'Too many tries', text: 'Wait a moment, then try again.', next: 'again' }
+    case 'cross-site':
+      return { title: 'This page was opened from elsewhere', text: 'Open your link again, in a tab of its own.', next: 'none' }
     case 'offline':
       return { title: 'The server cannot be reached', text: 'Check your connection, then try again.', next: 'again' }
     default:

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { enterByPasscode, eventsUrl, exchangeLink, getVisit, leave, setName } from '../api/live'
 import { Problem, problemOf } from '../api/request'
-import type { Presence, StreamFacts, Visit } from '../api/types'
+import type { EndedReason, Presence, StreamFacts, Visit } from '../api/types'
 import { type StreamState, useEventStream } from '../shared/eventStream'
 import { recall, remember } from '../shared/remember'
 import { go, match, usePath } from '../shared/router'
@@ -40,6 +40,9 @@ export function takeToken(): string | null {
 // Taken once per page load, before React may run an effect twice.
 let pendingToken: string | null = null
 
+/** Of the ways an evening ends, those that are not for good. */
+export const mayReturn = (reason: string) => reason === 'room-closed' || reason === 'room-expired'
+
 export function useSession(): SessionApi {
   const path = usePath()
   const [session, setSession] = useState<Session>({ kind: 'loading' })
@@ -56,7 +59,7 @@ export function useSession(): SessionApi {
     known.current = visit.slug
     setClockOffset(Date.parse(visit.server_time) - Date.now())
     if (visit.me.name !== '' && !visit.asks_name) remember('name', visit.me.name)
-    if (gone) setSession({ kind: 'ended', reason: visit.state, visit })
+    if (gone) setSession({ kind: 'ended', reason: `room-${visit.state}`, visit })
     else setSession(visit.asks_name ? { kind: 'name', visit } : { kind: 'in', visit })
     // A renamed room keeps its old address for a while; show the new one.
     if (location.pathname !== `/${visit.slug}`) go(`/${visit.slug}`, { replace: true })
@@ -127,9 +130,11 @@ export function useSession(): SessionApi {
     return () => abort.abort()
   }, [isLink, slug, look])
 
-  const room = session.kind === 'in' ? session.visit.slug : null
+  // A room that closed may open again, and its events say so.
+  const listens = session.kind === 'in' || (session.kind === 'ended' && session.visit !== null && mayReturn(session.reason))
+  const room = listens && 'visit' in session ? (session.visit?.slug ?? null) : null
   const ended = useRef(false)
-  ended.current = session.kind === 'ended'
+  ended.current = session.kind === 'ended' && !listens
 
   const events = useEventStream(
     room === null ? null : eventsUrl(room),
@@ -137,9 +142,9 @@ export function useSession(): SessionApi {
       visit: (visit: Visit) => admit(visit),
       facts: (next: StreamFacts) => setFacts(next),
       presence: (next: Presence) => setPresence(next),
-      ended: ({ reason }: { reason: string }) => {
-        known.current = null
-        setSession((now) => ({ kind: 'ended', reason, visit: now.kind === 'in' ? now.visit : null }))
+      ended: ({ reason }: { reason: EndedReason }) => {
+        if (!mayReturn(reason)) known.current = null
+        setSession((now) => ({ kind: 'ended', reason, visit: now.kind === 'in' || now.kind === 'ended' ? now.visit : null }))
       },
     },
     () => !ended.current,

@@ -90,3 +90,20 @@ export const codecName = (codec: string): string =>
   ({ h264: 'H.264', avc: 'H.264', h265: 'H.265', hevc: 'H.265', vp8: 'VP8', vp9: 'VP9', av1: 'AV1', opus: 'Opus', aac: 'AAC' })[
     codec.toLowerCase()
   ] ?? codec
+
+/** `Maya`, `Maya and Jonas`, `Maya, Jonas and 3 more`. */
+export function list(names: string[]): string {
+  if (names.length <= 1) return names[0] ?? ''
+  if (names.length === 2) return `${names[0]} and ${names[1]}`
+  if (names.length === 3) return `${names[0]}, ${names[1]} and ${names[2]}`
+  return `${names[0]}, ${names[1]} and ${names.length - 2} more`
+}
+
+/** A whole sentence: a capital first, a stop at the end. */
+export const sentence = (text: string): string => {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1)
+  return whole === '' || /[.!?…]$/.test(whole) ? whole : `${whole}.`
+}
+
+/** Sentences one after the other. */
+export const sentences = (...texts: string[]): string => texts.filter((text) => text !== '').map(sentence).join(' ')

@@ -26,7 +26,8 @@ export function NewRoom({ onClose }: { onClose: () => void }) {
     keepRoom(client, room)
     const onClipboard = await copied
     if (link) handOver(room.id, link.url)
-    say(onClipboard ? `${room.title} is open. Its viewer link is on your clipboard` : `${room.title} is open. Copy its viewer link below`)
+    const what = room.state === 'not-open' ? `${room.title} is made` : `${room.title} is open`
+    say(onClipboard ? `${what}. Its viewer link is on your clipboard` : `${what}. Copy its viewer link below`)
     go(`/rooms/${room.id}`)
   })
   return (

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useState } from 'react'
 import { getPreview } from '../../api/admin'
 import type { Playback, Room } from '../../api/types'
-import { bitrate, codecName, duration, fps } from '../../shared/words'
+import { bitrate, codecName, duration, fps, sentences } from '../../shared/words'
 import { ProblemNote } from '../../ui/ProblemNote'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
@@ -43,7 +43,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
       </div>
       {playback && (
         <Suspense>
-          <PreviewPlayer playback={playback} />
+          <PreviewPlayer room={room.id} playback={playback} />
         </Suspense>
       )}
       {error !== null && <ProblemNote error={error} />}
@@ -51,7 +51,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
         <dt className={css.factName}>Encoder</dt>
         <dd className={css.factValue}>
           <span className={facts.receiving ? (troubles.length > 0 ? ui.dot.warning : ui.dot.good) : ui.dot.bad} />
-          {facts.receiving ? `sends by ${(facts.protocol ?? 'unknown').toUpperCase()}` : 'connected, but nothing arrives'}
+          {facts.receiving ? `sends by ${facts.protocol.toUpperCase()}` : 'connected, but nothing arrives'}
           {facts.live_since && ` for ${duration(now - Date.parse(facts.live_since))}`}
         </dd>
         <dt className={css.factName}>Video</dt>
@@ -59,7 +59,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
           {video ? [`${codecName(video.codec)} ${video.width} × ${video.height}`, fps(video.fps), bitrate(video.bitrate), video.keyframe_seconds ? `keyframe every ${video.keyframe_seconds.toFixed(1)} s` : null].filter(Boolean).join(' · ') : 'none'}
         </dd>
         <dt className={css.factName}>Sound</dt>
-        <dd className={css.factValue}>{audio ? [codecName(audio.codec), bitrate(audio.bitrate), `${audio.sample_rate / 1000} kHz`, audio.channels === 2 ? 'stereo' : `${audio.channels} ch`].join(' · ') : 'none'}</dd>
+        <dd className={css.factValue}>{audio ? [codecName(audio.codec), bitrate(audio.bitrate), `${audio.sample_rate / 1000} kHz`, audio.channels === 1 ? 'mono' : audio.channels === 2 ? 'stereo' : `${audio.channels} channels`].join(' · ') : 'none'}</dd>
         <dt className={css.factName}>People</dt>
         <dd className={css.factValue}>
           {room.live.viewers} watching · {room.live.callers} in the call
@@ -69,7 +69,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
         <div key={hint.what} className={hint.level === 'error' ? ui.note.bad : ui.note.warning}>
           <p>{hint.what}</p>
           <p className={ui.quiet}>
-            {hint.why} {hint.fix}
+            {sentences(hint.why, hint.fix)}
           </p>
         </div>
       ))}

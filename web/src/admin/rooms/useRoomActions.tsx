@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import * as api from '../../api/admin'
 import type { Impact, Room } from '../../api/types'
+import { list, sentence } from '../../shared/words'
 import { go } from '../../shared/router'
 import type { Question } from '../../ui/Confirm'
 import { say } from '../../ui/Toasts'
@@ -20,7 +21,7 @@ interface Ritual {
 const RITUALS = {
   close: { impact: 'close', title: () => 'Close now?', means: 'Links stop working until you open it again. The encoder is refused.', verb: 'Close the room', done: (room) => `${room.title} is closed` },
   'rotate-key': { impact: 'rotate-key', title: () => 'New publish key?', means: 'The encoder needs the new key before it can send again.', verb: 'Make a new key', done: () => 'The old key is refused from now on' },
-  'rotate-stream': { impact: 'rotate-stream', title: () => 'Everybody out?', means: 'All pages and calls of this room end. Links stay valid: whoever still has one can come back; revoke those who should not.', verb: 'Everybody out', done: () => 'Everybody is out' },
+  'rotate-stream': { impact: 'rotate-stream', title: () => 'Everybody out?', means: 'All pages and calls of this room end, and every link is taken back. Make new links for those who should come back.', verb: 'Everybody out', done: () => 'Everybody is out' },
   archive: { impact: 'archive', title: (room) => `Archive ${room.title}?`, means: 'It leaves the list and nobody can enter. You can bring it back from the archive.', verb: 'Archive', done: (room) => `${room.title} is in the archive` },
   delete: { impact: null, title: (room) => `Delete ${room.title} for ever?`, means: 'Its links and its activity go with it. This cannot be undone.', verb: 'Delete for ever', done: (room) => `${room.title} is deleted` },
 } satisfies Record<string, Ritual>
@@ -40,6 +41,7 @@ export function useRoomActions(ask: Ask) {
     } else {
       const changed = await api.actOnRoom(room, action)
       keepRoom(client, changed)
+      if (action === 'rotate-stream') void client.invalidateQueries({ queryKey: keys.links(room.id) })
       if (action === 'rotate-key') void client.invalidateQueries({ queryKey: keys.ingest(room.id) })
       void client.invalidateQueries({ queryKey: keys.activity(room.id) })
     }
@@ -86,6 +88,7 @@ export function useRoomActions(ask: Ask) {
 
 export function impactWords(impact: Impact | null): string {
   if (impact === null) return 'Who is in the room could not be found out.'
-  if (impact.words) return impact.words
+  const unnamed = impact.names.filter((name) => !impact.words.includes(name))
+  if (impact.words) return unnamed.length > 0 ? `${sentence(impact.words)} In the room: ${list(unnamed)}.` : sentence(impact.words)
   return impact.publishers + impact.viewers + impact.callers === 0 ? 'Nobody is in the room.' : ''
 }

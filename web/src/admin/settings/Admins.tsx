@@ -71,7 +71,7 @@ export function Admins() {
               <span />
               <span className={css.itemName}>{admin.name}</span>
               <span className={css.itemFacts}>
-                {admin.role} · {admin.last_seen ? <>seen <Ago at={admin.last_seen} /></> : 'never logged in'}
+                {admin.role} · since <Ago at={admin.created_at} />
               </span>
               <span className={css.itemActions}>
                 {admin.id !== me?.id && (

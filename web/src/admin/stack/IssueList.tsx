@@ -1,5 +1,6 @@
 import { apply, setMode } from '../../api/admin'
 import type { Issue, Status } from '../../api/types'
+import { sentence, sentences } from '../../shared/words'
 import type { Question } from '../../ui/Confirm'
 import { say } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
@@ -23,9 +24,11 @@ export function IssueList({ issues, status, ask }: Props) {
         <li key={`${issue.code} ${issue.subject}`} className={NOTE[issue.severity]}>
           <div className={css.issue}>
             <div>
-              <p>{issue.what}</p>
+              <p>
+                <Prose text={sentence(issue.what)} />
+              </p>
               <p className={ui.quiet}>
-                {issue.why} {issue.fix}
+                <Prose text={sentences(issue.why, issue.fix)} />
               </p>
             </div>
             {status && ask && <Fix issue={issue} status={status} ask={ask} />}
@@ -34,6 +37,11 @@ export function IssueList({ issues, status, ask }: Props) {
       ))}
     </ul>
   )
+}
+
+/** What stands between backticks is something to type. */
+function Prose({ text }: { text: string }) {
+  return text.split('`').map((part, i) => (i % 2 === 1 ? <code key={i} className={ui.code}>{part}</code> : part))
 }
 
 function Fix({ issue, status, ask }: { issue: Issue; status: Status; ask: (question: Question | null) => void }) {

@@ -49,7 +49,7 @@ export function Journal() {
               </span>
               <span className={DOT[entry.outcome]} role="img" aria-label={entry.outcome} />
               <span>
-                {entry.what} <span className={ui.quiet}>{entry.why}</span>
+                {entry.what} <span className={ui.quiet}>· {entry.why}</span>
                 {entry.error && <div className={ui.note.bad}>{entry.error}</div>}
               </span>
               <span className={stack.entryTook}>{entry.took_ms >= 1000 ? `${(entry.took_ms / 1000).toFixed(1)} s` : `${Math.round(entry.took_ms)} ms`}</span>

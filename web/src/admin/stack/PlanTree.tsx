@@ -24,7 +24,7 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
                   <span>
                     {step.what}{' '}
                     <span className={ui.quiet}>
-                      {step.why}
+                      · {step.why}
                       {DISRUPTS[step.disrupts] ? ` · ${DISRUPTS[step.disrupts]}` : ''}
                       {step.waits ? ` · waits: ${step.waits}` : ''}
                     </span>

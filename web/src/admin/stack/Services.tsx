@@ -1,5 +1,5 @@
 import type { ServiceStatus } from '../../api/types'
-import { bytes } from '../../shared/words'
+import { bytes, sentence } from '../../shared/words'
 import { Ago } from '../../ui/Time'
 import * as ui from '../../ui/ui.css'
 import * as css from './stack.css'
@@ -42,7 +42,7 @@ export function Services({ services }: { services: ServiceStatus[] }) {
           </span>
           <span role="cell" className={css.serviceWhy}>
             {service.simulated && 'Stand-in image. '}
-            {service.why} <span title={service.image_id ?? undefined}>{service.image}</span>
+            {sentence(service.why)} <span title={service.image_id ?? undefined}>{service.image}</span>
             {service.pulling && <Pulling had={service.pulling[0]} known={service.pulling[1]} />}
           </span>
         </div>

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useRef, useState } from 'react'
 import type { Presence, Visit } from '../../api/types'
+import { list } from '../../shared/words'
 import { button, dot, primary } from '../parts.css'
 import * as css from '../room/room.css'
 import { useFarewell } from './farewell'
@@ -72,12 +73,4 @@ function heading(visit: Visit, farewell: 'left' | 'ended' | null): string {
   if (farewell === 'ended') return 'The call was ended'
   if (farewell === 'left') return 'You left the call'
   return 'The call is open'
-}
-
-/** `Maya`, `Maya and Jonas`, `Maya, Jonas and 3 more`. */
-export function list(names: string[]): string {
-  if (names.length <= 1) return names[0] ?? ''
-  if (names.length === 2) return `${names[0]} and ${names[1]}`
-  if (names.length === 3) return `${names[0]}, ${names[1]} and ${names[2]}`
-  return `${names[0]}, ${names[1]} and ${names.length - 2} more`
 }

@@ -21,6 +21,8 @@ export interface KeeperDeps {
   load: (transport: Transport) => Promise<CreatePlayer>
   /** Frames decoded so far. */
   frames?: (video: HTMLVideoElement) => number
+  /** New addresses for another try, where a ticket does not outlive one. */
+  renew?: () => Promise<Playback>
   random?: () => number
   hidden?: () => boolean
 }
@@ -60,6 +62,7 @@ export class PlayerKeeper {
   private probing: ReturnType<typeof setTimeout> | undefined
   private ticking: ReturnType<typeof setInterval> | undefined
   private failures = 0
+  private tries = 0
   private refusals = 0
   private probeWait = PROBE_FIRST_MS
   private held = false
@@ -80,6 +83,7 @@ export class PlayerKeeper {
     this.playback = playback
     this.failures = 0
     this.refusals = 0
+    this.tries = 0
     this.drop()
     if (playback === null) this.show({ phase: 'off', transport: null })
     else void this.start('webrtc')
@@ -122,10 +126,15 @@ export class PlayerKeeper {
   }
 
   private async start(transport: Transport): Promise<void> {
-    const playback = this.playback
+    let playback = this.playback
     if (playback === null) return
     this.show({ phase: this.view.seen ? 'reconnecting' : 'connecting', transport: null })
     try {
+      if (this.deps.renew && this.tries++ > 0) {
+        const renewed = await this.deps.renew()
+        if (this.playback !== playback) return
+        this.playback = playback = renewed
+      }
       this.create = await this.deps.load(transport)
     } catch {
       if (this.playback === playback) this.again()
@@ -138,12 +147,14 @@ export class PlayerKeeper {
   }
 
   private attempt(transport: Transport, playback: Playback, muted: boolean): Attempt {
+    // Only asked for where there is such an address.
+    const file = playback[transport] ?? playback.webrtc
     const box = document.createElement('div')
     box.className = 'picture-box'
     const mount = box.appendChild(document.createElement('div'))
     this.stage.append(box)
     const player = (this.create as CreatePlayer)(mount, {
-      sources: [{ type: transport, file: playback[transport] }],
+      sources: [{ type: transport, file }],
       autoStart: true,
       autoFallback: false,
       mute: muted,
@@ -224,7 +235,7 @@ export class PlayerKeeper {
     this.current = null
     this.cancelProbe()
     discard(attempt)
-    if (attempt.transport === 'webrtc' && !attempt.playing) {
+    if (attempt.transport === 'webrtc' && !attempt.playing && this.playback?.llhls) {
       if (why === 'error') this.refusals += 1
       if (why === 'late' || this.refusals >= QUICK_REFUSALS) {
         this.refusals = 0

@@ -42,7 +42,7 @@ export function firstTrouble(all: Verdicts): { where: keyof Verdicts; verdict: V
 }
 
 function encoder(facts: StreamFacts | null): Verdict {
-  if (facts === null || facts.live_since === null) return { light: 'unknown', line: 'No encoder is sending' }
+  if (facts === null || !facts.live_since) return { light: 'unknown', line: 'No encoder is sending' }
   if (!facts.receiving) {
     return {
       light: 'error',
@@ -54,7 +54,7 @@ function encoder(facts: StreamFacts | null): Verdict {
   const worst = worstHint(facts)
   if (worst) return worst
   const video = facts.video
-  if (video === null) {
+  if (!video) {
     return {
       light: 'error',
       line: 'No picture in the stream',
@@ -70,7 +70,7 @@ function encoder(facts: StreamFacts | null): Verdict {
       fix: 'At the encoder: set B-frames to 0.',
     }
   }
-  if (video.keyframe_seconds !== null && video.keyframe_seconds > 2.5) {
+  if (video.keyframe_seconds && video.keyframe_seconds > 2.5) {
     return {
       light: 'warning',
       line: `Keyframes every ${video.keyframe_seconds.toFixed(1)} s`,
@@ -96,7 +96,7 @@ function server({ facts, events, phase }: Evidence): Verdict {
       fix: 'Nothing to do: the page reconnects by itself.',
     }
   }
-  if (facts === null || facts.live_since === null) return { light: 'good', line: 'Ready, waiting' }
+  if (facts === null || !facts.live_since) return { light: 'good', line: 'Ready, waiting' }
   return { light: 'good', line: 'Passes the picture on' }
 }
 

@@ -29,7 +29,7 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
   const picture = useRef<HTMLElement>(null)
   const stage = useRef<HTMLDivElement>(null)
   const live = visit.state === 'live'
-  const player = usePlayer(stage, live ? visit.playback : null)
+  const player = usePlayer(stage, live ? (visit.playback ?? null) : null)
   const split = useSplit(page)
   // The native full screen of an iPhone would show the picture without the mark.
   const full = useFullScreen(picture, visit.watermark ? noVideo : player.video)

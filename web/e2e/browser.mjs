@@ -1,0 +1,134 @@
+// Chromium that knows our hosts and no others, and what is asked of its pages.
+import { mkdirSync, readFileSync } from 'node:fs'
+import { get } from 'node:https'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+import { ADMIN, DOMAIN, LIVE } from './stack.mjs'
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url))
+export const SHOTS = at('../.cache/e2e')
+const AXE = readFileSync(at('../node_modules/axe-core/axe.min.js'), 'utf8')
+mkdirSync(SHOTS, { recursive: true })
+
+// Every host that was asked for, and every complaint of a page.
+export const hosts = new Map()
+export const complaints = []
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
+      // Ours lead to this machine; every other name does not exist.
+      '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND', '--ignore-certificate-errors',
+      // A page that Playwright serves counts as public, and may not frame a local one.
+      ...(process.env.COLOURSTREAM_E2E_DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessForNavigations'] : []),
+      '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--force-color-profile=srgb', '--mute-audio',
+    ],
+  })
+}
+
+/** A browser profile of one person. */
+export async function person(browser, name, { size = [1280, 800], scheme = 'dark' } = {}) {
+  const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: scheme, ignoreHTTPSErrors: true, locale: 'en-GB', timezoneId: 'Europe/Berlin' })
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: ADMIN })
+  await context.grantPermissions(['camera', 'microphone'], { origin: LIVE })
+  context.setDefaultTimeout(10_000)
+  if (process.env.COLOURSTREAM_E2E_DIST) await otherPages(context, process.env.COLOURSTREAM_E2E_DIST)
+  const page = await context.newPage()
+  page.on('request', (request) => note(request.url(), name))
+  page.on('websocket', (socket) => note(socket.url(), name))
+  page.on('pageerror', (error) => complaints.push(`${name}: ${error.message}`))
+  page.on('console', (message) => {
+    if (/Content Security Policy|third-party|Mixed Content/i.test(message.text())) complaints.push(`${name}: ${message.text().slice(0, 240)}`)
+  })
+  return page
+}
+
+function note(address, who) {
+  const { protocol, hostname } = new URL(address)
+  if (/^(https?|wss?):$/.test(protocol)) hosts.set(hostname, who)
+}
+
+export const strangers = () => [...hosts].filter(([host]) => host !== DOMAIN && !host.endsWith(`.${DOMAIN}`)).map(([host, who]) => `${host} (${who})`)
+
+// Pages of another build under the controller's own headers: for trying a
+// build without compiling the controller again.
+async function otherPages(context, dist) {
+  const kinds = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' }
+  for (const [origin, file] of [[LIVE, 'live.html'], [ADMIN, 'admin.html']]) {
+    await context.route(`${origin}/assets/**`, (route) => {
+      const path = new URL(route.request().url()).pathname
+      return route.fulfill({ path: join(dist, path), contentType: kinds[extname(path)] })
+    })
+    await context.route((url) => url.origin === origin && !/^\/(api|assets)\//.test(url.pathname), async (route) => {
+      if (route.request().resourceType() !== 'document') return route.continue()
+      return route.fulfill({ ...(await headersOf(route.request().url())), body: readFileSync(join(dist, file)) })
+    })
+  }
+}
+
+/** The controller's own answer without its body: the policy under test. */
+function headersOf(address) {
+  const { hostname, port, pathname } = new URL(address)
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: pathname, servername: hostname, headers: { host: `${hostname}:${port}` }, rejectUnauthorized: false }, (answer) => {
+      answer.resume()
+      const headers = { ...answer.headers }
+      for (const name of ['content-encoding', 'content-length', 'transfer-encoding', 'connection']) delete headers[name]
+      resolve({ status: answer.statusCode, headers })
+    }).on('error', reject)
+  })
+}
+
+export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, animations: 'disabled' }).catch(() => {})
+
+/** Frames the browser has decoded of the picture on this page. */
+export const frames = (page) => page.evaluate(() => document.querySelector('.picture-box.is-playing video, .is-playing video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0)
+
+export async function untilFrames(page, more, timeout = 20_000) {
+  const from = await frames(page)
+  const until = Date.now() + timeout
+  for (;;) {
+    const now = await frames(page)
+    if (now >= from + more || (now < from && now >= more)) return now
+    if (Date.now() > until) throw new Error(`${now - from} of ${more} frames in ${timeout / 1000} s`)
+    await page.waitForTimeout(100)
+  }
+}
+
+export const says = (page, text, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
+
+/** Serious and lesser rules alike; frames of others are theirs. */
+export async function accessible(page) {
+  await page.evaluate(AXE)
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'], iframes: false }))
+  if (found.violations.length > 0) throw new Error(found.violations.map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 120)} (${one.nodes[0].any[0]?.message ?? one.help})`).join('; '))
+}
+
+/** Half and half to the pixel, full width, no gap, no scroll bar. */
+export async function halves(page) {
+  const { width, height } = page.viewportSize()
+  const found = await page.evaluate(() => {
+    const box = (selector) => document.querySelector(selector)?.getBoundingClientRect().toJSON() ?? null
+    const root = document.documentElement
+    return { picture: box('[data-half=picture]'), call: box('[data-half=call]'), video: box('.is-playing video'), frame: box('[data-half=call] iframe'), bars: root.scrollHeight > innerHeight || root.scrollWidth > innerWidth }
+  })
+  const { picture, call, video, frame, bars } = found
+  const wrong = []
+  const same = (what, is, wanted) => Math.abs(is - wanted) < 0.01 || wrong.push(`${what} is ${is}, not ${wanted}`)
+  same('top of the picture', picture.top, 0)
+  same('left of the picture', picture.left, 0)
+  same('width of the picture', picture.width, width)
+  same('width of the call', call.width, width)
+  same('height of the picture', picture.height, height / 2)
+  same('top of the call', call.top, picture.bottom)
+  same('bottom of the call', call.bottom, height)
+  if (video) same('width of the player', video.width, width)
+  if (video) same('height of the player', video.height, height / 2)
+  if (frame) same('width of the call frame', frame.width, width)
+  if (frame) same('height of the call frame', frame.height, height / 2)
+  if (bars) wrong.push('there are scroll bars')
+  if (wrong.length > 0) throw new Error(wrong.join('; '))
+}
