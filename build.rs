@@ -11,15 +11,10 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from("web/dist");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed=build.rs");
-    // A folder that is not there counts as changed each time; its parent does not.
-    println!(
-        "cargo::rerun-if-changed={}",
-        if root.exists() {
-            "web/dist"
-        } else {
-            "build.rs"
-        }
-    );
+    // A folder that is not there would count as changed each time, and one
+    // that comes later would not be noticed: so it is there from now on.
+    let _ = fs::create_dir_all(&root);
+    println!("cargo::rerun-if-changed=web/dist");
     let mut files = Vec::new();
     if root.is_dir() {
         walk(&root, &mut files)?;

@@ -115,6 +115,9 @@ pub struct StepView {
     pub disrupts: String,
     /// What it waits for, in words.
     pub waits: Option<String>,
+    /// Whether that comes by itself within seconds or minutes: health, a pull.
+    #[serde(default)]
+    pub brief: bool,
 }
 
 /// Who is live.

@@ -196,8 +196,11 @@ fn call(
             return Pass::No(403, "room");
         }
     }
-    // MiroTalk takes an upgrade from any page.
-    if path.starts_with("/socket.io") && ask.origin != Some(names.video_origin.as_str()) {
+    // MiroTalk takes an upgrade from any page. Only the socket's own path: the
+    // client's script below it is fetched without an origin.
+    if matches!(path, "/socket.io" | "/socket.io/")
+        && ask.origin != Some(names.video_origin.as_str())
+    {
         return Pass::No(403, "origin");
     }
     Pass::Call {
@@ -464,6 +467,7 @@ mod tests {
                 Some("https://evil.example"),
                 403,
             ),
+            ("/socket.io/socket.io.js", None, 200),
             ("/css/x.css", None, 200),
         ] {
             let status = match call(&index_open, true, uri, &cookie, origin) {

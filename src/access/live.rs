@@ -179,11 +179,12 @@ impl Live {
 
     /// People who watch anything, and bits per second that come in.
     pub fn totals(&self, now: Timestamp) -> (u32, f64) {
-        self.rooms().fold((0, 0.0), |(viewers, bitrate), (stream, room)| {
-            let video = room.facts.as_ref().and_then(|facts| facts.video.as_ref());
-            let bits = video.map_or(0.0, |video| video.bitrate as f64);
-            (viewers + self.viewers(stream, now), bitrate + bits)
-        })
+        self.rooms()
+            .fold((0, 0.0), |(viewers, bitrate), (stream, room)| {
+                let video = room.facts.as_ref().and_then(|facts| facts.video.as_ref());
+                let bits = video.map_or(0.0, |video| video.bitrate as f64);
+                (viewers + self.viewers(stream, now), bitrate + bits)
+            })
     }
 
     /// How many people watch now.

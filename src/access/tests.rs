@@ -410,3 +410,24 @@ async fn set_up_is_offered_until_it_is_done() {
     house.access.setup_done();
     assert!(!house.access.is_setup_token(&token));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_was_let_in_is_looked_for_until_it_is_there() {
+    let house = house(|_, _| {});
+    let looks = async |within| {
+        tokio::time::timeout(Duration::from_millis(within), house.access.look())
+            .await
+            .is_ok()
+    };
+    assert!(!looks(1_000).await);
+    let peer = Peer {
+        protocol: "srt".into(),
+        address: "10.0.0.1".into(),
+        port: 9,
+    };
+    lock(&house.access.live).publishes(&"roomone1".parse().unwrap(), peer, house.access.now());
+    assert!(looks(150).await);
+    assert!(looks(150).await);
+    house.access.see_streams(vec![seen("live", "roomone1")]);
+    assert!(!looks(1_000).await);
+}

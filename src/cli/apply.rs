@@ -38,19 +38,21 @@ async fn ask(
         let status: Status = control.get("/api/v1/status").await?;
         // Only what was seen after we asked counts.
         let fresh = status.reconcile > before.reconcile + 1;
-        let pulling = status.services.iter().any(|service| service.pulling.is_some());
+        let pulling = status
+            .services
+            .iter()
+            .any(|service| service.pulling.is_some());
         let held = !status.plan.is_empty()
-            && status.plan.iter().all(|step| step.sign == "⏸" && !is_brief(step.waits.as_deref()));
+            && status
+                .plan
+                .iter()
+                .all(|step| step.waits.is_some() && !step.brief);
         if fresh && (status.plan.is_empty() || held) || begun.elapsed() > PATIENCE && !pulling {
             terminal::progress("");
             return finish(common, &status);
         }
         terminal::progress(&progress(&status));
     }
-}
-
-fn is_brief(waits: Option<&str>) -> bool {
-    waits.is_some_and(|waits| waits.starts_with("until") && waits.ends_with("is well") || waits.starts_with("for the pull"))
 }
 
 /// What is going on, in one line.
@@ -60,11 +62,20 @@ fn progress(status: &Status) -> String {
         .iter()
         .filter_map(|service| service.pulling.map(|(had, all)| (service, had, all)))
         .map(|(service, had, all)| {
-            format!("pulling {}: {} of {} MB", service.image, had / 1_000_000, all / 1_000_000)
+            format!(
+                "pulling {}: {} of {} MB",
+                service.image,
+                had / 1_000_000,
+                all / 1_000_000
+            )
         })
         .collect();
     if pulls.is_empty() {
-        status.plan.first().map(|step| format!("{} – {}", step.what, step.why)).unwrap_or_default()
+        status
+            .plan
+            .first()
+            .map(|step| format!("{} – {}", step.what, step.why))
+            .unwrap_or_default()
     } else {
         pulls.join(", ")
     }
@@ -74,9 +85,17 @@ fn finish(common: &Common, status: &Status) -> Result<ExitCode, Failure> {
     if common.json {
         terminal::line(serde_json::to_string_pretty(status).map_err(Failure::told)?);
     } else {
-        terminal::raw(super::status::text(status, jiff::Timestamp::now(), Paint::stdout()));
+        terminal::raw(super::status::text(
+            status,
+            jiff::Timestamp::now(),
+            Paint::stdout(),
+        ));
     }
-    Ok(if status.plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if status.plan.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }
 
 async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCode, Failure> {
@@ -102,7 +121,11 @@ async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCo
             return finish(common, &status);
         }
         terminal::progress(&progress(&session.status.borrow().clone()));
-        triggers = vec![if now { Trigger::Person(Command::ApplyNow) } else { Trigger::Recheck }];
+        triggers = vec![if now {
+            Trigger::Person(Command::ApplyNow)
+        } else {
+            Trigger::Recheck
+        }];
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -110,6 +133,9 @@ async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCo
 /// Whether nothing moves any more without a person or a long wait.
 fn is_settled(pass: &Pass) -> bool {
     pass.plan.steps.iter().all(|step| {
-        !matches!(step.waits, None | Some(Wait::Healthy { .. } | Wait::Pull { .. }))
+        !matches!(
+            step.waits,
+            None | Some(Wait::Healthy { .. } | Wait::Pull { .. })
+        )
     })
 }

@@ -36,7 +36,10 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
             state.display()
         ));
     } else {
-        terminal::line(format!("Rooms, links and certificates stay in {}.", state.display()));
+        terminal::line(format!(
+            "Rooms, links and certificates stay in {}.",
+            state.display()
+        ));
     }
     let live = pass.observed.live;
     if !live.is_quiet() {
@@ -56,7 +59,9 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
                 "a controller still runs on this state folder; stop it first, then `down --volumes`".into(),
             ));
         }
-        control.post("/api/v1/mode", &serde_json::json!({"mode": "paused"})).await?;
+        control
+            .post("/api/v1/mode", &serde_json::json!({"mode": "paused"}))
+            .await?;
     }
     for step in &plan.steps {
         if let Action::Engine { title, call } = &step.action {
@@ -65,7 +70,9 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
                 .engine
                 .perform((**call).clone())
                 .await
-                .map_err(|error| Failure::Told(format!("could not {title}: {error}; run `down` again")))?;
+                .map_err(|error| {
+                    Failure::Told(format!("could not {title}: {error}; run `down` again"))
+                })?;
         }
     }
     if volumes {

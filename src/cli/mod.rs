@@ -6,6 +6,7 @@ mod control;
 mod declared;
 mod doctor;
 mod down;
+mod firewall;
 mod link;
 mod plan;
 mod render;
@@ -36,7 +37,13 @@ struct Cli {
 #[derive(Clone, Debug, Args)]
 struct Common {
     /// Settings file; without one a local set-up on colourstream.localhost.
-    #[arg(long, short, global = true, env = "COLOURSTREAM_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "COLOURSTREAM_CONFIG",
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
     /// State folder, instead of the settings' `state` (or COLOURSTREAM_STATE).
     #[arg(long, global = true, value_name = "DIR")]
@@ -76,6 +83,8 @@ enum Command {
         /// The folder; made if absent.
         dir: PathBuf,
     },
+    /// List the ports to open in a firewall, and what for.
+    Firewall,
     /// Check the host: engine, ports, names, disk, images, certificates.
     Doctor,
     /// Remove everything ColourStream made on this host, and nothing else.
@@ -129,7 +138,10 @@ impl Failure {
 /// Parses, dispatches, and tells errors once.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             terminal::error(&format!("the runtime cannot start: {error}"));
@@ -155,6 +167,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Apply { now, update_images } => apply::run(&common, now, update_images).await,
         Command::Status { watch } => status::run(&common, watch).await,
         Command::Render { dir } => render::run(&common, &dir),
+        Command::Firewall => firewall::run(&common),
         Command::Doctor => doctor::run(&common).await,
         Command::Down { volumes, yes } => down::run(&common, volumes, yes).await,
         Command::Room(command) => room::run(&common, command).await,

@@ -95,13 +95,19 @@ pub fn step_line(step: &StepView, paint: Paint) -> String {
         .as_ref()
         .map(|waits| format!("  waits {waits}"))
         .unwrap_or_default();
-    format!("  {sign} {:<52} {}{cuts}{waits}", step.what, paint.dim(&step.why))
+    format!(
+        "  {sign} {:<52} {}{cuts}{waits}",
+        step.what,
+        paint.dim(&step.why)
+    )
 }
 
 /// For each file that would be written: what is on disk against what should
 /// be, secrets hidden.
 fn diffs(session: &Session, pass: &Pass) -> Vec<(String, String)> {
-    let Some(target) = &pass.target else { return Vec::new() };
+    let Some(target) = &pass.target else {
+        return Vec::new();
+    };
     pass.plan
         .steps
         .iter()
@@ -111,6 +117,11 @@ fn diffs(session: &Session, pass: &Pass) -> Vec<(String, String)> {
         })
         .filter_map(|file| {
             let on_disk = session.controller.disk.read(&file.path).ok()?;
+            let path = file.path.display().to_string();
+            // A new file is no difference: `render` shows it whole.
+            if on_disk.is_empty() {
+                return None;
+            }
             let old = readable(file, &on_disk);
             let new = readable(file, &file.bytes);
             let diff = TextDiff::from_lines(&old, &new)
@@ -122,7 +133,7 @@ fn diffs(session: &Session, pass: &Pass) -> Vec<(String, String)> {
             } else {
                 diff
             };
-            Some((file.path.display().to_string(), diff))
+            Some((path, diff))
         })
         .filter(|(_, diff)| !diff.is_empty())
         .collect()

@@ -22,7 +22,8 @@ pub fn run(common: &Common, dir: &Path) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        disk.write(&path, &file.bytes, 0o600, None).map_err(Failure::told)?;
+        disk.write(&path, &file.bytes, 0o600, None)
+            .map_err(Failure::told)?;
         if !common.json {
             terminal::line(dir.join(&path).display().to_string());
         }

@@ -14,16 +14,27 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
     telemetry::start(&settings.log);
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::told)?;
     let session = Session::open_alone(common, settings).await?;
-    let file = common.config.as_ref().map(|file| file.display().to_string());
-    let story = Story::new(session.controller.wanted.settings(), file, |line| terminal::line(line));
+    let file = common
+        .config
+        .as_ref()
+        .map(|file| file.display().to_string());
+    let story = Story::new(session.controller.wanted.settings(), file, |line| {
+        terminal::line(line)
+    });
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    let Session { controller, status, lock } = session;
-    serve::run(controller, status, story, stop).await.map_err(Failure::told)?;
+    let Session {
+        controller,
+        status,
+        lock,
+    } = session;
+    serve::run(controller, status, story, stop)
+        .await
+        .map_err(Failure::told)?;
     drop(lock);
     Ok(ExitCode::SUCCESS)
 }

@@ -43,7 +43,10 @@ pub fn source(common: &Common) -> Source {
     if let Some(state) = &common.state {
         overrides = overrides.flag("--state", "state", state.display().to_string());
     }
-    Source { file: common.config.clone(), overrides }
+    Source {
+        file: common.config.clone(),
+        overrides,
+    }
 }
 
 /// The settings, or every mistake in them.
@@ -52,8 +55,15 @@ pub fn settings(common: &Common) -> Result<Settings, Failure> {
     settings::load(source.file.as_deref(), &source.overrides).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let count = all.len();
-        let mistakes = if count == 1 { "one mistake" } else { "mistakes" };
-        Failure::Told(format!("{mistakes} in the settings; what runs goes on running\n\n{}", all.join("\n\n")))
+        let mistakes = if count == 1 {
+            "one mistake"
+        } else {
+            "mistakes"
+        };
+        Failure::Told(format!(
+            "{mistakes} in the settings; what runs goes on running\n\n{}",
+            all.join("\n\n")
+        ))
     })
 }
 
@@ -78,7 +88,8 @@ impl Session {
     /// Assembles everything, or says who has hold of the state folder.
     pub async fn open_alone(common: &Common, settings: Settings) -> Result<Self, Failure> {
         let disk = Disk::open(&settings.state).map_err(told_disk)?;
-        let lock = StateLock::acquire(&settings.state, Timestamp::now(), VERSION).map_err(told_disk)?;
+        let lock =
+            StateLock::acquire(&settings.state, Timestamp::now(), VERSION).map_err(told_disk)?;
         disk.clear_tmp(&lock);
         Self::assemble(common, settings, disk, Some(lock))
     }
@@ -89,14 +100,18 @@ impl Session {
         disk: Disk,
         lock: Option<StateLock>,
     ) -> Result<Self, Failure> {
-        let turn = settings.conference.turn.as_ref().map(|turn| turn.credential_file.clone());
+        let turn = settings
+            .conference
+            .turn
+            .as_ref()
+            .map(|turn| turn.credential_file.clone());
         let secrets = match &lock {
             Some(lock) => load_or_create_secrets(&disk, lock, turn.as_deref()),
             None => load_existing_secrets(&disk, turn.as_deref()),
         }
         .map_err(told_disk)?;
-        let store = Store::open(&settings.state.join("colourstream.db"), VERSION)
-            .map_err(Failure::told)?;
+        let store =
+            Store::open(&settings.state.join("colourstream.db"), VERSION).map_err(Failure::told)?;
         let engine = Arc::new(DockerEngine::new(&settings.engine).map_err(Failure::told)?);
         let locate = locate(Arc::clone(&engine), settings.state.clone());
         let disk = Arc::new(disk);
@@ -106,6 +121,7 @@ impl Session {
             services: Services::default(),
             secrets: wanted.secrets(),
             settings: wanted.follow(),
+            people: Arc::default(),
         };
         let (status, published) = watch::channel(Arc::new(Status::default()));
         let controller = Controller::new(
@@ -118,7 +134,11 @@ impl Session {
             status,
             Arc::new(Timestamp::now),
         );
-        Ok(Self { controller, status: published, lock })
+        Ok(Self {
+            controller,
+            status: published,
+            lock,
+        })
     }
 
     /// The hold on the state folder; an error where a controller has it.
@@ -135,14 +155,19 @@ impl Session {
     /// Renders without engine, store or state folder.
     pub fn render_only(common: &Common) -> Result<Arc<Target>, Failure> {
         let settings = settings(common)?;
-        let folder = std::env::temp_dir().join(format!("colourstream-render-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("colourstream-render-{}", std::process::id()));
         let result = Self::render_in(common, settings, &folder);
         // What was made for rendering alone (a local authority) goes again.
         let _gone = std::fs::remove_dir_all(&folder);
         result
     }
 
-    fn render_in(common: &Common, settings: Settings, folder: &Path) -> Result<Arc<Target>, Failure> {
+    fn render_in(
+        common: &Common,
+        settings: Settings,
+        folder: &Path,
+    ) -> Result<Arc<Target>, Failure> {
         let secrets = existing_or_passing(&settings)?;
         let disk = Arc::new(Disk::open(folder).map_err(told_disk)?);
         let database = settings.state.join("colourstream.db");
@@ -170,7 +195,9 @@ impl Session {
             _ => {
                 let all: Vec<String> = errors
                     .iter()
-                    .map(|issue| format!("{}\n  why: {}\n  fix: {}", issue.what, issue.why, issue.fix))
+                    .map(|issue| {
+                        format!("{}\n  why: {}\n  fix: {}", issue.what, issue.why, issue.fix)
+                    })
                     .collect();
                 Err(Failure::Told(all.join("\n\n")))
             }
@@ -180,7 +207,11 @@ impl Session {
 
 /// The secrets in use if there are any, so that what is rendered is what runs.
 fn existing_or_passing(settings: &Settings) -> Result<Secrets, Failure> {
-    let turn = settings.conference.turn.as_ref().map(|turn| turn.credential_file.as_path());
+    let turn = settings
+        .conference
+        .turn
+        .as_ref()
+        .map(|turn| turn.credential_file.as_path());
     if settings.state.join("secrets.json").is_file() {
         let disk = Disk::open(&settings.state).map_err(told_disk)?;
         return load_existing_secrets(&disk, turn).map_err(told_disk);
@@ -202,7 +233,8 @@ fn service_folders(disk: &Disk) -> Result<(), Failure> {
         ("rendered/ovenmediaengine", 0o755, None),
         ("rendered/mirotalk", 0o755, None),
     ] {
-        disk.ensure_folder(Path::new(folder), mode, owner).map_err(told_disk)?;
+        disk.ensure_folder(Path::new(folder), mode, owner)
+            .map_err(told_disk)?;
     }
     Ok(())
 }
@@ -216,5 +248,8 @@ fn locate(engine: Arc<DockerEngine>, state: PathBuf) -> crate::reconcile::Locate
 
 fn told_disk(error: DiskError) -> Failure {
     let issue = error.issue();
-    Failure::Told(format!("{}\n  why: {}\n  fix: {}", issue.what, issue.why, issue.fix))
+    Failure::Told(format!(
+        "{}\n  why: {}\n  fix: {}",
+        issue.what, issue.why, issue.fix
+    ))
 }

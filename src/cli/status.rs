@@ -64,7 +64,10 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     };
     line(format!("{} {}", paint.bold(&status.instance), word));
     line(String::new());
-    line(paint.dim(&format!("{:<18}{:<12}{:<12}{:<14}{:<10}{}", "", "running", "health", "version", "since", "why")));
+    line(paint.dim(&format!(
+        "{:<18}{:<12}{:<12}{:<14}{:<10}{}",
+        "", "running", "health", "version", "since", "why"
+    )));
     for service in &status.services {
         let health = match service.health.as_str() {
             "healthy" => paint.green(&format!("{:<12}", service.health)),
@@ -72,13 +75,19 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
             _ => paint.yellow(&format!("{:<12}", service.health)),
         };
         let version = service.version.clone().unwrap_or_else(|| "–".into());
-        let mark = if service.simulated { " (simulated)" } else { "" };
+        let mark = if service.simulated {
+            " (simulated)"
+        } else {
+            ""
+        };
         line(format!(
             "{:<18}{:<12}{health}{:<14}{:<10}{}{mark}",
             service.role.to_string(),
             service.running,
             version,
-            service.since.map_or_else(|| "–".into(), |since| ago(since, now)),
+            service
+                .since
+                .map_or_else(|| "–".into(), |since| ago(since, now)),
             service.why,
         ));
     }
@@ -98,7 +107,11 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     line(format!(
         "live   {} {}, {} watching, {} in the call",
         live.streams,
-        if live.streams == 1 { "stream" } else { "streams" },
+        if live.streams == 1 {
+            "stream"
+        } else {
+            "streams"
+        },
         live.viewers,
         live.callers
     ));

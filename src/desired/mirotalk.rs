@@ -35,7 +35,9 @@ pub struct MirotalkContext {
     #[serde(serialize_with = "into_template")]
     pub turn_credential: Secret<String>,
     /// Open rooms. The built-in templates do not use them: a change here is a
-    /// restart that ends every call.
+    /// restart that ends every call. Added by [`crate::render`] where a
+    /// template asks for them.
+    #[serde(skip)]
     pub rooms: Vec<RoomRoute>,
 }
 

@@ -28,7 +28,9 @@ pub struct OmeContext {
     /// Quality profiles, each an application.
     pub profiles: Vec<ProfileContext>,
     /// Open rooms. The built-in templates do not use them: a change here is a
-    /// restart that cuts every live review.
+    /// restart that cuts every live review. Added by [`crate::render`] where a
+    /// template asks for them.
+    #[serde(skip)]
     pub rooms: Vec<RoomRoute>,
 }
 

@@ -517,9 +517,7 @@ impl Disk {
         owner: Option<(u32, u32)>,
     ) -> Result<PathBuf, DiskError> {
         let count = self.written.fetch_add(1, Ordering::Relaxed);
-        let tmp = self
-            .tmp
-            .join(format!("{}-{count}", std::process::id()));
+        let tmp = self.tmp.join(format!("{}-{count}", std::process::id()));
         // From an earlier process with our number.
         let _ = fs::remove_file(&tmp);
         let written = fill(&tmp, target, bytes, mode, owner);

@@ -146,9 +146,9 @@ fn entered(app: &App, entered: Entered) -> Response {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ByLink {
+pub(super) struct ByLink {
     token: String,
     name: Option<String>,
 }
@@ -175,9 +175,9 @@ async fn enter_by_link(
     Ok(entered(&app, who))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ByPasscode {
+pub(super) struct ByPasscode {
     slug: String,
     passcode: String,
     name: String,
@@ -223,9 +223,9 @@ async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Name {
+pub(super) struct Name {
     name: String,
 }
 
@@ -241,8 +241,9 @@ async fn rename(
     Ok(here.visit(&app))
 }
 
-#[derive(Serialize)]
-struct CallUrl {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CallUrl {
+    /// On the call's host; good once, for a minute.
     url: String,
 }
 

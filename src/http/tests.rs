@@ -91,34 +91,26 @@ struct House {
     _settings: watch::Sender<Arc<Settings>>,
 }
 
-/// A controller with one person per role, without an engine.
+/// A controller with people of each role, without an engine.
 fn house() -> House {
     let store = Arc::new(Store::in_memory().unwrap());
-    let clock = Arc::new(Timestamp::now);
-    let keys = AdmissionKeys {
-        hook: Secret::new("hook-secret".into()),
-        tickets: TicketKey::new(Secret::new("t".into())),
-    };
-    let access = Access::new(Arc::clone(&store), keys, clock).unwrap();
-    let (settings, settings_in) = watch::channel(Arc::new(settings()));
-    let (status, status_in) = watch::channel(Arc::new(Status::default()));
-    let (commands_out, commands) = mpsc::channel(8);
-    for (name, role) in [
+    let people = [
         ("anna", AdminRole::Owner),
         ("ben", AdminRole::Producer),
         ("bea", AdminRole::Producer),
         ("cleo", AdminRole::Ops),
-    ] {
+    ];
+    for (name, role) in people {
+        let now = Timestamp::now();
         let admin = Admin {
             id: Id::kept(name),
             name: name.into(),
             role,
             password: String::new(),
             version: 1,
-            created_at: Timestamp::now(),
+            created_at: now,
         };
         store.insert_admin(&admin, false).unwrap();
-        let now = Timestamp::now();
         let session = AdminSession {
             id: Id::kept(name),
             admin: Id::kept(name),
@@ -131,6 +123,19 @@ fn house() -> House {
             .insert_admin_session(&session, Token::given(name).digest())
             .unwrap();
     }
+    house_of(store)
+}
+
+fn house_of(store: Arc<Store>) -> House {
+    let clock = Arc::new(Timestamp::now);
+    let keys = AdmissionKeys {
+        hook: Secret::new("hook-secret".into()),
+        tickets: TicketKey::new(Secret::new("t".into())),
+    };
+    let access = Access::new(Arc::clone(&store), keys, clock).unwrap();
+    let (settings, settings_in) = watch::channel(Arc::new(settings()));
+    let (status, status_in) = watch::channel(Arc::new(Status::default()));
+    let (commands_out, commands) = mpsc::channel(8);
     let app = App::new(Parts {
         store,
         access,
@@ -1169,17 +1174,47 @@ async fn a_guest_says_their_name_and_leaves() {
 
 #[tokio::test]
 async fn the_first_owner_comes_by_the_set_up_link_once() {
-    let house = house();
-    // As on a first start.
-    for who in ["ben", "bea", "cleo"] {
-        house.app.store.delete_admin(&Id::kept(who), None).unwrap();
-    }
-    assert!(house.app.access.setup_token().unwrap().is_none());
-    let fresh = Store::in_memory().unwrap();
-    assert!(fresh.needs_setup().unwrap());
-    let body = json!({"token": "guess", "name": "Eve", "password": "long enough for all"});
+    let house = house_of(Arc::new(Store::in_memory().unwrap()));
     assert_eq!(
-        house.admin("", "POST", "/api/v1/setup", body).await.kind(),
+        house
+            .admin("", "GET", "/api/v1/setup", Value::Null)
+            .await
+            .json(),
+        json!({"needed": true})
+    );
+    let token = house.app.access.setup_token().unwrap().unwrap();
+    let body =
+        |token: &str| json!({"token": token, "name": "Anna", "password": "long enough for all"});
+    assert_eq!(
+        house
+            .admin("", "POST", "/api/v1/setup", body("guess"))
+            .await
+            .kind(),
+        "setup-refused"
+    );
+    let done = house
+        .admin("", "POST", "/api/v1/setup", body(token.expose()))
+        .await;
+    assert_eq!(done.status, 204);
+    // Logged in at once.
+    let cookie = done
+        .header("set-cookie")
+        .split(['=', ';'])
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        house
+            .admin(&cookie, "GET", "/api/v1/me", Value::Null)
+            .await
+            .json()["role"],
+        "owner"
+    );
+    assert_eq!(
+        house
+            .admin("", "POST", "/api/v1/setup", body(token.expose()))
+            .await
+            .kind(),
         "setup-refused"
     );
     assert_eq!(
@@ -1189,6 +1224,134 @@ async fn the_first_owner_comes_by_the_set_up_link_once() {
             .json(),
         json!({"needed": false})
     );
+    assert!(house.app.access.setup_token().unwrap().is_none());
+}
+
+/// What a room is, and what follows for everybody: the state a visitor sees,
+/// and whether the encoder, the picture, the call and newcomers get in.
+#[tokio::test]
+async fn every_state_of_a_room_has_one_answer_for_everybody() {
+    type Change = fn(&mut crate::model::Room, Timestamp);
+    let states: [(&str, Change, bool, bool); 5] = [
+        ("waiting", |_, _| {}, true, true),
+        (
+            "not-open",
+            |room, now| room.opens_at = now.checked_add(SignedDuration::from_hours(1)).ok(),
+            false,
+            true,
+        ),
+        ("closed", |room, _| room.closed = true, false, false),
+        (
+            "expired",
+            |room, now| room.expires_at = Some(now),
+            false,
+            false,
+        ),
+        ("archived", |room, _| room.archived = true, false, false),
+    ];
+    for (state, change, usable, enterable) in states {
+        let house = house();
+        house.call_is_safe();
+        let (room, token) = house.room("ben", "Reel").await;
+        let id = Id::kept(room["id"].as_str().unwrap());
+        let (cookie, visit) = house.enter(&token).await;
+        let watch = visit["playback"]["webrtc"]
+            .as_str()
+            .unwrap()
+            .replace("wss", "ws");
+        let media = watch.strip_prefix("ws://live.tld").unwrap();
+        let key = house.app.store.room(&id).unwrap().key;
+        let now = house.app.access.now();
+        let changed = |room: &mut crate::model::Room| {
+            change(room, now);
+            Ok(crate::store::Visits::Keep)
+        };
+        house
+            .app
+            .store
+            .change_room(&id, None, now, changed)
+            .unwrap();
+        house.app.access.refresh().unwrap();
+
+        let publish = house
+            .hook(
+                "incoming",
+                "RTMP",
+                &format!("rtmp://h/live/{}", key.expose()),
+            )
+            .await;
+        assert_eq!(publish["allowed"], usable, "publish, {state}");
+        assert_eq!(
+            house.hook("outgoing", "WebRTC", &watch).await["allowed"],
+            usable,
+            "watch, {state}"
+        );
+        assert_eq!(
+            house.forward_auth(LIVE, media, &cookie).await == 200,
+            usable,
+            "media, {state}"
+        );
+        let call = house
+            .live(&cookie, "POST", "/api/v1/session/reel/call", Value::Null)
+            .await;
+        assert_eq!(call.status == 200, usable, "call, {state}");
+        let link = house
+            .live("", "POST", "/api/v1/session/link", json!({"token": token}))
+            .await;
+        assert_eq!(link.status == 200, enterable, "enter, {state}");
+        let seen = house
+            .live(&cookie, "GET", "/api/v1/session/reel", Value::Null)
+            .await;
+        if state == "archived" {
+            assert_eq!(seen.kind(), "session-ended");
+        } else {
+            assert_eq!(seen.json()["state"], state);
+            assert_eq!(
+                seen.json()["playback"].is_null(),
+                !usable,
+                "playback, {state}"
+            );
+        }
+        let routes = house.app.store.open_rooms(now).unwrap();
+        assert_eq!(routes.len(), usize::from(usable), "route, {state}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_told_what_the_picture_is_like() {
+    use crate::access::{SeenStream, StreamFacts};
+    let house = house();
+    let (room, token) = house.room("ben", "Reel").await;
+    let (cookie, _) = house.enter(&token).await;
+    let request = ask("GET", LIVE, "/api/v1/session/reel/events").with("cookie", &cookie);
+    let response = house
+        .pages
+        .clone()
+        .oneshot(request.0.body(request.1).unwrap())
+        .await
+        .unwrap();
+    let mut events = response.into_body().into_data_stream();
+    assert_eq!(until(&mut events, "visit").await["state"], "waiting");
+    let detail = json!({"input": {"sourceType": "Rtmp", "tracks": [{"type": "Video", "video": {"codec": "H264", "framerate": 25.0, "hasBframes": true}}]}});
+    let facts = StreamFacts::of(&detail, None, None, Timestamp::now());
+    house.app.access.see_streams(vec![SeenStream {
+        profile: "live".into(),
+        name: room["stream"].as_str().unwrap().into(),
+        facts,
+    }]);
+    assert_eq!(until(&mut events, "visit").await["state"], "live");
+    assert_eq!(until(&mut events, "facts").await["video"]["b_frames"], true);
+    let shown = house
+        .admin(
+            "ben",
+            "GET",
+            &format!("/api/v1/rooms/{}", room["id"].as_str().unwrap()),
+            Value::Null,
+        )
+        .await
+        .json();
+    assert_eq!(shown["issues"][0]["fix"], "Set B-frames to 0.");
+    assert_eq!(house.app.access.live_counts(), (1, 0, 0));
 }
 
 #[tokio::test]
@@ -1815,4 +1978,45 @@ async fn the_document_of_the_api_is_up_to_date() {
 #[tokio::test]
 async fn randomness_is_not_repeated() {
     assert_ne!(random().expose(), random().expose());
+}
+
+/// Runs where the bundle was built; elsewhere there is nothing to see.
+#[tokio::test]
+async fn the_bundle_is_served_compressed_and_kept_for_ever() {
+    let house = house();
+    let page = ask("GET", LIVE, "/some-room")
+        .with("accept-encoding", "gzip, br")
+        .to(&house.pages)
+        .await;
+    let plain = ask("GET", LIVE, "/some-room").to(&house.pages).await;
+    if !plain.body.contains("/assets/") {
+        return;
+    }
+    assert_eq!(
+        (page.header("cache-control"), plain.header("content-type")),
+        ("no-cache", "text/html; charset=utf-8")
+    );
+    let path = plain
+        .body
+        .split('"')
+        .find(|text| text.starts_with("/assets/") && text.ends_with(".js"))
+        .unwrap()
+        .to_owned();
+    let script = ask("GET", LIVE, &path)
+        .with("accept-encoding", "gzip, br")
+        .to(&house.pages)
+        .await;
+    assert_eq!(script.header("content-encoding"), "br");
+    assert_eq!(
+        script.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    let again = ask("GET", LIVE, &path)
+        .with("accept-encoding", "br")
+        .with("if-none-match", script.header("etag"))
+        .to(&house.pages)
+        .await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let admin = ask("GET", ADMIN, "/").to(&house.pages).await;
+    assert_ne!(admin.body, plain.body);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::desired::{ContainerSpec, Target, labels};
+use crate::desired::{ContainerSpec, Mount, MountSource, Target, labels};
 use crate::engine::{ContainerFacts, ImageFacts};
 
 /// What differs, by what mends it.
@@ -103,9 +103,15 @@ fn fields(
             .any(|(key, value)| !spec.env.contains_key(key) && image.env.get(key) != Some(value))
     });
     differs(env_missing || env_extra, "the environment differs");
+    // A changed file lies in another folder, named by its digest.
+    let moved = plain(&spec.mounts) == plain(&facts.mounts);
     differs(
         sorted(&spec.mounts) != sorted(&facts.mounts),
-        "the mounts differ",
+        if moved {
+            "its configuration changed"
+        } else {
+            "the mounts differ"
+        },
     );
     differs(
         sorted(&spec.tmpfs) != sorted(&facts.tmpfs),
@@ -150,6 +156,24 @@ fn fields(
         "the restart policy differs",
     );
     out
+}
+
+/// Mounts without the folders' digests.
+fn plain(mounts: &[Mount]) -> BTreeSet<Mount> {
+    let is_digest = |part: &str| part.len() == 12 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    mounts
+        .iter()
+        .cloned()
+        .map(|mut mount| {
+            if let MountSource::Bind(path) = &mut mount.source {
+                *path = path
+                    .iter()
+                    .filter(|part| !part.to_str().is_some_and(is_digest))
+                    .collect();
+            }
+            mount
+        })
+        .collect()
 }
 
 fn sorted<T: Ord>(items: &[T]) -> BTreeSet<&T> {

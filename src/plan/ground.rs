@@ -70,9 +70,10 @@ fn one_file(file: &FileSpec, observed: &Observed) -> Vec<Step> {
     let write = Action::WriteFile {
         path: file.path.clone(),
         digest: file.digest,
+        new: !observed.files.contains_key(&file.path),
     };
     let why = match observed.files.get(&file.path) {
-        None => "it is missing".to_owned(),
+        None => "it does not exist".to_owned(),
         Some(facts) => match facts.state {
             FileState::Directory | FileState::Other => {
                 let path = file.path.clone();

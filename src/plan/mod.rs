@@ -6,6 +6,8 @@ mod ground;
 mod image;
 mod leave;
 mod observed;
+#[cfg(test)]
+mod scenarios;
 mod service;
 #[cfg(test)]
 mod sim;

@@ -924,6 +924,11 @@ impl Ctx<'_> {
     }
 
     fn hold(&mut self, why: &str, wait: Wait) {
+        // One reason to wait is enough.
+        let held = |step: &Step| step.action == Action::Await && step.waits.is_some();
+        if self.steps.last().is_some_and(held) {
+            return;
+        }
         let lane = self.lane();
         self.steps.push(Step {
             lane,

@@ -345,7 +345,7 @@ impl World {
 
     fn act(&mut self, target: &Target, step: &Step) -> Result<(), ()> {
         match &step.action {
-            Action::WriteFile { path, digest } => {
+            Action::WriteFile { path, digest, .. } => {
                 let file = target
                     .files
                     .iter()
@@ -581,6 +581,30 @@ impl World {
                 "two containers run for {role}: {running:?}"
             );
         }
+    }
+
+    /// The one that should run.
+    pub fn main(&mut self, role: &Role) -> &mut ContainerFacts {
+        let name = format!("{INSTANCE}-{role}");
+        self.engine()
+            .containers
+            .iter_mut()
+            .find(|facts| facts.name == name)
+            .expect("it is there")
+    }
+
+    /// One look, carried out.
+    pub fn step(&mut self, target: &Target) {
+        self.look(target);
+        let target = &self.pinned(target);
+        let policy = Policy {
+            now: self.now,
+            mode: Mode::Heal,
+            apply_now: false,
+        };
+        let plan = plan(target, &self.observed, &policy);
+        self.apply(target, &plan);
+        self.now += SignedDuration::from_millis(200);
     }
 
     /// Does what is ready, once.

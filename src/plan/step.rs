@@ -98,6 +98,8 @@ pub enum Action {
         path: PathBuf,
         /// Its bytes' digest; the bytes are in the target.
         digest: Digest,
+        /// Whether nothing is at its path yet.
+        new: bool,
     },
     /// Move what is in the way or does not belong into `state/quarantine`.
     Quarantine {

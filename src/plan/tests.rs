@@ -40,17 +40,6 @@ fn whats(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn from_nothing_everything_is_made_in_order() {
-    let target = target(1);
-    let world = World::empty();
-    let shown: Vec<String> = views(&look(&target, &world))
-        .iter()
-        .map(|step| format!("{} {} {} – {}", step.lane, step.sign, step.what, step.why))
-        .collect();
-    insta::assert_snapshot!(shown.join("\n"));
-}
-
-#[test]
 fn what_is_as_wanted_needs_nothing() {
     let (target, mut world) = settled();
     let plan = world.settle(&target);

@@ -72,6 +72,7 @@ pub fn view(step: &Step) -> StepView {
         }
         .into(),
         waits: step.waits.as_ref().map(wait),
+        brief: matches!(step.waits, Some(Wait::Healthy { .. } | Wait::Pull { .. })),
     }
 }
 
@@ -80,7 +81,7 @@ fn sign(step: &Step) -> &'static str {
         return "⏸";
     }
     match &step.action {
-        Action::Pull { .. } => "+",
+        Action::Pull { .. } | Action::WriteFile { new: true, .. } => "+",
         Action::Quarantine { .. } | Action::RemoveFile { .. } => "-",
         Action::Engine { call, .. } => match **call {
             EngineCall::CreateNetwork { .. }

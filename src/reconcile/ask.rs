@@ -1,12 +1,13 @@
 //! The real [`Probe`]: asks the services over the network.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::look::{Probe, Probed, Question};
+use crate::access::Access;
 use crate::desired::Secrets;
 use crate::engine::ContainerState;
 use crate::plan::Health;
@@ -22,6 +23,9 @@ pub struct Ask {
     pub secrets: Arc<Secrets>,
     /// The settings in force.
     pub settings: watch::Receiver<Arc<Settings>>,
+    /// Who is here by our own tickets, once they are issued: OvenMediaEngine
+    /// cannot tell LLHLS viewers behind Traefik apart.
+    pub people: Arc<OnceLock<Arc<Access>>>,
 }
 
 impl Probe for Ask {
@@ -31,7 +35,12 @@ impl Probe for Ask {
         for (role, running) in question.running {
             match running.address {
                 _ if running.state == ContainerState::Paused => {
-                    probed.health.insert(role, Health::Starting { why: "it is paused".into() });
+                    probed.health.insert(
+                        role,
+                        Health::Starting {
+                            why: "it is paused".into(),
+                        },
+                    );
                 }
                 None => {
                     let why = "it has no address in our network".into();
@@ -46,9 +55,18 @@ impl Probe for Ask {
             }
         }
         let settings = Arc::clone(&self.settings.borrow());
-        let seen = self.services.observe(&subjects, &self.secrets, &settings, question.now).await;
+        let seen = self
+            .services
+            .observe(&subjects, &self.secrets, &settings, question.now)
+            .await;
         probed.health.extend(seen.health);
         probed.live = seen.live;
+        if let Some(access) = self.people.get() {
+            let (streams, viewers, callers) = access.live_counts();
+            probed.live.streams = probed.live.streams.max(streams);
+            probed.live.viewers = probed.live.viewers.max(viewers);
+            probed.live.callers = probed.live.callers.max(callers);
+        }
         probed.issues = seen.issues;
         probed
     }

@@ -560,7 +560,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     }
 
     fn show(&self, target: Option<&Arc<Target>>, observed: &Observed) {
-        let (Some(target), Some(engine)) = (target, &observed.engine) else { return };
+        let (Some(target), Some(engine)) = (target, &observed.engine) else {
+            return;
+        };
         let running = question(target, engine, (self.clock)(), false).running;
         let gateway = engine
             .networks

@@ -158,6 +158,17 @@ impl Templates {
         }
     }
 
+    /// Whether a template of the service mentions the rooms.
+    fn ask_for_rooms(&self, service: &ServiceWant) -> bool {
+        service.files.iter().any(|file| match file.source {
+            Source::Template(name) => self
+                .tera
+                .get_template_variables(name)
+                .is_ok_and(|variables| variables.contains("rooms")),
+            Source::Literal(_) => false,
+        })
+    }
+
     /// Every template: its name, its text, whether it is the operator's own.
     pub fn list(&self) -> impl Iterator<Item = (&str, &str, bool)> {
         self.texts
@@ -201,13 +212,25 @@ fn service_files(
 ) -> Result<Vec<Vec<u8>>, Vec<RenderError>> {
     let failed =
         |template: &str, error: &tera::Error| vec![RenderError::from_tera(template, error)];
-    // One context for all files of the service, and only if one needs it.
+    // One context for all files of the service.
+    let mut rooms = None;
     let context = match &service.context {
         Context::Traefik(context) => tera::Context::from_serialize(context),
-        Context::Ovenmediaengine(context) => tera::Context::from_serialize(context),
-        Context::Mirotalk(context) => tera::Context::from_serialize(context),
+        Context::Ovenmediaengine(context) => {
+            rooms = Some(&context.rooms);
+            tera::Context::from_serialize(context)
+        }
+        Context::Mirotalk(context) => {
+            rooms = Some(&context.rooms);
+            tera::Context::from_serialize(context)
+        }
+    };
+    let mut context = context.map_err(|error| failed(service.container.role.as_str(), &error))?;
+    // A thousand rooms cost a millisecond; only an operator's own template of
+    // these two asks for them.
+    if let Some(rooms) = rooms.filter(|_| templates.ask_for_rooms(service)) {
+        context.insert("rooms", rooms);
     }
-    .map_err(|error| failed(service.container.role.as_str(), &error))?;
 
     let mut errors = Vec::new();
     let mut all = Vec::with_capacity(service.files.len());

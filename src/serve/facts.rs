@@ -32,7 +32,9 @@ pub(super) async fn follow(
         let scene = Arc::clone(&scene.borrow());
         let address = |role| scene.addresses.get(&role).copied().map(IpAddr::V4);
         let pictures = async {
-            let Some(address) = address(Role::Ovenmediaengine) else { return };
+            let Some(address) = address(Role::Ovenmediaengine) else {
+                return;
+            };
             let ome = services.ovenmediaengine(address, &secrets);
             match streams(&ome, &settings, &access).await {
                 Ok(streams) => access.see_streams(streams),
@@ -40,7 +42,9 @@ pub(super) async fn follow(
             }
         };
         let calls = async {
-            let Some(address) = address(Role::Mirotalk) else { return };
+            let Some(address) = address(Role::Mirotalk) else {
+                return;
+            };
             let call = services.mirotalk(address, &secrets, settings.conference.flavour);
             match call.meetings().await {
                 Ok(meetings) => access.see_calls(

@@ -56,6 +56,8 @@ pub async fn run(
     // Before the first listener opens: admission fails closed, but a viewer
     // who comes back after our restart must not be turned away.
     let access = Access::new(Arc::clone(&store), keys, Arc::new(Timestamp::now))?;
+    // Told once: the same access for as long as we run.
+    let _told = controller.probe.people.set(Arc::clone(&access));
     let set_up = access.setup_token()?;
     let triggers = Triggers::default();
     let commands = commands(triggers.sender.clone());
@@ -97,8 +99,18 @@ pub async fn run(
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
         tokio::spawn(series),
-        tokio::spawn(listen::follow("pages", http::pages(app.clone()), ports.pages, addresses.clone())),
-        tokio::spawn(listen::follow("internal", http::internal(app.clone()), ports.internal, addresses)),
+        tokio::spawn(listen::follow(
+            "pages",
+            http::pages(app.clone()),
+            ports.pages,
+            addresses.clone(),
+        )),
+        tokio::spawn(listen::follow(
+            "internal",
+            http::internal(app.clone()),
+            ports.internal,
+            addresses,
+        )),
         tokio::spawn(control(http::control(app), socket.clone())),
         tokio::spawn(story.tell(status, set_up)),
     ];
@@ -133,8 +145,18 @@ fn commands(sender: mpsc::Sender<Trigger>) -> mpsc::Sender<Command> {
 fn minting(secrets: Arc<Secrets>) -> http::Mint {
     Arc::new(move |seat: Seat, now: Timestamp| {
         let (username, password, presenter, ttl) = match seat {
-            Seat::Presenter => ("host", &secrets.mirotalk_host_password, true, PRESENTER_TOKEN_S),
-            Seat::Viewer => ("viewer", &secrets.mirotalk_viewer_password, false, VIEWER_TOKEN_S),
+            Seat::Presenter => (
+                "host",
+                &secrets.mirotalk_host_password,
+                true,
+                PRESENTER_TOKEN_S,
+            ),
+            Seat::Viewer => (
+                "viewer",
+                &secrets.mirotalk_viewer_password,
+                false,
+                VIEWER_TOKEN_S,
+            ),
         };
         let mut salt = [0; 8];
         if let Err(error) = getrandom::fill(&mut salt) {
@@ -142,7 +164,17 @@ fn minting(secrets: Arc<Secrets>) -> http::Mint {
             error!(%error, "the system has no random bytes");
             return Secret::new(String::new());
         }
-        let account = Account { username, password, presenter };
-        mint(secrets.mirotalk_jwt_key.expose(), account, salt, now.as_second(), ttl)
+        let account = Account {
+            username,
+            password,
+            presenter,
+        };
+        mint(
+            secrets.mirotalk_jwt_key.expose(),
+            account,
+            salt,
+            now.as_second(),
+            ttl,
+        )
     })
 }

@@ -38,10 +38,16 @@ impl LiveStack {
     pub fn new(
         engine: Arc<DockerEngine>,
         disk: Arc<Disk>,
-            scene: watch::Receiver<Arc<Scene>>,
+        scene: watch::Receiver<Arc<Scene>>,
         status: watch::Receiver<Arc<Status>>,
     ) -> Self {
-        Self { engine, disk, scene, status, series: Arc::default() }
+        Self {
+            engine,
+            disk,
+            scene,
+            status,
+            series: Arc::default(),
+        }
     }
 
     /// Takes down a point every ten seconds, for ever.
@@ -73,7 +79,10 @@ impl LiveStack {
         };
         let diff = with_diff.then(|| {
             let (old, new) = (readable(file, &on_disk), readable(file, &file.bytes));
-            TextDiff::from_lines(&old, &new).unified_diff().context_radius(3).to_string()
+            TextDiff::from_lines(&old, &new)
+                .unified_diff()
+                .context_radius(3)
+                .to_string()
         });
         let (FileKind::Identity(role) | FileKind::Watched(role)) = file.kind;
         FileView {
@@ -85,15 +94,37 @@ impl LiveStack {
     }
 
     fn container(&self, role: Role) -> Option<String> {
-        self.scene.borrow().target.as_ref().map(|target| target.container_name(role))
+        self.scene
+            .borrow()
+            .target
+            .as_ref()
+            .map(|target| target.container_name(role))
     }
 
-    fn lines(&self, role: Role, tail: u32, follow: bool) -> Result<BoxStream<'static, LogLine>, String> {
-        let name = self.container(role).ok_or("nothing has been looked at yet")?;
-        let lines = self.engine.logs(&name, tail, follow).map(move |line| match line {
-            Ok(text) => LogLine { at: None, stream: "stdout".to_owned(), text: hidden(&text) },
-            Err(error) => LogLine { at: None, stream: "stderr".to_owned(), text: error.to_string() },
-        });
+    fn lines(
+        &self,
+        role: Role,
+        tail: u32,
+        follow: bool,
+    ) -> Result<BoxStream<'static, LogLine>, String> {
+        let name = self
+            .container(role)
+            .ok_or("nothing has been looked at yet")?;
+        let lines = self
+            .engine
+            .logs(&name, tail, follow)
+            .map(move |line| match line {
+                Ok(text) => LogLine {
+                    at: None,
+                    stream: "stdout".to_owned(),
+                    text: hidden(&text),
+                },
+                Err(error) => LogLine {
+                    at: None,
+                    stream: "stderr".to_owned(),
+                    text: error.to_string(),
+                },
+            });
         Ok(lines.boxed())
     }
 }
@@ -101,9 +132,14 @@ impl LiveStack {
 impl Stack for LiveStack {
     fn files(&self) -> Soon<'_, Vec<FileView>> {
         Box::pin(async move {
-            let Some(target) = self.scene.borrow().target.clone() else { return Vec::new() };
-            let mut files: Vec<FileView> =
-                target.files.iter().map(|file| self.view(file, false)).collect();
+            let Some(target) = self.scene.borrow().target.clone() else {
+                return Vec::new();
+            };
+            let mut files: Vec<FileView> = target
+                .files
+                .iter()
+                .map(|file| self.view(file, false))
+                .collect();
             for (path, facts) in self.disk.scan().unwrap_or_default() {
                 let known = target.files.iter().any(|file| file.path == path);
                 if !known && matches!(facts.state, FileState::File(_)) {
@@ -122,7 +158,10 @@ impl Stack for LiveStack {
     fn file<'a>(&'a self, path: &'a str) -> Soon<'a, Option<FileView>> {
         Box::pin(async move {
             let target = self.scene.borrow().target.clone()?;
-            let file = target.files.iter().find(|file| file.path.as_os_str() == path)?;
+            let file = target
+                .files
+                .iter()
+                .find(|file| file.path.as_os_str() == path)?;
             Some(self.view(file, true))
         })
     }
@@ -138,6 +177,10 @@ impl Stack for LiveStack {
     fn series(&self) -> Series {
         let points = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let column = |index: usize| points.iter().map(|point| Some(point[index])).collect();
-        Series { viewers: column(0), bitrate: column(1), reconcile_ms: column(2) }
+        Series {
+            viewers: column(0),
+            bitrate: column(1),
+            reconcile_ms: column(2),
+        }
     }
 }

@@ -26,31 +26,54 @@ impl Story {
         file: Option<String>,
         print: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
-        Self { settings, file, print: Box::new(print) }
+        Self {
+            settings,
+            file,
+            print: Box::new(print),
+        }
     }
 
     /// Tells it as it becomes true. Cancel-safe: it only prints.
     pub async fn tell(self, mut status: watch::Receiver<Arc<Status>>, set_up: Option<Token>) {
         let say = |text: String| (self.print)(&text);
         let settings = &self.settings;
-        say(format!("ColourStream {}, instance {}", env!("CARGO_PKG_VERSION"), settings.instance));
-        say(format!("  settings  {}", self.file.as_deref().unwrap_or("none, a local set-up")));
+        say(format!(
+            "ColourStream {}, instance {}",
+            env!("CARGO_PKG_VERSION"),
+            settings.instance
+        ));
+        say(format!(
+            "  settings  {}",
+            self.file.as_deref().unwrap_or("none, a local set-up")
+        ));
         say(format!("  state     {}", settings.state.display()));
         say(format!("  ports     {}", ports(&port_plan(settings))));
         let seen = status.wait_for(|status| status.at.is_some()).await;
-        let Ok(first) = seen.map(|status| Arc::clone(&status)) else { return };
+        let Ok(first) = seen.map(|status| Arc::clone(&status)) else {
+            return;
+        };
         say(match (&first.engine.version, &first.engine.api_version) {
             (Some(version), Some(api)) => format!("  engine    Docker {version} (API {api})"),
-            _ => format!("  engine    none at {}; tried again by itself", first.engine.address),
+            _ => format!(
+                "  engine    none at {}; tried again by itself",
+                first.engine.address
+            ),
         });
         let admin = first.addresses.get("admin").cloned().unwrap_or_default();
         if let Some(token) = set_up {
-            say(format!("  set up    {admin}/setup#{}  (once)", token.expose()));
+            say(format!(
+                "  set up    {admin}/setup#{}  (once)",
+                token.expose()
+            ));
         }
         let mut told: BTreeMap<(IssueCode, String), ()> = BTreeMap::new();
         loop {
             let now = Arc::clone(&status.borrow_and_update());
-            for issue in now.issues.iter().filter(|issue| issue.severity != Severity::Notice) {
+            for issue in now
+                .issues
+                .iter()
+                .filter(|issue| issue.severity != Severity::Notice)
+            {
                 let key = (issue.code, issue.subject.clone());
                 if told.insert(key, ()).is_none() {
                     say(format!("  ✗ {}", issue.what));
@@ -61,8 +84,15 @@ impl Story {
             if now.summary == Summary::Ready {
                 for service in &now.services {
                     let version = service.version.clone().unwrap_or_default();
-                    let mark = if service.simulated { "  (simulated: a stand-in for tests)" } else { "" };
-                    say(format!("  {:<17} healthy  {version}{mark}", service.role.to_string()));
+                    let mark = if service.simulated {
+                        "  (simulated: a stand-in for tests)"
+                    } else {
+                        ""
+                    };
+                    say(format!(
+                        "  {:<17} healthy  {version}{mark}",
+                        service.role.to_string()
+                    ));
                 }
                 for (name, address) in [("live", "live"), ("portal", "admin")] {
                     let address = now.addresses.get(address).cloned().unwrap_or_default();
@@ -85,7 +115,11 @@ fn ports(plan: &[PlannedPort]) -> String {
             .filter(|port| port.public && port.protocol == protocol)
             .map(|port| {
                 let (first, last) = (port.first, port.last);
-                if first == last { first.to_string() } else { format!("{first}–{last}") }
+                if first == last {
+                    first.to_string()
+                } else {
+                    format!("{first}–{last}")
+                }
             })
             .collect();
         all.join(" ")

@@ -50,9 +50,12 @@ pub(super) fn settings(
         ]
     };
     for (name, value) in wanted {
-        findings.require(
+        require!(
+            findings,
             !value.is_empty() && file.get(name) == Some(&value),
-            format!("{name} is missing or not the controller's; MiroTalk would take a value everybody knows"),
+            format!(
+                "{name} is missing or not the controller's; MiroTalk would take a value everybody knows"
+            ),
             format!("give {name} the value of the built-in template"),
         );
     }
@@ -64,14 +67,16 @@ pub(super) fn settings(
             {"username": "viewer", "password": viewer},
             {"username": "host", "password": host},
         ]);
-        findings.require(
+        require!(
+            findings,
             accounts == Some(ours),
             "HOST_USERS is not the JSON of the two technical accounts; MiroTalk would take accounts everybody knows",
             "give HOST_USERS the value of the built-in template",
         );
     }
     for name in file.keys() {
-        findings.require(
+        require!(
+            findings,
             !container.contains_key(name),
             format!("{name} is set in the container's environment, which beats this file"),
             "remove the line: it would do nothing",
@@ -152,7 +157,8 @@ pub(super) fn overlay(text: &str, findings: &mut Findings<'_>) {
             "every page would ask a translation service",
         ),
     ] {
-        findings.require(
+        require!(
+            findings,
             code.contains(part),
             format!("`{part}` is missing: {why}"),
             "compare with the built-in template",

@@ -1,11 +1,22 @@
 //! Reads every rendered file back as its service would, and refuses what the
 //! service would refuse, ignore in silence, or take in a dangerous way.
 
+/// Adds a finding unless something holds. The words are made only then: there
+/// may be thousands of rooms, and nearly always nothing to say.
+macro_rules! require {
+    ($findings:expr, $holds:expr, $what:expr, $fix:expr $(,)?) => {
+        if !$holds {
+            $findings.add($what, $fix);
+        }
+    };
+}
+
 mod env;
 mod ovenmediaengine;
 mod schema;
 mod traefik;
 mod xml;
+mod yaml;
 
 use super::RenderError;
 use crate::desired::{Context, ServiceWant};
@@ -43,13 +54,6 @@ impl Findings<'_> {
     fn add(&mut self, what: impl Into<String>, fix: impl Into<String>) {
         self.errors.push(RenderError::new(self.template, what, fix));
     }
-
-    /// Adds unless `holds`.
-    fn require(&mut self, holds: bool, what: impl Into<String>, fix: impl Into<String>) {
-        if !holds {
-            self.add(what, fix);
-        }
-    }
 }
 
 /// The readers of the lints, for the tests of the escapes.
@@ -67,6 +71,11 @@ pub(super) mod parse_back {
             inside.unwrap_or_default(),
             root.children.len(),
         ))
+    }
+
+    /// Whether the quick reader of YAML sees it through, and sees the same.
+    pub fn is_plain_yaml(text: &str) -> bool {
+        super::yaml::plainly(text).map(Ok) == Some(super::yaml::thoroughly(text))
     }
 
     pub fn env(text: &str) -> Result<BTreeMap<String, String>, String> {

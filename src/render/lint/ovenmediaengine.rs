@@ -54,7 +54,8 @@ fn walk(element: &Element, rules: &[Rule], path: &str, findings: &mut Findings<'
             findings.add(format!("{place} is there twice"), "keep one");
         }
         if let Kind::Branch(rules) = rule.kind {
-            findings.require(
+            require!(
+                findings,
                 child.text.is_empty(),
                 format!("{place} holds text beside its elements"),
                 "remove the text",
@@ -62,7 +63,8 @@ fn walk(element: &Element, rules: &[Rule], path: &str, findings: &mut Findings<'
             walk(child, rules, &format!("{path}.{name}"), findings);
             continue;
         }
-        findings.require(
+        require!(
+            findings,
             child.children.is_empty(),
             format!("{place} holds elements where a value belongs"),
             BUILT_IN,
@@ -92,18 +94,21 @@ fn misfit(kind: Kind, text: &str) -> Option<&'static str> {
 }
 
 fn head(root: &Element, findings: &mut Findings<'_>) {
-    findings.require(
+    require!(
+        findings,
         matches!(root.attribute("version"), Some("8" | "9" | "10")),
         "<Server> has no version from 8 to 10",
         "write <Server version=\"8\">",
     );
-    findings.require(
+    require!(
+        findings,
         root.text_at(&["Type"]) == Some("origin"),
         "<Type> is not origin",
         "write <Type>origin</Type>: this OvenMediaEngine is where encoders arrive",
     );
     for name in ["IP", "Bind"] {
-        findings.require(
+        require!(
+            findings,
             root.child(name).is_some(),
             format!("<{name}> is missing; OvenMediaEngine would end with exit code 1"),
             BUILT_IN,
@@ -131,7 +136,8 @@ fn ports(root: &Element, context: &OmeContext, findings: &mut Findings<'_>) {
         ),
     ];
     for (path, port) in wanted {
-        findings.require(
+        require!(
+            findings,
             bind.text_at(path).and_then(|text| text.parse().ok()) == Some(port),
             format!("Bind.{} is not {port}", path.join(".")),
             "take the port from `ports`: the container publishes it, and Traefik and the \
@@ -185,7 +191,8 @@ fn ports(root: &Element, context: &OmeContext, findings: &mut Findings<'_>) {
             ("TcpRelay", format!(":{}", context.ports.relay)),
         ];
         for (name, end) in ends {
-            findings.require(
+            require!(
+                findings,
                 has(name, &end),
                 format!("Bind.{direction}.WebRTC announces no <{name}> that ends in {end}"),
                 "take address and port from `address` and `ports`: the published numbers are \
@@ -264,19 +271,22 @@ fn candidate_ports(text: &str) -> Vec<(u16, Transport, Family)> {
 
 /// The REST API's token and the alert's address.
 fn access(root: &Element, context: &OmeContext, findings: &mut Findings<'_>) {
-    findings.require(
+    require!(
+        findings,
         root.text_at(&["Managers", "API", "AccessToken"]) == Some(context.api_token.expose()),
         "Managers.API.AccessToken is not the controller's token; an empty one ends \
          OvenMediaEngine with exit code 0",
         "write <AccessToken>{{ api_token | xml }}</AccessToken>",
     );
-    findings.require(
+    require!(
+        findings,
         root.at(&["Managers", "Host", "Names", "Name"]).is_some(),
         "Managers.Host.Names is missing",
         BUILT_IN,
     );
     if let Some(alert) = root.child("Alert") {
-        findings.require(
+        require!(
+            findings,
             alert.text_at(&["Url"]) == Some(&*context.hooks.alert)
                 && alert.text_at(&["SecretKey"]) == Some(context.hooks.key.expose())
                 && alert.text_at(&["Timeout"]).is_some(),
@@ -318,7 +328,8 @@ fn hosts(root: &Element, context: &OmeContext, findings: &mut Findings<'_>) {
         }
     }
     for profile in &context.profiles {
-        findings.require(
+        require!(
+            findings,
             served.contains(&profile.name),
             format!("the profile `{}` has no application", profile.name),
             "make one <Application> for each of `profiles`, named as it is",
@@ -335,9 +346,12 @@ fn unique<'a>(
     for name in names {
         match name {
             None => findings.add(format!("there is a {what} without <Name>"), BUILT_IN),
-            Some(name) => findings.require(
+            Some(name) => require!(
+                findings,
                 seen.insert(name),
-                format!("there are two of the {what} `{name}`; OvenMediaEngine would end with exit code 0"),
+                format!(
+                    "there are two of the {what} `{name}`; OvenMediaEngine would end with exit code 0"
+                ),
                 "keep one",
             ),
         }
@@ -364,17 +378,20 @@ fn gate(host: &Element, name: &str, context: &OmeContext, findings: &mut Finding
         );
         return;
     };
-    findings.require(
+    require!(
+        findings,
         hook.text_at(&["ControlServerUrl"]) == Some(&*context.hooks.admission),
         format!("the webhook of `{name}` does not ask the controller; everybody would be refused"),
         "write <ControlServerUrl>{{ hooks.admission | xml }}</ControlServerUrl>",
     );
-    findings.require(
+    require!(
+        findings,
         hook.text_at(&["SecretKey"]) == Some(context.hooks.key.expose()),
         format!("the webhook of `{name}` is not signed with the controller's key"),
         "write <SecretKey>{{ hooks.key | xml }}</SecretKey>",
     );
-    findings.require(
+    require!(
+        findings,
         hook.text_at(&["Timeout"])
             .and_then(|text| text.parse::<u32>().ok())
             .is_some_and(|timeout| timeout > 0),
@@ -389,9 +406,12 @@ fn gate(host: &Element, name: &str, context: &OmeContext, findings: &mut Finding
                 .filter(|(of, ..)| *of == list)
                 .map(|(_, word, _)| *word)
                 .collect();
-            findings.require(
+            require!(
+                findings,
                 known.contains(&&*word),
-                format!("`{word}` in Enables.{list} is no protocol; the one that was meant stays open to everybody"),
+                format!(
+                    "`{word}` in Enables.{list} is no protocol; the one that was meant stays open to everybody"
+                ),
                 format!("use {}", known.join(", ")),
             );
         }
@@ -407,7 +427,8 @@ fn words(list: &str) -> Vec<String> {
 
 fn application(application: &Element, host: &Element, findings: &mut Findings<'_>) {
     let name = application.text_at(&["Name"]).unwrap_or("(without a name)");
-    findings.require(
+    require!(
+        findings,
         application.text_at(&["Type"]) == Some("live"),
         format!("the application `{name}` is not of type live"),
         "write <Type>live</Type>",
@@ -417,9 +438,12 @@ fn application(application: &Element, host: &Element, findings: &mut Findings<'_
             host.text_at(&["AdmissionWebhooks", "Enables", list])
                 .unwrap_or_default(),
         );
-        findings.require(
+        require!(
+            findings,
             application.at(&[list, element]).is_none() || enabled.iter().any(|each| each == word),
-            format!("`{name}` serves {list}.{element}, but the webhook is not asked about it: it is open to everybody"),
+            format!(
+                "`{name}` serves {list}.{element}, but the webhook is not asked about it: it is open to everybody"
+            ),
             format!("add `{word}` to Enables.{list}, or leave <{element}> out"),
         );
     }
@@ -427,24 +451,31 @@ fn application(application: &Element, host: &Element, findings: &mut Findings<'_
         let Some(provider) = application.at(&["Providers", protocol]) else {
             continue;
         };
-        findings.require(
+        require!(
+            findings,
             provider
                 .text_at(&["PacketSilenceTimeoutMs"])
                 .and_then(|text| text.parse::<u32>().ok())
                 .is_some_and(|timeout| timeout > 0),
-            format!("{protocol} of `{name}` has no PacketSilenceTimeoutMs: a frozen encoder would be live for ever"),
+            format!(
+                "{protocol} of `{name}` has no PacketSilenceTimeoutMs: a frozen encoder would be live for ever"
+            ),
             "write <PacketSilenceTimeoutMs>10000</PacketSilenceTimeoutMs>",
         );
-        findings.require(
+        require!(
+            findings,
             provider.text_at(&["BlockDuplicateStreamName"]) != Some("false"),
             format!("{protocol} of `{name}` lets a second encoder take over a live stream"),
             "write <BlockDuplicateStreamName>true</BlockDuplicateStreamName>",
         );
     }
     if let Some(llhls) = application.at(&["Publishers", "LLHLS"]) {
-        findings.require(
+        require!(
+            findings,
             llhls.text_at(&["OriginMode"]) == Some("true"),
-            format!("LLHLS of `{name}` is not in OriginMode: viewers behind Traefik would share sessions"),
+            format!(
+                "LLHLS of `{name}` is not in OriginMode: viewers behind Traefik would share sessions"
+            ),
             "write <OriginMode>true</OriginMode>",
         );
     }
@@ -462,12 +493,14 @@ pub(super) fn logger(text: &str, findings: &mut Findings<'_>) {
             return;
         }
     };
-    findings.require(
+    require!(
+        findings,
         root.name == "Logger" && root.attribute("version") == Some("2"),
         "the root element is not <Logger version=\"2\">",
         BUILT_IN,
     );
-    findings.require(
+    require!(
+        findings,
         root.child("File")
             .and_then(|file| file.attribute("enabled"))
             == Some("false"),
@@ -486,14 +519,16 @@ pub(super) fn logger(text: &str, findings: &mut Findings<'_>) {
         })
         .collect();
     for child in &root.children {
-        findings.require(
+        require!(
+            findings,
             matches!(&*child.name, "Path" | "File" | "Tag"),
             format!("<{}> is no element of <Logger>", child.name),
             "remove it",
         );
     }
     for (name, level) in &tags {
-        findings.require(
+        require!(
+            findings,
             !name.is_empty() && known.contains(level),
             format!("the tag `{name}` has no level of {}", known.join(", ")),
             "correct the tag",
@@ -505,7 +540,8 @@ pub(super) fn logger(text: &str, findings: &mut Findings<'_>) {
         let first = tags.iter().find(|(name, _)| {
             *name == secret || name.contains(['*', '+', '?', '.', '[', '(', '|', '\\'])
         });
-        findings.require(
+        require!(
+            findings,
             first.is_some_and(|(_, level)| quiet(level)),
             format!("publish keys would be in the log: `{secret}` speaks below warn"),
             format!("put <Tag name=\"{secret}\" level=\"critical\"/> before every wildcard"),

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_yaml::Value;
-
 use super::Findings;
+use super::yaml::{self, Node};
 use crate::desired::{GENERATION_PLACEHOLDER, RESOLVER, TraefikContext};
 
 const BUILT_IN: &str = "compare with the built-in template";
@@ -39,62 +38,71 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
     sections(&root, "", &known, findings);
     entry_points(&root, context, findings);
 
-    findings.require(
-        text_at(&root, &["providers", "file", "directory"]) == Some("/etc/traefik/dynamic"),
+    require!(
+        findings,
+        root.text_at(&["providers", "file", "directory"]) == Some("/etc/traefik/dynamic"),
         "providers.file.directory is not /etc/traefik/dynamic, where the routes are mounted",
         "write directory: /etc/traefik/dynamic",
     );
-    findings.require(
-        at(&root, &["providers", "file", "watch"]) != Some(&Value::Bool(false)),
+    require!(
+        findings,
+        root.at(&["providers", "file", "watch"]) != Some(&Node::Bool(false)),
         "providers.file.watch is off: no room would ever open",
         "write watch: true",
     );
-    findings.require(
-        text_at(&root, &["providers", "providersThrottleDuration"]) == Some("100ms"),
+    require!(
+        findings,
+        root.text_at(&["providers", "providersThrottleDuration"]) == Some("100ms"),
         "providers.providersThrottleDuration is not 100ms; a room would take 2 s to open",
         "write providersThrottleDuration: 100ms",
     );
-    let providers = at(&root, &["providers"]).and_then(Value::as_mapping);
-    for name in providers.into_iter().flat_map(|map| map.keys()) {
-        findings.require(
-            matches!(name.as_str(), Some("providersThrottleDuration" | "file")),
-            format!("providers.{} is not ours to watch", shown(name)),
+    let providers = root.at(&["providers"]);
+    for (name, _) in providers.into_iter().flat_map(Node::entries) {
+        require!(
+            findings,
+            matches!(name, "providersThrottleDuration" | "file"),
+            format!("providers.{name} is not ours to watch"),
             "remove it: routes come from the controller's file only",
         );
     }
-    findings.require(
-        text_at(&root, &["ping", "entryPoint"]) == Some("traefik"),
+    require!(
+        findings,
+        root.text_at(&["ping", "entryPoint"]) == Some("traefik"),
         "ping.entryPoint is not traefik; the controller could not tell when Traefik is up",
         "write ping: {entryPoint: traefik}",
     );
-    findings.require(
-        at(&root, &["api", "insecure"]) == Some(&Value::Bool(false)),
+    require!(
+        findings,
+        root.at(&["api", "insecure"]) == Some(&Node::Bool(false)),
         "api.insecure is not false; without `api` the controller cannot see what Traefik loaded",
         "write api: {insecure: false, dashboard: false}",
     );
-    findings.require(
+    require!(
+        findings,
         matches!(
-            text_at(&root, &["log", "level"]),
+            root.text_at(&["log", "level"]),
             Some("INFO" | "WARN" | "ERROR")
         ),
         "log.level is not INFO, WARN or ERROR; below that requests and their tokens are logged",
         "write level: INFO",
     );
-    if let Some(access) = at(&root, &["accessLog"]) {
-        findings.require(
-            text_at(access, &["fields", "names", "RequestPath"]) == Some("drop")
-                && text_at(access, &["fields", "headers", "defaultMode"]) == Some("drop"),
+    if let Some(access) = root.at(&["accessLog"]) {
+        require!(
+            findings,
+            access.text_at(&["fields", "names", "RequestPath"]) == Some("drop")
+                && access.text_at(&["fields", "headers", "defaultMode"]) == Some("drop"),
             "the access log keeps paths or headers: they hold publish keys, tickets and tokens",
             "drop RequestPath and every header, or leave accessLog out",
         );
-        findings.require(
-            at(access, &["filePath"]).is_none(),
+        require!(
+            findings,
+            access.at(&["filePath"]).is_none(),
             "accessLog.filePath names a file that is never rotated",
             "log to standard output",
         );
     }
 
-    let acme = at(&root, &["certificatesResolvers", RESOLVER, "acme"]);
+    let acme = root.at(&["certificatesResolvers", RESOLVER, "acme"]);
     match (&context.tls.acme, acme) {
         (None, None) => {}
         (None, Some(_)) => findings.add(
@@ -106,13 +114,15 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
             BUILT_IN,
         ),
         (Some(wanted), Some(acme)) => {
-            findings.require(
-                text_at(acme, &["storage"]) == Some("/acme/acme.json"),
+            require!(
+findings,
+                acme.text_at(&["storage"]) == Some("/acme/acme.json"),
                 "the ACME storage is not /acme/acme.json, the only place that is kept",
                 "write storage: /acme/acme.json",
             );
-            findings.require(
-                text_at(acme, &["caServer"]) == wanted.ca_server.as_deref(),
+            require!(
+findings,
+                acme.text_at(&["caServer"]) == wanted.ca_server.as_deref(),
                 "caServer is not the authority of the settings",
                 "write it only if `tls.acme.ca_server`, with its value",
             );
@@ -122,8 +132,9 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
                 _ => "dnsChallenge",
             };
             for other in ["httpChallenge", "tlsChallenge", "dnsChallenge"] {
-                findings.require(
-                    at(acme, &[other]).is_some() == (other == challenge),
+                require!(
+findings,
+                    acme.at(&[other]).is_some() == (other == challenge),
                     format!("{other} does not fit the settings, which ask for {challenge}"),
                     BUILT_IN,
                 );
@@ -132,7 +143,7 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
     }
 }
 
-fn entry_points(root: &Value, context: &TraefikContext, findings: &mut Findings<'_>) {
+fn entry_points(root: &Node<'_>, context: &TraefikContext, findings: &mut Findings<'_>) {
     let ports = &context.ports;
     let mut wanted = vec![("web", ports.web), ("traefik", ports.own)];
     if context.tls.enabled {
@@ -140,13 +151,15 @@ fn entry_points(root: &Value, context: &TraefikContext, findings: &mut Findings<
     }
     wanted.extend(ports.rtmps.map(|port| ("rtmps", port)));
     for (name, port) in &wanted {
-        findings.require(
-            text_at(root, &["entryPoints", name, "address"]) == Some(&*format!(":{port}")),
+        require!(
+            findings,
+            root.text_at(&["entryPoints", name, "address"]) == Some(&*format!(":{port}")),
             format!("entryPoints.{name}.address is not \":{port}\""),
             "take the port from `ports`: the container publishes it",
         );
-        findings.require(
-            text_at(root, &["entryPoints", name, "http", "aliasHeadersStrategy"]) == Some("delete"),
+        require!(
+            findings,
+            root.text_at(&["entryPoints", name, "http", "aliasHeadersStrategy"]) == Some("delete"),
             format!(
                 "entryPoints.{name} lets alias headers through: X_Room_Id would reach a backend"
             ),
@@ -162,20 +175,19 @@ fn entry_points(root: &Value, context: &TraefikContext, findings: &mut Findings<
             "entryPoint",
             "to",
         ];
-        findings.require(
-            text_at(root, &to) == Some(&*format!(":{}", ports.public_https)),
+        require!(
+            findings,
+            root.text_at(&to) == Some(&*format!(":{}", ports.public_https)),
             "HTTP is not redirected to the public HTTPS port",
             "write to: \":{{ ports.public_https }}\"",
         );
     }
-    let all = at(root, &["entryPoints"]).and_then(Value::as_mapping);
-    for name in all.into_iter().flat_map(|map| map.keys()) {
-        findings.require(
-            wanted.iter().any(|(known, _)| name.as_str() == Some(known)),
-            format!(
-                "entryPoints.{} listens on a port that is not published",
-                shown(name)
-            ),
+    let all = root.at(&["entryPoints"]);
+    for (name, _) in all.into_iter().flat_map(Node::entries) {
+        require!(
+            findings,
+            wanted.iter().any(|(known, _)| name == *known),
+            format!("entryPoints.{name} listens on a port that is not published"),
             "remove it",
         );
     }
@@ -199,7 +211,7 @@ pub(super) fn dynamic(text: &str, context: &TraefikContext, findings: &mut Findi
         ("udp", &["routers", "services"]),
         ("tls", &["certificates", "options", "stores"]),
     ] {
-        if let Some(value) = at(&root, &[section]) {
+        if let Some(value) = root.at(&[section]) {
             sections(value, &format!("{section}."), known, findings);
         }
     }
@@ -213,7 +225,8 @@ pub(super) fn dynamic(text: &str, context: &TraefikContext, findings: &mut Findi
         file.middleware(name, middleware, findings);
     }
     for name in file.services.keys() {
-        findings.require(
+        require!(
+            findings,
             !name.contains('@'),
             format!("the service `{name}` has `@` in its name"),
             "choose another name: Traefik takes what follows for a provider",
@@ -228,9 +241,11 @@ pub(super) fn dynamic(text: &str, context: &TraefikContext, findings: &mut Findi
 /// The dynamic file by name.
 struct File<'a> {
     context: &'a TraefikContext,
-    routers: BTreeMap<&'a str, &'a Value>,
-    services: HashMap<&'a str, &'a Value>,
-    middlewares: BTreeMap<&'a str, &'a Value>,
+    routers: BTreeMap<&'a str, &'a Node<'a>>,
+    services: HashMap<&'a str, &'a Node<'a>>,
+    middlewares: BTreeMap<&'a str, &'a Node<'a>>,
+    /// Host names behind each service.
+    backends: HashMap<&'a str, HashSet<&'a str>>,
     forward_auth: String,
 }
 
@@ -275,17 +290,29 @@ const ROUTER_FIELDS: [&str; 9] = [
 ];
 
 impl<'a> File<'a> {
-    fn new(root: &'a Value, context: &'a TraefikContext) -> Self {
+    fn new(root: &'a Node<'a>, context: &'a TraefikContext) -> Self {
+        let services: HashMap<_, _> = named(root, &["http", "services"]).collect();
         Self {
             context,
             routers: named(root, &["http", "routers"]).collect(),
-            services: named(root, &["http", "services"]).collect(),
+            backends: services
+                .keys()
+                .map(|name| (*name, backends(&services, name, 0)))
+                .collect(),
+            services,
             middlewares: named(root, &["http", "middlewares"]).collect(),
             forward_auth: format!(
                 "http://controller:{}/internal/forward-auth",
                 context.ports.internal
             ),
         }
+    }
+
+    /// Whether a service leads to a host.
+    fn leads_to(&self, service: &str, host: &str) -> bool {
+        self.backends
+            .get(service)
+            .is_some_and(|hosts| hosts.contains(host))
     }
 
     /// One router: everything it names exists, and nothing public is open that
@@ -295,54 +322,62 @@ impl<'a> File<'a> {
             return;
         };
         let who = format!("the router `{name}`");
-        findings.require(
+        require!(
+            findings,
             !name.contains('@'),
             format!("{who} has `@` in its name"),
             "choose another name: Traefik takes what follows for a provider",
         );
         fields(router, &who, &ROUTER_FIELDS, findings);
 
-        let rule = text_at(router, &["rule"]).unwrap_or_default();
-        findings.require(
+        let rule = router.text_at(&["rule"]).unwrap_or_default();
+        require!(
+            findings,
             !rule.is_empty() && rule.matches('`').count().is_multiple_of(2),
             format!("{who} has no rule, or one with an odd number of backticks"),
             "write the rule and filter names with `| name` or `| host`",
         );
-        findings.require(
+        require!(
+            findings,
             !rule.contains('{'),
             format!("the rule of {who} has a `{{`: version 2 placeholders never match"),
             "write a regular expression in PathRegexp or HostRegexp",
         );
 
-        let entries: Vec<&str> = texts(router, "entryPoints").collect();
-        findings.require(
+        let entries: Vec<&str> = router.texts("entryPoints").collect();
+        require!(
+            findings,
             !entries.is_empty(),
             format!("{who} names no entry point and would be reachable on all of them"),
             "write entryPoints",
         );
         for entry in &entries {
-            findings.require(
+            require!(
+                findings,
                 self.is_entry(entry),
                 format!("{who} names the entry point `{entry}`, which is not there"),
                 "use `entry` for public routers and `traefik` for inner ones",
             );
         }
         let public = entries.iter().any(|entry| *entry != "traefik");
-        findings.require(
-            (at(router, &["tls"]).is_some()) == (entries.contains(&"websecure")),
+        require!(
+            findings,
+            (router.at(&["tls"]).is_some()) == (entries.contains(&"websecure")),
             format!("{who} has `tls` on an entry point without, or none where it is needed"),
             "write tls: {} if `tls.enabled`",
         );
         self.resolver(&who, router, findings);
 
-        let service = text_at(router, &["service"]).unwrap_or_default();
+        let service = router.text_at(&["service"]).unwrap_or_default();
         let inner = service.ends_with("@internal");
-        findings.require(
+        require!(
+            findings,
             inner || self.services.contains_key(service),
             format!("{who} names the service `{service}`, which is not there"),
             "define it under http.services",
         );
-        findings.require(
+        require!(
+            findings,
             !(inner && public),
             format!("{who} shows {service} to everybody"),
             "put it on the entry point `traefik` only",
@@ -350,7 +385,8 @@ impl<'a> File<'a> {
 
         let middlewares = self.chain(router, 0);
         for middleware in &middlewares {
-            findings.require(
+            require!(
+                findings,
                 self.middlewares.contains_key(middleware),
                 format!("{who} names the middleware `{middleware}`, which is not there"),
                 "define it under http.middlewares",
@@ -369,39 +405,42 @@ impl<'a> File<'a> {
         middlewares: &[&str],
         findings: &mut Findings<'_>,
     ) {
-        let backends = self.backends(service, 0);
-        let to_ome = backends.contains("ome");
-        if !to_ome && !backends.contains("mirotalk") {
+        let to_ome = self.leads_to(service, "ome");
+        if !to_ome && !self.leads_to(service, "mirotalk") {
             return;
         }
-        let whip = to_ome && rule.contains("/sk_") && !rule.contains("Method(`GET`)");
         let guarded = middlewares.iter().any(|name| {
             self.middlewares
                 .get(name)
-                .and_then(|each| text_at(each, &["forwardAuth", "address"]))
+                .and_then(|each| each.text_at(&["forwardAuth", "address"]))
                 == Some(&*self.forward_auth)
         });
-        findings.require(
-            whip || guarded,
-            format!("{who} lets everybody in: no forward-auth stands before it"),
-            "put `room-auth` or `call-auth` among its middlewares",
-        );
-        findings.require(
-            whip || !to_ome || (rule.contains("Method(") && !rule.contains("Method(`POST`)")),
-            format!("{who} lets a viewer's cookie publish"),
-            "limit it to Method(`GET`) || Method(`HEAD`) || Method(`OPTIONS`)",
-        );
+        if !guarded {
+            let whip = to_ome && rule.contains("/sk_") && !rule.contains("Method(`GET`)");
+            require!(
+                findings,
+                whip,
+                format!("{who} lets everybody in: no forward-auth stands before it"),
+                "put `room-auth` or `call-auth` among its middlewares",
+            );
+        } else if to_ome {
+            let mut methods = arguments(rule, "Method(`").peekable();
+            require!(
+                findings,
+                methods.peek().is_some()
+                    && methods.all(|method| matches!(method, "GET" | "HEAD" | "OPTIONS")),
+                format!("{who} lets a viewer's cookie publish"),
+                "limit it to Method(`GET`) || Method(`HEAD`) || Method(`OPTIONS`)",
+            );
+        }
         for name in middlewares {
-            let kinds = self
-                .middlewares
-                .get(name)
-                .and_then(|each| each.as_mapping());
-            for kind in kinds.into_iter().flat_map(|map| map.keys()) {
-                let kind = shown(kind);
-                findings.require(
+            let kinds = self.middlewares.get(name).copied();
+            for (kind, _) in kinds.into_iter().flat_map(Node::entries) {
+                require!(
+                    findings,
                     !(to_ome
                         && matches!(
-                            &*kind,
+                            kind,
                             "buffering"
                                 | "addPrefix"
                                 | "stripPrefix"
@@ -416,32 +455,36 @@ impl<'a> File<'a> {
         }
     }
 
-    fn resolver(&self, who: &str, router: &Value, findings: &mut Findings<'_>) {
-        let Some(resolver) = text_at(router, &["tls", "certResolver"]) else {
+    fn resolver(&self, who: &str, router: &Node<'_>, findings: &mut Findings<'_>) {
+        let Some(resolver) = router.text_at(&["tls", "certResolver"]) else {
             return;
         };
-        findings.require(
+        require!(
+            findings,
             resolver == RESOLVER && self.context.tls.acme.is_some(),
             format!("{who} names the certificate resolver `{resolver}`, which is not there"),
             "name `acme`, and only if `tls.acme`",
         );
         let ordered = self.context.tls.acme.as_ref().map(|acme| &*acme.ordered);
-        let domains = at(router, &["tls", "domains"]).and_then(Value::as_sequence);
-        let names = domains.into_iter().flatten().flat_map(|domain| {
-            text_at(domain, &["main"])
+        let domains = router.at(&["tls", "domains"]).map_or(&[][..], Node::items);
+        let names = domains.iter().flat_map(|domain| {
+            domain
+                .text_at(&["main"])
                 .into_iter()
-                .chain(texts(domain, "sans"))
+                .chain(domain.texts("sans"))
         });
         let mut count = 0;
         for name in names {
             count += 1;
-            findings.require(
+            require!(
+                findings,
                 ordered.is_some_and(|hosts| hosts.iter().any(|host| host == name)),
                 format!("{who} orders a certificate for `{name}`, which is not to be ordered now"),
                 "order only what is in `tls.acme.ordered`",
             );
         }
-        findings.require(
+        require!(
+            findings,
             count > 0,
             format!("{who} orders certificates without saying for which names"),
             "write domains",
@@ -457,14 +500,14 @@ impl<'a> File<'a> {
     }
 
     /// Names of middlewares, those of chains included.
-    fn chain(&self, holder: &'a Value, depth: u8) -> Vec<&'a str> {
+    fn chain(&self, holder: &'a Node<'a>, depth: u8) -> Vec<&'a str> {
         let mut all = Vec::new();
-        for name in texts(holder, "middlewares") {
+        for name in holder.texts("middlewares") {
             all.push(name);
             let inner = self
                 .middlewares
                 .get(name)
-                .and_then(|each| at(each, &["chain"]));
+                .and_then(|each| each.at(&["chain"]));
             if let Some(inner) = inner
                 && depth < 8
             {
@@ -474,75 +517,48 @@ impl<'a> File<'a> {
         all
     }
 
-    /// Host names behind a service.
-    fn backends(&self, service: &str, depth: u8) -> HashSet<&'a str> {
-        let mut hosts = HashSet::new();
-        let Some(service) = self.services.get(service) else {
-            return hosts;
-        };
-        let servers = at(service, &["loadBalancer", "servers"]).and_then(Value::as_sequence);
-        for server in servers.into_iter().flatten() {
-            let host = text_at(server, &["url"])
-                .and_then(|url| url.split_once("://"))
-                .and_then(|(_, rest)| rest.split([':', '/']).next());
-            hosts.extend(host);
-        }
-        if depth < 8 {
-            let inner = ["weighted", "mirroring", "failover", "highestRandomWeight"]
-                .into_iter()
-                .filter_map(|kind| at(service, &[kind]));
-            for kind in inner {
-                let direct = ["service", "fallback"]
-                    .into_iter()
-                    .filter_map(|key| text_at(kind, &[key]));
-                let listed = ["services", "mirrors"]
-                    .into_iter()
-                    .filter_map(|key| at(kind, &[key]).and_then(Value::as_sequence))
-                    .flatten()
-                    .filter_map(|entry| text_at(entry, &["name"]));
-                for name in direct.chain(listed) {
-                    hosts.extend(self.backends(name, depth + 1));
-                }
-            }
-        }
-        hosts
-    }
-
-    fn middleware(&self, name: &str, middleware: &Value, findings: &mut Findings<'_>) {
+    fn middleware(&self, name: &str, middleware: &Node<'_>, findings: &mut Findings<'_>) {
         let who = format!("the middleware `{name}`");
-        let kinds = middleware.as_mapping();
-        findings.require(
-            kinds.is_some_and(|kinds| kinds.len() == 1),
+        let kinds = middleware.entries().count();
+        require!(
+            findings,
+            kinds == 1,
             format!("{who} is not exactly one kind of middleware"),
             "give each kind its own name",
         );
         fields(middleware, &who, &MIDDLEWARES, findings);
-        findings.require(
+        require!(
+            findings,
             !name.contains('@'),
             format!("{who} has `@` in its name"),
             "choose another name: Traefik takes what follows for a provider",
         );
-        if let Some(auth) = at(middleware, &["forwardAuth"]) {
-            findings.require(
-                text_at(auth, &["address"]) == Some(&*self.forward_auth),
+        if let Some(auth) = middleware.at(&["forwardAuth"]) {
+            require!(
+                findings,
+                auth.text_at(&["address"]) == Some(&*self.forward_auth),
                 format!("{who} asks somebody else than the controller"),
                 format!("write address: {}", self.forward_auth),
             );
-            findings.require(
-                at(auth, &["trustForwardHeader"])
-                    == Some(&Value::Bool(!self.context.trusted_proxies.is_empty())),
+            require!(
+                findings,
+                auth.at(&["trustForwardHeader"])
+                    == Some(&Node::Bool(!self.context.trusted_proxies.is_empty())),
                 format!("{who} trusts, or does not trust, forwarded headers against the settings"),
                 "trustForwardHeader is true exactly if `trusted_proxies`",
             );
-            findings.require(
-                at(auth, &["maxResponseBodySize"]).is_some_and(Value::is_u64),
+            require!(
+                findings,
+                auth.at(&["maxResponseBodySize"])
+                    .is_some_and(|size| matches!(size, Node::Whole(_))),
                 format!("{who} has no maxResponseBodySize; every reload would log a warning"),
                 "write maxResponseBodySize: 4096",
             );
         }
-        if let Some(chain) = at(middleware, &["chain"]) {
-            for inner in texts(chain, "middlewares") {
-                findings.require(
+        if let Some(chain) = middleware.at(&["chain"]) {
+            for inner in chain.texts("middlewares") {
+                require!(
+                    findings,
                     self.middlewares.contains_key(inner),
                     format!("{who} names `{inner}`, which is not there"),
                     "define it under http.middlewares",
@@ -552,40 +568,45 @@ impl<'a> File<'a> {
     }
 
     /// TCP and UDP: RTMPS only, which has to be there if it is wanted.
-    fn tcp(&self, root: &Value, findings: &mut Findings<'_>) {
+    fn tcp(&self, root: &Node<'_>, findings: &mut Findings<'_>) {
         let services: HashSet<&str> = named(root, &["tcp", "services"])
             .map(|(name, _)| name)
             .collect();
         let mut rtmps = false;
         for (name, router) in named(root, &["tcp", "routers"]) {
             let who = format!("the TCP router `{name}`");
-            let service = text_at(router, &["service"]).unwrap_or_default();
-            findings.require(
+            let service = router.text_at(&["service"]).unwrap_or_default();
+            require!(
+                findings,
                 services.contains(service),
                 format!("{who} names the service `{service}`, which is not there"),
                 "define it under tcp.services",
             );
-            let entries: Vec<&str> = texts(router, "entryPoints").collect();
-            findings.require(
+            let entries: Vec<&str> = router.texts("entryPoints").collect();
+            require!(
+                findings,
                 self.context.ports.rtmps.is_some() && entries == ["rtmps"],
                 format!("{who} is not on the entry point `rtmps` alone, or there is none"),
                 "render it only if `ports.rtmps`, with entryPoints: [rtmps]",
             );
-            findings.require(
-                at(router, &["tls"]).is_some(),
+            require!(
+                findings,
+                router.at(&["tls"]).is_some(),
                 format!("{who} has no tls"),
                 "write tls: {}",
             );
             self.resolver(&who, router, findings);
             rtmps = true;
         }
-        findings.require(
+        require!(
+            findings,
             rtmps || self.context.ports.rtmps.is_none(),
             "there is no TCP router for RTMPS: its entry point would accept encoders and hang",
             BUILT_IN,
         );
-        findings.require(
-            at(root, &["udp"]).is_none(),
+        require!(
+            findings,
+            root.at(&["udp"]).is_none(),
             "there is a section `udp`: Traefik renumbers idle flows, which ends SRT and WebRTC",
             "remove it: these ports are published by OvenMediaEngine directly",
         );
@@ -595,28 +616,30 @@ impl<'a> File<'a> {
     fn own_answers(&self, findings: &mut Findings<'_>) {
         let on_traefik = |service: &'static str| {
             self.routers.values().filter(move |router| {
-                text_at(router, &["service"]) == Some(service)
-                    && texts(router, "entryPoints").eq(["traefik"])
+                router.text_at(&["service"]) == Some(service)
+                    && router.texts("entryPoints").eq(["traefik"])
             })
         };
-        findings.require(
+        require!(
+            findings,
             on_traefik("api@internal")
-                .any(|router| text_at(router, &["rule"]) == Some("PathPrefix(`/api`)")),
+                .any(|router| router.text_at(&["rule"]) == Some("PathPrefix(`/api`)")),
             "the router to api@internal is missing on the entry point `traefik`",
             "keep `t-api`: the controller reads there which routers are broken",
         );
         let marked = on_traefik("ping@internal")
-            .filter(|router| text_at(router, &["rule"]) == Some("Path(`/config-generation`)"))
+            .filter(|router| router.text_at(&["rule"]) == Some("Path(`/config-generation`)"))
             .any(|router| {
-                texts(router, "middlewares").any(|name| {
+                router.texts("middlewares").any(|name| {
                     let path = ["headers", "customResponseHeaders", "X-Config-Generation"];
                     self.middlewares
                         .get(name)
-                        .and_then(|each| text_at(each, &path))
+                        .and_then(|each| each.text_at(&path))
                         == Some(GENERATION_PLACEHOLDER)
                 })
             });
-        findings.require(
+        require!(
+            findings,
             marked,
             "no router answers /config-generation with the header X-Config-Generation",
             "keep `t-gen` and its middleware with `generation`: it is the only proof that this \
@@ -626,23 +649,18 @@ impl<'a> File<'a> {
 
     /// Every open room has its guarded router.
     fn rooms(&self, findings: &mut Findings<'_>) {
-        // By the words of the rules, so that a thousand rooms stay cheap.
-        let mut by_word: HashMap<&str, Vec<&Value>> = HashMap::new();
-        for router in self.routers.values() {
-            let rule = text_at(router, &["rule"]).unwrap_or_default();
-            for word in rule.split(|char: char| !char.is_ascii_alphanumeric()) {
-                if word.len() >= 8 {
-                    by_word.entry(word).or_default().push(router);
-                }
-            }
-        }
+        // By what the rules match, so that a thousand rooms stay cheap.
+        let by_path: HashMap<&str, &Node<'_>> = self
+            .routers
+            .values()
+            .flat_map(|router| {
+                let rule = router.text_at(&["rule"]).unwrap_or_default();
+                arguments(rule, "PathRegexp(`").map(|path| (path, *router))
+            })
+            .collect();
         for room in &self.context.rooms {
-            let path = format!("`^/{}/{}(/|$)`", room.profile, room.stream);
-            let router = by_word
-                .get(&*room.stream)
-                .into_iter()
-                .flatten()
-                .find(|router| text_at(router, &["rule"]).is_some_and(|rule| rule.contains(&path)));
+            let path = format!("^/{}/{}(/|$)", room.profile, room.stream);
+            let router = by_path.get(&*path);
             let Some(router) = router else {
                 findings.add(
                     format!("the room `{}` has no router", room.slug),
@@ -656,12 +674,14 @@ impl<'a> File<'a> {
             let limited = self.chain(router, 0).into_iter().any(|name| {
                 self.middlewares
                     .get(name)
-                    .and_then(|each| at(each, &["ipAllowList"]))
+                    .and_then(|each| each.at(&["ipAllowList"]))
                     .is_some_and(|list| {
-                        texts(list, "sourceRange").eq(room.allowed_addresses.iter().map(|a| &**a))
+                        list.texts("sourceRange")
+                            .eq(room.allowed_addresses.iter().map(|a| &**a))
                     })
             });
-            findings.require(
+            require!(
+                findings,
                 limited,
                 format!("the room `{}` is not limited to its addresses", room.slug),
                 "give its router an ipAllowList of `room.allowed_addresses`",
@@ -671,6 +691,14 @@ impl<'a> File<'a> {
 
     /// Pages and call are reachable.
     fn hosts(&self, findings: &mut Findings<'_>) {
+        let mut ways = HashSet::new();
+        for router in self.routers.values() {
+            let service = router.text_at(&["service"]).unwrap_or_default();
+            for host in arguments(router.text_at(&["rule"]).unwrap_or_default(), "Host(`") {
+                let backends = self.backends.get(service).into_iter().flatten();
+                ways.extend(backends.map(|backend| (host, *backend)));
+            }
+        }
         let hosts = &self.context.hosts;
         for (host, backend) in [
             (&hosts.live, "controller"),
@@ -678,14 +706,9 @@ impl<'a> File<'a> {
             (&hosts.video, "mirotalk"),
             (&hosts.video, "controller"),
         ] {
-            let part = format!("Host(`{host}`)");
-            let found = self.routers.values().any(|router| {
-                text_at(router, &["rule"]).is_some_and(|rule| rule.contains(&part))
-                    && self
-                        .backends(text_at(router, &["service"]).unwrap_or_default(), 0)
-                        .contains(backend)
-            });
-            findings.require(
+            let found = ways.contains(&(&**host, backend));
+            require!(
+                findings,
                 found,
                 format!("no router leads from {host} to the {backend}"),
                 BUILT_IN,
@@ -694,9 +717,57 @@ impl<'a> File<'a> {
     }
 }
 
+/// Host names behind a service, those of services it spreads over included.
+fn backends<'a>(
+    services: &HashMap<&'a str, &'a Node<'a>>,
+    service: &str,
+    depth: u8,
+) -> HashSet<&'a str> {
+    let mut hosts = HashSet::new();
+    let Some(service) = services.get(service) else {
+        return hosts;
+    };
+    let servers = service
+        .at(&["loadBalancer", "servers"])
+        .map_or(&[][..], Node::items);
+    for server in servers {
+        let host = server
+            .text_at(&["url"])
+            .and_then(|url| url.split_once("://"))
+            .and_then(|(_, rest)| rest.split([':', '/']).next());
+        hosts.extend(host);
+    }
+    if depth < 8 {
+        let inner = ["weighted", "mirroring", "failover", "highestRandomWeight"]
+            .into_iter()
+            .filter_map(|kind| service.at(&[kind]));
+        for kind in inner {
+            let direct = ["service", "fallback"]
+                .into_iter()
+                .filter_map(|key| kind.text_at(&[key]));
+            let listed = ["services", "mirrors"]
+                .into_iter()
+                .flat_map(|key| kind.at(&[key]).map_or(&[][..], Node::items))
+                .filter_map(|entry| entry.text_at(&["name"]));
+            for name in direct.chain(listed) {
+                hosts.extend(backends(services, name, depth + 1));
+            }
+        }
+    }
+    hosts
+}
+
+/// The arguments of a matcher in a rule.
+fn arguments<'r>(rule: &'r str, matcher: &'static str) -> impl Iterator<Item = &'r str> {
+    rule.split(matcher)
+        .skip(1)
+        .filter_map(|rest| rest.split('`').next())
+}
+
 /// Parses, and refuses what Go templates would take for theirs.
-fn read(text: &str, findings: &mut Findings<'_>) -> Option<Value> {
-    if let Some(line) = text.lines().position(|line| line.contains("{{")) {
+fn read<'t>(text: &'t str, findings: &mut Findings<'_>) -> Option<Node<'t>> {
+    if let Some((before, _)) = text.split_once("{{") {
+        let line = before.matches('\n').count();
         findings.add(
             format!(
                 "line {} of the result has two opening braces, which Traefik runs as a Go template",
@@ -706,8 +777,8 @@ fn read(text: &str, findings: &mut Findings<'_>) -> Option<Value> {
         );
         return None;
     }
-    match serde_yaml::from_str::<Value>(text) {
-        Ok(value) if value.is_mapping() => Some(value),
+    match yaml::parse(text) {
+        Ok(node) if node.is_map() => Some(node),
         Ok(_) => {
             findings.add("the result holds no settings", BUILT_IN);
             None
@@ -723,35 +794,34 @@ fn read(text: &str, findings: &mut Findings<'_>) -> Option<Value> {
 }
 
 /// Top-level sections from a known set: Traefik ignores others in silence.
-fn sections(value: &Value, path: &str, known: &[&str], findings: &mut Findings<'_>) {
-    let Some(map) = value.as_mapping() else {
+fn sections(value: &Node<'_>, path: &str, known: &[&str], findings: &mut Findings<'_>) {
+    if !value.is_map() {
         findings.add(
             format!("`{}` is not a map", path.trim_end_matches('.')),
             BUILT_IN,
         );
         return;
     };
-    for name in map.keys() {
-        findings.require(
-            name.as_str().is_some_and(|name| known.contains(&name)),
-            format!("`{path}{}` is no section Traefik knows", shown(name)),
+    for (name, _) in value.entries() {
+        require!(
+            findings,
+            known.contains(&name),
+            format!("`{path}{name}` is no section Traefik knows"),
             format!("use one of {}", known.join(", ")),
         );
     }
 }
 
-fn fields(value: &Value, who: &str, known: &[&str], findings: &mut Findings<'_>) {
-    let Some(map) = value.as_mapping() else {
+fn fields(value: &Node<'_>, who: &str, known: &[&str], findings: &mut Findings<'_>) {
+    if !value.is_map() {
         findings.add(format!("{who} is not a map"), BUILT_IN);
         return;
     };
-    for name in map.keys() {
-        findings.require(
-            name.as_str().is_some_and(|name| known.contains(&name)),
-            format!(
-                "{who} has the field `{}`, which blocks every later change",
-                shown(name)
-            ),
+    for (name, _) in value.entries() {
+        require!(
+            findings,
+            known.contains(&name),
+            format!("{who} has the field `{name}`, which blocks every later change"),
             format!("use one of {}", known.join(", ")),
         );
     }
@@ -759,13 +829,13 @@ fn fields(value: &Value, who: &str, known: &[&str], findings: &mut Findings<'_>)
 
 /// Finds empty maps and nothings: they reject the whole configuration. Only
 /// `tls` of a router may be empty.
-fn empties(value: &Value, path: &mut Vec<String>, findings: &mut Findings<'_>) {
-    match value {
-        Value::Mapping(map) => {
-            let router_tls = path.len() == 4
-                && path.get(1).is_some_and(|part| part == "routers")
-                && path.last().is_some_and(|part| part == "tls");
-            findings.require(
+fn empties<'n>(node: &'n Node<'_>, path: &mut Vec<&'n str>, findings: &mut Findings<'_>) {
+    match node {
+        Node::Map(map) => {
+            let router_tls =
+                path.len() == 4 && path.get(1) == Some(&"routers") && path.last() == Some(&"tls");
+            require!(
+                findings,
                 !map.is_empty() || router_tls,
                 format!(
                     "`{}` is an empty map; Traefik would refuse the whole file",
@@ -774,19 +844,19 @@ fn empties(value: &Value, path: &mut Vec<String>, findings: &mut Findings<'_>) {
                 "leave the key out",
             );
             for (key, inner) in map {
-                path.push(shown(key));
+                path.push(key);
                 empties(inner, path, findings);
                 path.pop();
             }
         }
-        Value::Sequence(items) => {
-            for (index, inner) in items.iter().enumerate() {
-                path.push(index.to_string());
+        Node::List(items) => {
+            path.push("[…]");
+            for inner in items {
                 empties(inner, path, findings);
-                path.pop();
             }
+            path.pop();
         }
-        Value::Null => findings.add(
+        Node::Null => findings.add(
             format!(
                 "`{}` has no value; Traefik would refuse the whole file",
                 path.join(".")
@@ -797,34 +867,10 @@ fn empties(value: &Value, path: &mut Vec<String>, findings: &mut Findings<'_>) {
     }
 }
 
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, key| value.get(*key))
-}
-
-fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
-    at(value, path).and_then(Value::as_str)
-}
-
-/// The texts of a list.
-fn texts<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
-    at(value, &[key])
-        .and_then(Value::as_sequence)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-/// The entries of a map.
-fn named<'a>(value: &'a Value, path: &[&str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    at(value, path)
-        .and_then(Value::as_mapping)
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.as_str()?, value)))
-}
-
-/// A key as a person reads it.
-fn shown(key: &Value) -> String {
-    key.as_str()
-        .map_or_else(|| format!("{key:?}"), str::to_owned)
+/// The entries of a map at a path.
+fn named<'a>(
+    node: &'a Node<'a>,
+    path: &[&str],
+) -> impl Iterator<Item = (&'a str, &'a Node<'a>)> + use<'a> {
+    node.at(path).into_iter().flat_map(Node::entries)
 }

@@ -54,12 +54,12 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
-    let line_at = |position: u64| {
-        let end = usize::try_from(position).unwrap_or(text.len());
-        1 + text.bytes().take(end).filter(|byte| *byte == b'\n').count()
-    };
+    let (mut line, mut counted) = (1, 0);
     loop {
-        let line = line_at(reader.buffer_position());
+        let position = usize::try_from(reader.buffer_position()).unwrap_or(text.len());
+        let passed = text.as_bytes().get(counted..position).unwrap_or_default();
+        line += passed.iter().filter(|byte| **byte == b'\n').count();
+        counted = position;
         let wrong = |error: &dyn std::fmt::Display| format!("line {line} of the result: {error}");
         let event = reader.read_event().map_err(|error| wrong(&error))?;
         match event {

@@ -1,0 +1,46 @@
+import { useMe, useSetupNeeded } from './queries'
+import { problemOf } from '../api/request'
+import { match, usePath } from '../shared/router'
+import { ProblemNote } from '../ui/ProblemNote'
+import * as desk from './desk.css'
+import { Login } from './entry/Login'
+import { SetUp } from './entry/SetUp'
+import { RoomPage } from './rooms/RoomPage'
+import { RoomsPage } from './rooms/RoomsPage'
+import { SettingsPage } from './settings/SettingsPage'
+import { Shell } from './shell/Shell'
+import { StackPage } from './stack/StackPage'
+
+/** Who is there decides what is shown; then the path does. */
+export function App() {
+  const path = usePath()
+  const me = useMe()
+  const setup = useSetupNeeded(me.isError)
+  if (path === '/setup') return <SetUp />
+  if (me.data) return <Shell me={me.data}>{page(path)}</Shell>
+  if (me.isError) {
+    if (problemOf(me.error).status !== 401) {
+      return (
+        <main className={desk.door}>
+          <ProblemNote error={me.error} onAgain={() => void me.refetch()} />
+        </main>
+      )
+    }
+    return setup.data ? <SetUp /> : <Login />
+  }
+  return <main className={desk.door} aria-busy="true" />
+}
+
+function page(path: string) {
+  const room = match('/rooms/:id', path)
+  if (room?.id) return <RoomPage key={room.id} id={room.id} />
+  if (match('/', path) || match('/rooms', path)) return <RoomsPage />
+  if (match('/stack', path)) return <StackPage />
+  if (match('/settings', path)) return <SettingsPage />
+  return (
+    <div className={desk.page}>
+      <h1 className={desk.h1}>Nothing is here</h1>
+      <p>The address may be old. Choose Rooms, Stack or Settings.</p>
+    </div>
+  )
+}

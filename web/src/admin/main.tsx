@@ -1,0 +1,27 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import '@fontsource-variable/geist/wght.css'
+import { createRoot } from 'react-dom/client'
+import { problemOf } from '../api/request'
+import { Toasts } from '../ui/Toasts'
+import '../ui/theme.css'
+import { App } from './App'
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The event stream keeps what is shown fresh.
+      staleTime: 30_000,
+      retry: (failures, error) => problemOf(error).type === 'offline' && failures < 5,
+    },
+  },
+})
+
+const root = document.getElementById('root')
+if (root) {
+  createRoot(root).render(
+    <QueryClientProvider client={client}>
+      <App />
+      <Toasts />
+    </QueryClientProvider>,
+  )
+}

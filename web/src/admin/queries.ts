@@ -1,0 +1,79 @@
+// Server state: one hook per thing the portal shows. The event stream
+// (useLiveEvents) writes into the same cache.
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
+import * as api from '../api/admin'
+import { problemOf } from '../api/request'
+import type { JournalEntry, Page, Room, Status } from '../api/types'
+import { type StreamState, useEventStream } from '../shared/eventStream'
+
+export const keys = {
+  me: ['me'] as const,
+  rooms: (archived: boolean) => ['rooms', archived] as const,
+  room: (id: string) => ['room', id] as const,
+  links: (id: string) => ['links', id] as const,
+  activity: (id: string) => ['activity', id] as const,
+  ingest: (id: string) => ['ingest', id] as const,
+  status: ['status'] as const,
+  journal: (role: string, outcome: string) => ['journal', role, outcome] as const,
+  files: ['files'] as const,
+  series: ['series'] as const,
+  sessions: ['sessions'] as const,
+  admins: ['admins'] as const,
+  tokens: ['tokens'] as const,
+  audit: ['audit'] as const,
+}
+
+export const useMe = () => useQuery({ queryKey: keys.me, queryFn: api.getMe, staleTime: Number.POSITIVE_INFINITY })
+export const useSetupNeeded = (enabled: boolean) =>
+  useQuery({ queryKey: ['setup'], queryFn: api.getSetup, enabled, select: ({ needed }) => needed })
+export const useRooms = (archived: boolean) =>
+  useQuery({ queryKey: keys.rooms(archived), queryFn: () => api.getRooms(archived), select: (page) => page.items })
+export const useRoom = (id: string) => useQuery({ queryKey: keys.room(id), queryFn: () => api.getRoom(id) })
+export const useLinks = (id: string) => useQuery({ queryKey: keys.links(id), queryFn: () => api.getLinks(id) })
+export const useActivity = (id: string) => useQuery({ queryKey: keys.activity(id), queryFn: () => api.getRoomActivity(id) })
+export const useIngest = (id: string, enabled: boolean) => useQuery({ queryKey: keys.ingest(id), queryFn: () => api.getIngest(id), enabled })
+export const useStatus = () => useQuery({ queryKey: keys.status, queryFn: api.getStatus })
+export const useJournal = (role: string, outcome: string) =>
+  useQuery({ queryKey: keys.journal(role, outcome), queryFn: () => api.getJournal({ role, outcome }) })
+export const useSeries = () => useQuery({ queryKey: keys.series, queryFn: api.getSeries, refetchInterval: 10_000 })
+export const useFiles = () => useQuery({ queryKey: keys.files, queryFn: api.getFiles })
+
+/** Puts a changed room everywhere it is shown. */
+export function keepRoom(client: QueryClient, room: Room): void {
+  client.setQueryData(keys.room(room.id), room)
+  for (const archived of [false, true]) {
+    client.setQueryData<Page<Room>>(keys.rooms(archived), (page) => {
+      if (!page) return page
+      const others = page.items.filter((one) => one.id !== room.id)
+      if (room.archived !== archived) return { ...page, items: others }
+      const at = page.items.findIndex((one) => one.id === room.id)
+      return { ...page, items: at < 0 ? [room, ...others] : page.items.with(at, room) }
+    })
+  }
+}
+
+/** Status, rooms and journal as they change, for as long as the portal is open. */
+export function useLiveEvents(): StreamState {
+  const client = useQueryClient()
+  return useEventStream(
+    api.EVENTS_URL,
+    {
+      status: (status: Status) => client.setQueryData(keys.status, status),
+      rooms: (changed: Room | Room[]) => {
+        for (const room of Array.isArray(changed) ? changed : [changed]) keepRoom(client, room)
+      },
+      journal: (entries: JournalEntry | JournalEntry[]) => {
+        const fresh = Array.isArray(entries) ? entries : [entries]
+        const newest = fresh.toSorted((a, b) => b.id - a.id)
+        client.setQueryData<JournalEntry[]>(keys.journal('', ''), (old) => old && [...newest, ...old].slice(0, 200))
+      },
+    },
+    () => {
+      // Asked before each reconnect: a session that ended shows the login.
+      api.getMe().catch((error: unknown) => {
+        if (problemOf(error).status === 401) void client.resetQueries({ queryKey: keys.me })
+      })
+      return true
+    },
+  )
+}

@@ -1,0 +1,111 @@
+import type { Room } from '../../api/types'
+import { problemOf } from '../../api/request'
+import { Link } from '../../shared/router'
+import { useNow } from '../../shared/useNow'
+import { useConfirm } from '../../ui/Confirm'
+import { CopyButton } from '../../ui/CopyButton'
+import { Menu } from '../../ui/Menu'
+import { ProblemNote } from '../../ui/ProblemNote'
+import { SkeletonRows } from '../../ui/Skeleton'
+import * as ui from '../../ui/ui.css'
+import * as css from '../desk.css'
+import { useMe, useRoom } from '../queries'
+import { IssueList } from '../stack/IssueList'
+import { FreshLink } from './FreshLink'
+import { IngestSection } from './IngestSection'
+import { LinksSection } from './LinksSection'
+import { Preview } from './Preview'
+import { RoomActivity } from './RoomActivity'
+import { RoomForm } from './RoomForm'
+import { roomDot, roomFacts } from './roomFacts'
+import { useRoomActions } from './useRoomActions'
+import { useShareLink } from './useShareLink'
+
+export function RoomPage({ id }: { id: string }) {
+  const room = useRoom(id)
+  if (room.isError) {
+    const gone = problemOf(room.error).status === 404
+    return (
+      <div className={css.page}>
+        <h1 className={css.h1}>{gone ? 'This room does not exist' : 'The room cannot be shown'}</h1>
+        {gone ? <p>It was deleted, or the address is wrong.</p> : <ProblemNote error={room.error} onAgain={() => void room.refetch()} />}
+        <p>
+          <Link href="/" className={ui.button.plain}>
+            All rooms
+          </Link>
+        </p>
+      </div>
+    )
+  }
+  if (room.isPending) {
+    return (
+      <div className={css.page}>
+        <SkeletonRows rows={5} />
+      </div>
+    )
+  }
+  return <Loaded room={room.data} />
+}
+
+function Loaded({ room }: { room: Room }) {
+  const role = useMe().data?.role
+  const now = useNow(10_000)
+  const [confirm, ask] = useConfirm()
+  const actions = useRoomActions(ask)
+  const share = useShareLink()
+  const may = role !== 'ops' && !room.archived
+  const closed = room.closed || room.state === 'expired'
+  return (
+    <div className={css.page}>
+      <div className={css.heading}>
+        <Link href="/" className={`${ui.quiet} ${ui.small}`}>
+          ← Rooms
+        </Link>
+        <header className={css.head}>
+          <h1 className={css.h1}>{room.title}</h1>
+          {may && (
+            <>
+              <button type="button" className={ui.button.primary} onClick={() => void share(room, 'viewer')}>
+                Copy viewer link
+              </button>
+              <button type="button" className={ui.button.plain} onClick={() => void share(room, 'presenter')}>
+                Presenter link
+              </button>
+              <Menu
+                label="More for this room"
+                items={[
+                  { label: 'Duplicate', run: () => void actions.duplicate(room) },
+                  { label: 'Everybody out', danger: true, run: () => void actions.interrupt(room, 'rotate-stream') },
+                  closed ? { label: 'Open', run: () => void actions.open(room) } : { label: 'Close', danger: true, run: () => void actions.interrupt(room, 'close') },
+                  { label: 'Archive', danger: true, run: () => void actions.interrupt(room, 'archive') },
+                ]}
+              >
+                ⋯
+              </Menu>
+            </>
+          )}
+          {room.archived && role !== 'ops' && (
+            <button type="button" className={ui.button.plain} onClick={() => void actions.restore(room)}>
+              Bring back
+            </button>
+          )}
+        </header>
+        <p className={ui.row}>
+          <span className={ui.dot[roomDot(room)]} />
+          <span className={css.itemFacts}>{roomFacts(room, now)}</span>
+          <span className={ui.push} />
+          <code className={ui.code}>{room.urls.room.replace(/^https?:\/\//, '')}</code>
+          <CopyButton text={room.urls.room} what="Room address" />
+        </p>
+      </div>
+      <FreshLink room={room} />
+      {room.issues.length > 0 && <IssueList issues={room.issues} />}
+      <Preview room={room} now={now} />
+      <LinksSection room={room} may={may} ask={ask} />
+      {may && <IngestSection room={room} onRotate={() => void actions.interrupt(room, 'rotate-key')} />}
+      {may && <RoomForm room={room} />}
+      <RoomActivity id={room.id} />
+      {confirm}
+    </div>
+  )
+}

@@ -1,0 +1,76 @@
+import { useRef, useState } from 'react'
+import { useKeys } from '../../shared/keys'
+import { useNow } from '../../shared/useNow'
+import { useConfirm } from '../../ui/Confirm'
+import { ProblemNote } from '../../ui/ProblemNote'
+import { SkeletonRows } from '../../ui/Skeleton'
+import * as ui from '../../ui/ui.css'
+import * as css from '../desk.css'
+import { useMe, useRooms } from '../queries'
+import { NewRoom } from './NewRoom'
+import { byUrgency, fits } from './roomFacts'
+import { RoomRow } from './RoomRow'
+
+export function RoomsPage() {
+  const [archived, setArchived] = useState(false)
+  const [wanted, setWanted] = useState('')
+  const [making, setMaking] = useState(false)
+  const find = useRef<HTMLInputElement>(null)
+  const rooms = useRooms(archived)
+  const mayMake = useMe().data?.role !== 'ops'
+  const now = useNow(10_000)
+  const [confirm, ask] = useConfirm()
+  useKeys({ n: () => mayMake && setMaking(true), '/': () => find.current?.focus() })
+
+  const all = rooms.data ?? []
+  const shown = all.filter((room) => fits(room, wanted)).toSorted(byUrgency)
+  return (
+    <div className={css.page}>
+      <header className={css.head}>
+        <h1 className={css.h1}>{archived ? 'Archive' : 'Rooms'}</h1>
+        <input ref={find} type="search" className={`${ui.input} ${css.filter}`} placeholder="Find  /" aria-label="Find a room" value={wanted} onChange={(event) => setWanted(event.target.value)} onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()} />
+        {mayMake && (
+          <button type="button" className={ui.button.primary} onClick={() => setMaking(true)}>
+            New room <kbd className={ui.kbd}>N</kbd>
+          </button>
+        )}
+      </header>
+      {rooms.isError ? (
+        <ProblemNote error={rooms.error} onAgain={() => void rooms.refetch()} />
+      ) : rooms.isPending ? (
+        <SkeletonRows rows={4} />
+      ) : shown.length > 0 ? (
+        <ul className={css.list}>
+          {shown.map((room) => (
+            <RoomRow key={room.id} room={room} now={now} ask={ask} mayChange={mayMake} />
+          ))}
+        </ul>
+      ) : wanted !== '' ? (
+        <div className={ui.empty}>
+          <p>No room matches “{wanted}”.</p>
+        </div>
+      ) : archived ? (
+        <div className={ui.empty}>
+          <p>The archive is empty. Rooms you archive wait here until you bring them back or delete them.</p>
+        </div>
+      ) : (
+        <div className={ui.empty}>
+          <p className={ui.emptyTitle}>No rooms yet</p>
+          <p>A room is one review: a picture, a call, and links for the people you invite. Press N, give it a name, and send the link that lands on your clipboard.</p>
+          {mayMake && (
+            <button type="button" className={ui.button.primary} onClick={() => setMaking(true)}>
+              Make the first room
+            </button>
+          )}
+        </div>
+      )}
+      <p>
+        <button type="button" className={ui.button.quiet} style={{ marginLeft: -8 }} onClick={() => setArchived(!archived)}>
+          {archived ? '← Back to the rooms' : 'Archive'}
+        </button>
+      </p>
+      {making && <NewRoom onClose={() => setMaking(false)} />}
+      {confirm}
+    </div>
+  )
+}

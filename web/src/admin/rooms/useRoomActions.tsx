@@ -1,0 +1,91 @@
+import { useQueryClient } from '@tanstack/react-query'
+import * as api from '../../api/admin'
+import type { Impact, Room } from '../../api/types'
+import { go } from '../../shared/router'
+import type { Question } from '../../ui/Confirm'
+import { say } from '../../ui/Toasts'
+import { keepRoom, keys } from '../queries'
+
+type Ask = (question: Question | null) => void
+
+interface Ritual {
+  impact: api.RoomAction | 'archive' | null
+  title: (room: Room) => string
+  /** What it means, besides whom it interrupts. */
+  means: string
+  verb: string
+  done: (room: Room) => string
+}
+
+const RITUALS = {
+  close: { impact: 'close', title: () => 'Close now?', means: 'Links stop working until you open it again. The encoder is refused.', verb: 'Close the room', done: (room) => `${room.title} is closed` },
+  'rotate-key': { impact: 'rotate-key', title: () => 'New publish key?', means: 'The encoder needs the new key before it can send again.', verb: 'Make a new key', done: () => 'The old key is refused from now on' },
+  'rotate-stream': { impact: 'rotate-stream', title: () => 'Everybody out?', means: 'All pages and calls of this room end. Links stay valid: whoever still has one can come back; revoke those who should not.', verb: 'Everybody out', done: () => 'Everybody is out' },
+  archive: { impact: 'archive', title: (room) => `Archive ${room.title}?`, means: 'It leaves the list and nobody can enter. You can bring it back from the archive.', verb: 'Archive', done: (room) => `${room.title} is in the archive` },
+  delete: { impact: null, title: (room) => `Delete ${room.title} for ever?`, means: 'Its links and its activity go with it. This cannot be undone.', verb: 'Delete for ever', done: (room) => `${room.title} is deleted` },
+} satisfies Record<string, Ritual>
+
+export type Interrupting = keyof typeof RITUALS
+
+/** Everything that can be done to a room; what interrupts somebody asks first, and names them. */
+export function useRoomActions(ask: Ask) {
+  const client = useQueryClient()
+
+  const perform = async (room: Room, action: Interrupting): Promise<void> => {
+    if (action === 'archive' || action === 'delete') {
+      await (action === 'archive' ? api.archiveRoom(room) : api.deleteRoom(room))
+      void client.invalidateQueries({ queryKey: ['rooms'] })
+      client.removeQueries({ queryKey: keys.room(room.id) })
+      go('/')
+    } else {
+      const changed = await api.actOnRoom(room, action)
+      keepRoom(client, changed)
+      if (action === 'rotate-key') void client.invalidateQueries({ queryKey: keys.ingest(room.id) })
+      void client.invalidateQueries({ queryKey: keys.activity(room.id) })
+    }
+  }
+
+  return {
+    /** Asks with the names of those it interrupts. */
+    async interrupt(room: Room, action: Interrupting): Promise<void> {
+      const ritual: Ritual = RITUALS[action]
+      const impact = ritual.impact ? await api.getImpact(room.id, ritual.impact).catch(() => null) : null
+      ask({
+        title: ritual.title(room),
+        body: (
+          <>
+            {ritual.impact && <p>{impactWords(impact)}</p>}
+            <p>{ritual.means}</p>
+          </>
+        ),
+        verb: ritual.verb,
+        danger: true,
+        run: async () => {
+          await perform(room, action)
+          say(ritual.done(room))
+        },
+      })
+    },
+    async open(room: Room): Promise<void> {
+      keepRoom(client, await api.actOnRoom(room, 'open'))
+      say(`${room.title} is open`)
+    },
+    async restore(room: Room): Promise<void> {
+      keepRoom(client, await api.actOnRoom(room, 'restore'))
+      void client.invalidateQueries({ queryKey: ['rooms'] })
+      say(`${room.title} is back in the list`)
+    },
+    async duplicate(room: Room): Promise<void> {
+      const copy = await api.actOnRoom(room, 'duplicate')
+      keepRoom(client, copy)
+      say(`${copy.title} has the same settings and its own key and links`)
+      go(`/rooms/${copy.id}`)
+    },
+  }
+}
+
+export function impactWords(impact: Impact | null): string {
+  if (impact === null) return 'Who is in the room could not be found out.'
+  if (impact.words) return impact.words
+  return impact.publishers + impact.viewers + impact.callers === 0 ? 'Nobody is in the room.' : ''
+}

@@ -1,0 +1,112 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import * as api from '../../api/admin'
+import type { AdminSession } from '../../api/types'
+import { TextField } from '../../ui/Field'
+import { ProblemNote } from '../../ui/ProblemNote'
+import { SkeletonRows } from '../../ui/Skeleton'
+import { Ago } from '../../ui/Time'
+import { say } from '../../ui/Toasts'
+import * as ui from '../../ui/ui.css'
+import { ActivityList } from '../ActivityList'
+import * as css from '../desk.css'
+import { SHORTEST_PASSWORD } from '../entry/SetUp'
+import { keys, useMe } from '../queries'
+import { useSubmit } from '../useSubmit'
+import { Admins } from './Admins'
+import { Tokens } from './Tokens'
+
+export function SettingsPage() {
+  const owner = useMe().data?.role === 'owner'
+  return (
+    <div className={css.page}>
+      <h1 className={css.h1}>Settings</h1>
+      <Password />
+      <Sessions />
+      {owner && <Admins />}
+      {owner && <Tokens />}
+      {owner && <Audit />}
+    </div>
+  )
+}
+
+function Password() {
+  const { busy, error, onSubmit } = useSubmit(async (data, form) => {
+    await api.changePassword(String(data.get('current')), String(data.get('new')))
+    form.reset()
+    say('Password changed. Your other sessions are logged out')
+  })
+  return (
+    <section className={css.section}>
+      <h2 className={css.h2}>Password</h2>
+      <form className={ui.stack} onSubmit={onSubmit}>
+        <div className={ui.grid}>
+          <TextField label="Current password" name="current" type="password" required autoComplete="current-password" />
+          <TextField label="New password" name="new" type="password" required minLength={SHORTEST_PASSWORD} autoComplete="new-password" hint={`At least ${SHORTEST_PASSWORD} characters.`} />
+        </div>
+        {error !== null && <ProblemNote error={error} />}
+        <div>
+          <button className={ui.button.plain} disabled={busy}>
+            Change password
+          </button>
+        </div>
+      </form>
+    </section>
+  )
+}
+
+function Sessions() {
+  const client = useQueryClient()
+  const sessions = useQuery({ queryKey: keys.sessions, queryFn: api.getSessions })
+  const end = async (session: AdminSession) => {
+    const before = sessions.data
+    client.setQueryData<AdminSession[]>(keys.sessions, (all) => all?.filter((one) => one.id !== session.id))
+    await api.endSession(session.id).then(
+      () => say('That session is logged out'),
+      (error: Error) => {
+        client.setQueryData(keys.sessions, before)
+        say(error.message)
+      },
+    )
+  }
+  return (
+    <section className={css.section}>
+      <h2 className={css.h2}>Where you are logged in</h2>
+      {sessions.isError ? (
+        <ProblemNote error={sessions.error} onAgain={() => void sessions.refetch()} />
+      ) : sessions.isPending ? (
+        <SkeletonRows rows={2} />
+      ) : (
+        <ul className={css.list}>
+          {sessions.data.map((session) => (
+            <li key={session.id} className={css.item}>
+              <span className={css.itemDot}>
+                <span className={session.current ? ui.dot.good : ui.dot.open} />
+              </span>
+              <span className={css.itemName}>{session.current ? 'This browser' : session.agent}</span>
+              <span className={css.itemFacts}>
+                {session.address} · seen <Ago at={session.last_seen} />
+              </span>
+              <span className={css.itemActions}>
+                {!session.current && (
+                  <button type="button" className={ui.button.quiet} aria-label={`Log out ${session.agent}`} onClick={() => void end(session)}>
+                    Log out
+                  </button>
+                )}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+function Audit() {
+  const audit = useQuery({ queryKey: keys.audit, queryFn: api.getAudit })
+  return (
+    <section className={css.section}>
+      <h2 className={css.h2}>Who did what</h2>
+      {audit.isError ? <ProblemNote error={audit.error} onAgain={() => void audit.refetch()} /> : audit.isPending ? <SkeletonRows rows={3} height={32} /> : <ActivityList entries={audit.data} />}
+    </section>
+  )
+}

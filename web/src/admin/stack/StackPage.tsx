@@ -1,0 +1,137 @@
+import { apply, setMode } from '../../api/admin'
+import type { Status } from '../../api/types'
+import { count } from '../../shared/words'
+import { useConfirm } from '../../ui/Confirm'
+import { ProblemNote } from '../../ui/ProblemNote'
+import { SkeletonRows } from '../../ui/Skeleton'
+import { Ago } from '../../ui/Time'
+import { say } from '../../ui/Toasts'
+import * as ui from '../../ui/ui.css'
+import * as css from '../desk.css'
+import { useMe, useStatus } from '../queries'
+import { Files } from './Files'
+import { IssueList } from './IssueList'
+import { Journal } from './Journal'
+import { Logs } from './Logs'
+import { PlanTree } from './PlanTree'
+import { Plots } from './Plots'
+import { whomApplyInterrupts } from './remedy'
+import { Services } from './Services'
+
+export function StackPage() {
+  const status = useStatus()
+  if (status.isError) {
+    return (
+      <div className={css.page}>
+        <h1 className={css.h1}>Stack</h1>
+        <ProblemNote error={status.error} onAgain={() => void status.refetch()} />
+      </div>
+    )
+  }
+  if (status.isPending) {
+    return (
+      <div className={css.page}>
+        <h1 className={css.h1}>Stack</h1>
+        <SkeletonRows rows={6} height={56} />
+      </div>
+    )
+  }
+  return <Loaded status={status.data} />
+}
+
+const SUMMARY: Record<Status['summary'], { dot: keyof typeof ui.dot; words: string }> = {
+  ready: { dot: 'good', words: 'Everything runs as wanted' },
+  starting: { dot: 'open', words: 'On the way' },
+  waiting: { dot: 'warning', words: 'Something waits' },
+  degraded: { dot: 'bad', words: 'Something does not work' },
+  paused: { dot: 'warning', words: 'Paused: differences are left alone' },
+}
+
+function Loaded({ status }: { status: Status }) {
+  const owner = useMe().data?.role === 'owner'
+  const [confirm, ask] = useConfirm()
+  const summary = SUMMARY[status.summary]
+  const paused = status.mode === 'paused'
+
+  const look = async () => {
+    await apply(false).then(() => say('Looking again'), (error: Error) => say(error.message))
+  }
+  const applyNow = () =>
+    ask({
+      title: 'Apply now?',
+      body: whomApplyInterrupts(status),
+      verb: 'Apply now',
+      danger: status.live.streams + status.live.viewers > 0,
+      run: async () => {
+        await apply(true)
+        say('Applying')
+      },
+    })
+  const pause = () =>
+    ask({
+      title: 'Pause?',
+      body: 'The services go on as they are. Nothing is mended, started or stopped until you resume; rooms that open or close are not carried to the services.',
+      verb: 'Pause',
+      run: async () => {
+        await setMode('paused')
+        say('Paused')
+      },
+    })
+  const resume = async () => {
+    await setMode('heal').then(() => say('Resumed'), (error: Error) => say(error.message))
+  }
+
+  return (
+    <div className={css.page}>
+      <div className={css.heading}>
+        <header className={css.head}>
+          <h1 className={css.h1}>Stack</h1>
+          {owner && (
+            <>
+              <button type="button" className={ui.button.quiet} onClick={() => void look()}>
+                Look again
+              </button>
+              {paused ? (
+                <button type="button" className={ui.button.primary} onClick={() => void resume()}>
+                  Resume
+                </button>
+              ) : (
+                <button type="button" className={ui.button.plain} onClick={pause}>
+                  Pause
+                </button>
+              )}
+              <button type="button" className={ui.button.plain} disabled={status.plan.length === 0} onClick={applyNow}>
+                Apply now
+              </button>
+            </>
+          )}
+        </header>
+        <p className={ui.row} role="status">
+          <span className={ui.dot[summary.dot]} />
+          {summary.words}
+          <span className={ui.quiet}>
+            {status.at && (
+              <>
+                looked <Ago at={status.at} /> · {status.took_ms.toFixed(1)} ms · engine {status.engine.version ?? 'away'}
+              </>
+            )}
+          </span>
+        </p>
+      </div>
+      {status.issues.length > 0 && <IssueList issues={status.issues} status={status} ask={owner ? ask : undefined} />}
+      <Services services={status.services} />
+      <section className={css.section}>
+        <h2 className={css.h2}>{status.plan.length === 0 ? 'Plan' : `Plan: ${count(status.plan.length, 'step', 'steps')}`}</h2>
+        {status.plan.length === 0 ? <p className={ui.quiet}>Nothing to do: what runs is what is wanted.</p> : <PlanTree steps={status.plan} />}
+      </section>
+      <Plots />
+      <Journal />
+      <Files />
+      <Logs />
+      <p className={`${ui.quiet} ${ui.small}`}>
+        ColourStream {status.version} · {Object.entries(status.addresses).map(([name, address]) => `${name} ${address.replace(/^https?:\/\//, '')}`).join(' · ')}
+      </p>
+      {confirm}
+    </div>
+  )
+}

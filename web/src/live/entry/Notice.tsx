@@ -1,0 +1,44 @@
+import { useNow } from '../../shared/useNow'
+import { countdown } from '../../shared/words'
+import type { Words } from '../notices'
+import { button } from '../parts.css'
+import { useState } from 'react'
+import * as css from './entry.css'
+
+interface Props {
+  words: Words
+  about?: string | undefined
+  /** Seconds until trying again makes sense. */
+  retryAfter?: number | null
+  onAgain: (() => void) | null
+  onEnter: () => void
+}
+
+/** A whole page that says one thing and one next step. */
+export function Notice({ words, about, retryAfter, onAgain, onEnter }: Props) {
+  const [since] = useState(() => Date.now())
+  const now = useNow()
+  const until = retryAfter ? since + retryAfter * 1000 : 0
+  const waits = until > now
+  return (
+    <main className={css.page}>
+      <div className={css.sheet} role="status">
+        <p className={css.mark}>{about ?? 'ColourStream'}</p>
+        <h1 className={css.title}>{words.title}</h1>
+        <p className={css.text}>{words.text}</p>
+        <div className={css.actions}>
+          {words.next === 'again' && onAgain && (
+            <button type="button" className={button} onClick={onAgain} disabled={waits}>
+              {waits ? `Try again ${countdown(until, now)}` : 'Try again'}
+            </button>
+          )}
+          {words.next === 'enter' && (
+            <button type="button" className={button} onClick={onEnter}>
+              Enter a room
+            </button>
+          )}
+        </div>
+      </div>
+    </main>
+  )
+}

@@ -1,0 +1,57 @@
+// The calm words of every state a person can meet, in one place. Each says
+// what is and what to do next.
+
+export interface Words {
+  title: string
+  text: string
+  /** What the one button offers. */
+  next: 'enter' | 'again' | 'none'
+}
+
+const asking = (host: string | null | undefined) => (host ? `Ask ${host}` : 'Ask whoever invited you')
+
+/** Words for a problem type, or for the reason of an `ended` event. */
+export function noticeFor(type: string, host?: string | null): Words {
+  switch (type) {
+    case 'link-unknown':
+      return { title: 'This link opens nothing', text: `It may be incomplete. Open it again from the message, or ask for a new one.`, next: 'enter' }
+    case 'link-expired':
+    case 'expired':
+    case 'room-expired':
+      return { title: 'This link has ended', text: `${asking(host)} for a new one.`, next: 'none' }
+    case 'link-revoked':
+    case 'revoked':
+      return { title: 'This link was withdrawn', text: `${asking(host)} for a new one.`, next: 'none' }
+    case 'link-used-up':
+      return { title: 'This link was already used', text: `It opens the room only so many times. ${asking(host)} for another.`, next: 'none' }
+    case 'room-closed':
+    case 'closed':
+      return { title: 'The room is closed', text: `Thank you for watching. If you expected it to be open, ${lower(asking(host))}.`, next: 'none' }
+    case 'room-full':
+    case 'full':
+      return { title: 'The room is full', text: 'Every seat is taken. Try again when somebody has left.', next: 'again' }
+    case 'session-ended':
+    case 'rotated':
+      return { title: 'You are no longer in this room', text: 'Open your link again, or enter with the passcode.', next: 'enter' }
+    case 'left':
+      return { title: 'You left the room', text: 'You can come back with your link at any time while the room is open.', next: 'enter' }
+    case 'too-many-tries':
+      return { title: 'Too many tries', text: 'Wait a moment, then try again.', next: 'again' }
+    case 'offline':
+      return { title: 'The server cannot be reached', text: 'Check your connection, then try again.', next: 'again' }
+    default:
+      return { title: 'That did not work', text: 'Try again in a moment.', next: 'again' }
+  }
+}
+
+const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** What stands in the picture's half while there is no picture. */
+export function pictureWords(state: { seen: boolean; phase: string; live: boolean; callOpen: boolean; offline: boolean }): string | null {
+  if (state.live && state.phase === 'playing') return null
+  if (state.live && state.phase === 'reconnecting') return state.offline ? 'You are offline. The picture returns with your connection.' : 'The picture stopped. Reconnecting…'
+  if (state.live) return 'The picture is coming…'
+  const call = state.callOpen ? ' The call is open.' : ''
+  if (state.seen) return `The stream has ended.${call} The picture returns by itself if it starts again.`
+  return `Waiting for the picture.${call}`
+}

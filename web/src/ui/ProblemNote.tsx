@@ -1,0 +1,18 @@
+import { problemOf } from '../api/request'
+import * as css from './ui.css'
+
+/** An error in words: what, and what to do. */
+export function ProblemNote({ error, onAgain }: { error: unknown; onAgain?: () => void }) {
+  const problem = problemOf(error)
+  return (
+    <div className={css.note.bad} role="alert">
+      <p>{problem.message}.</p>
+      {problem.detail && <p className={css.quiet}>{problem.detail}</p>}
+      {onAgain && (
+        <button type="button" className={css.button.quiet} onClick={onAgain}>
+          Try again
+        </button>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,232 @@
+// The player's owner against a false OvenPlayer and a false clock.
+import type { OvenOptions } from 'ovenplayer'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type KeeperDeps, PlayerKeeper, type PlayerView } from '../src/live/player/keeper'
+
+const PLAYBACK = { webrtc: 'wss://live/live/s?ticket=t', llhls: 'https://live/live/s/llhls.m3u8?ticket=t' }
+
+class FakePlayer {
+  readonly listeners = new Map<string, (payload?: unknown) => void>()
+  readonly video = document.createElement('video')
+  removed = false
+  muted: boolean
+  frames = 0
+  readonly transport: string
+  constructor(options: OvenOptions) {
+    this.transport = options.sources[0]?.type ?? ''
+    this.muted = options.mute ?? false
+  }
+  on = (event: string, listener: (payload?: unknown) => void) => void this.listeners.set(event, listener)
+  getMediaElement = () => this.video
+  setMute = (muted: boolean) => {
+    this.muted = muted
+  }
+  setVolume = () => {}
+  play = () => {}
+  pause = () => {}
+  remove = () => {
+    this.removed = true
+  }
+  fail = () => this.listeners.get('error')?.({ code: 501 })
+}
+
+let made: FakePlayer[]
+let views: PlayerView[]
+let keeper: PlayerKeeper
+let stage: HTMLElement
+let hidden: boolean
+
+/** Time passes; players told to play show a frame every 40 ms. */
+let running: FakePlayer[]
+async function pass(ms: number) {
+  for (let left = ms; left > 0; left -= 50) {
+    for (const one of running) one.frames += 1
+    await vi.advanceTimersByTimeAsync(Math.min(50, left))
+  }
+}
+const last = () => made.at(-1) as FakePlayer
+const view = () => views.at(-1)
+const alive = () => made.filter((one) => !one.removed)
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  made = []
+  views = []
+  running = []
+  hidden = false
+  stage = document.createElement('div')
+  const deps: KeeperDeps = {
+    load: async () => (_box, options) => {
+      const player = new FakePlayer(options)
+      made.push(player)
+      return player as never
+    },
+    frames: (video) => made.find((one) => one.video === video)?.frames ?? 0,
+    random: () => 0.5,
+    hidden: () => hidden,
+  }
+  keeper = new PlayerKeeper(stage, deps, (next) => views.push(next))
+})
+afterEach(() => {
+  keeper.dispose()
+  vi.useRealTimers()
+})
+
+describe('the player', () => {
+  it('exists only while the room is live', async () => {
+    await pass(1000)
+    expect(made).toHaveLength(0)
+    keeper.setPlayback(PLAYBACK)
+    await pass(100)
+    expect(last().transport).toBe('webrtc')
+    running = [last()]
+    await pass(300)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'webrtc' })
+    keeper.setPlayback(null)
+    expect(last().removed).toBe(true)
+    expect(stage.children).toHaveLength(0)
+    expect(view()?.phase).toBe('off')
+    await pass(20_000)
+    expect(made).toHaveLength(1)
+  })
+
+  it('falls back to LLHLS within 4 s when WebRTC never shows a frame', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    expect(made.map((one) => one.transport)).toEqual(['webrtc', 'llhls'])
+    running = [last()]
+    await pass(1000)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls' })
+    expect(alive()).toHaveLength(1)
+  })
+
+  it('is made anew after an error, later each time, at most 3 s', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    running = [last()]
+    await pass(500)
+    running = []
+    const waits: number[] = []
+    for (let i = 0; i < 4; i++) {
+      const count = made.length
+      const before = Date.now()
+      last().listeners.get('error')?.({ code: 302 })
+      while (made.length === count) await pass(50)
+      waits.push(Date.now() - before)
+      // Play shortly only the first time; then keep failing at once.
+      expect(view()?.phase).toBe('reconnecting')
+      if (last().transport === 'llhls') break
+    }
+    expect(waits[0]).toBeLessThanOrEqual(600)
+    expect(waits[1]).toBeGreaterThan(waits[0] as number)
+    for (const wait of waits) expect(wait).toBeLessThanOrEqual(3050)
+  })
+
+  it('begins with WebRTC again once a picture was seen, without delay growing', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    for (let i = 0; i < 3; i++) {
+      running = [last()]
+      await pass(500)
+      expect(view()?.phase).toBe('playing')
+      running = []
+      last().fail()
+      await pass(650)
+    }
+    expect(made.map((one) => one.transport)).toEqual(['webrtc', 'webrtc', 'webrtc', 'webrtc'])
+  })
+
+  it('suspects WebRTC only after three quick refusals', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    last().fail()
+    await pass(700)
+    last().fail()
+    await pass(1300)
+    expect(last().transport).toBe('webrtc')
+    last().fail()
+    await pass(50)
+    expect(last().transport).toBe('llhls')
+  })
+
+  it('notices that frames stopped, and lets a hidden page be', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    running = [last()]
+    await pass(500)
+    running = []
+    hidden = true
+    await pass(10_000)
+    expect(made).toHaveLength(1)
+    hidden = false
+    await pass(2500)
+    expect(made).toHaveLength(1)
+    await pass(1500)
+    expect(made).toHaveLength(2)
+    expect(made[0]?.removed).toBe(true)
+  })
+
+  it('returns from LLHLS to WebRTC without taking the picture away', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    const fallback = last()
+    running = [fallback]
+    await pass(31_000)
+    const probe = last()
+    expect(probe.transport).toBe('webrtc')
+    expect(probe.muted).toBe(true)
+    expect(fallback.removed).toBe(false)
+    running = [fallback, probe]
+    await pass(400)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'webrtc' })
+    expect(fallback.removed).toBe(true)
+    expect(alive()).toEqual([probe])
+  })
+
+  it('keeps the fallback when the probe fails, and asks less often', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    const fallback = last()
+    running = [fallback]
+    await pass(34_000)
+    expect(made).toHaveLength(3)
+    expect(last().removed).toBe(true)
+    expect(fallback.removed).toBe(false)
+    await pass(50_000)
+    expect(made).toHaveLength(3)
+    await pass(15_000)
+    expect(made).toHaveLength(4)
+  })
+
+  it('keeps the sound on over a reconnect', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    expect(last().muted).toBe(true)
+    running = [last()]
+    await pass(300)
+    keeper.setMuted(false)
+    expect(last().muted).toBe(false)
+    last().fail()
+    await pass(700)
+    expect(made).toHaveLength(2)
+    expect(last().muted).toBe(false)
+  })
+
+  it('does not mistake a held picture for a stall', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    running = [last()]
+    await pass(300)
+    keeper.hold(true)
+    running = []
+    await pass(10_000)
+    expect(made).toHaveLength(1)
+  })
+
+  it('forgets a player whose room ended while it was fetched', async () => {
+    keeper.setPlayback(PLAYBACK)
+    keeper.setPlayback(null)
+    await pass(5000)
+    expect(made).toHaveLength(0)
+  })
+})

@@ -1,0 +1,180 @@
+import { cleanup, renderHook, waitFor } from '@testing-library/react'
+import { act } from 'react'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Visit } from '../src/api/types'
+import { useSession } from '../src/live/useSession'
+
+const visit = (over: Partial<Visit> = {}): Visit => ({
+  slug: 'northlight',
+  title: 'Northlight',
+  state: 'live',
+  server_time: new Date().toISOString(),
+  me: { id: 'p1', name: 'Sam', role: 'viewer', via: 'link' },
+  playback: { webrtc: 'wss://a', llhls: 'https://a' },
+  call: { available: true },
+  watermark: null,
+  asks_name: false,
+  invited_by: 'Maya',
+  ...over,
+})
+
+let calls: { method: string; path: string; body: unknown }[]
+let answers: Record<string, () => Response>
+let sources: { url: string; listeners: Map<string, (event: unknown) => void>; onerror: (() => void) | null; close(): void; closed: boolean }[]
+
+const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json' } })
+const refuse = (type: string, status: number, more = {}) => json({ type, title: type, status, ...more }, status)
+const emit = (name: string, payload: unknown) => act(() => sources.at(-1)?.listeners.get(name)?.({ data: JSON.stringify(payload) }))
+
+beforeEach(() => {
+  calls = []
+  answers = {}
+  sources = []
+  localStorage.clear()
+  vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+    calls.push({ method: init.method as string, path, body: init.body ? JSON.parse(init.body as string) : undefined })
+    const answer = answers[`${init.method} ${path}`]
+    if (!answer) throw new TypeError('network')
+    return answer()
+  })
+  vi.stubGlobal(
+    'EventSource',
+    class {
+      listeners = new Map<string, (event: unknown) => void>()
+      onerror: (() => void) | null = null
+      onopen: (() => void) | null = null
+      closed = false
+      constructor(readonly url: string) {
+        sources.push(this)
+      }
+      addEventListener(name: string, listener: (event: unknown) => void) {
+        this.listeners.set(name, listener)
+      }
+      close() {
+        this.closed = true
+      }
+    },
+  )
+})
+afterEach(() => {
+  cleanup()
+  vi.unstubAllGlobals()
+  history.replaceState(null, '', '/')
+})
+
+describe('a link', () => {
+  it('is exchanged once, leaves the address bar, and leads to the room', async () => {
+    history.replaceState(null, '', '/j#secret-token')
+    localStorage.setItem('cs.name', 'Sam')
+    answers['POST /api/v1/session/link'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    expect(location.hash).toBe('')
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    expect(location.pathname).toBe('/northlight')
+    expect(calls).toEqual([{ method: 'POST', path: '/api/v1/session/link', body: { token: 'secret-token', name: 'Sam' } }])
+    expect(sources.map((one) => one.url)).toEqual(['/api/v1/session/northlight/events'])
+  })
+
+  it.each(['link-expired', 'link-revoked', 'link-used-up', 'link-unknown', 'room-full', 'room-closed'])('refused as %s says so', async (type) => {
+    history.replaceState(null, '', '/j#t')
+    answers['POST /api/v1/session/link'] = () => refuse(type, 403)
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { type } }))
+  })
+
+  it('can be tried again when the network was away', async () => {
+    history.replaceState(null, '', '/j#t')
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { type: 'offline' } }))
+    answers['POST /api/v1/session/link'] = () => json(visit())
+    act(() => {
+      if (result.current.session.kind === 'refused') result.current.session.again?.()
+    })
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+  })
+
+  it('asks a new guest for a name, once', async () => {
+    history.replaceState(null, '', '/j#t')
+    answers['POST /api/v1/session/link'] = () => json(visit({ asks_name: true, me: { id: 'p', name: '', role: 'viewer', via: 'link' } }))
+    answers['POST /api/v1/session/northlight/name'] = () => json(visit({ me: { id: 'p', name: 'Aiko', role: 'viewer', via: 'link' } }))
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('name'))
+    await act(() => result.current.rename('Aiko'))
+    expect(result.current.session.kind).toBe('in')
+    expect(localStorage.getItem('cs.name')).toBe('Aiko')
+  })
+})
+
+describe('a room', () => {
+  beforeEach(() => history.replaceState(null, '', '/northlight'))
+
+  it('shows its door to a browser it does not know', async () => {
+    answers['GET /api/v1/session/northlight'] = () => refuse('session-ended', 401)
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toEqual({ kind: 'entry', slug: 'northlight' }))
+  })
+
+  it('lets in by passcode', async () => {
+    answers['GET /api/v1/session/northlight'] = () => refuse('session-ended', 401)
+    answers['POST /api/v1/session/passcode'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('entry'))
+    await act(() => result.current.enter('northlight', 'right', 'Sam'))
+    expect(result.current.session.kind).toBe('in')
+  })
+
+  it('follows events: live, facts, presence, ended', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit({ state: 'waiting', playback: null }))
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    emit('visit', visit())
+    expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'live' } })
+    emit('presence', { people: [], watching: 3, in_call: 0 })
+    expect(result.current.presence?.watching).toBe(3)
+    emit('ended', { reason: 'revoked' })
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'revoked' })
+    expect(sources.at(-1)?.closed).toBe(true)
+  })
+
+  it('ends when it closes or expires while people are in', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    emit('visit', visit({ state: 'expired', playback: null }))
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'expired' })
+  })
+
+  it('asks why when the stream is lost, and stops if the session is gone', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    answers['GET /api/v1/session/northlight'] = () => refuse('session-ended', 401)
+    act(() => sources.at(-1)?.onerror?.())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'session-ended' }))
+  })
+
+  it('stays in while the server is away', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    answers = {}
+    act(() => sources.at(-1)?.onerror?.())
+    await waitFor(() => expect(result.current.events).toBe('lost'))
+    expect(result.current.session.kind).toBe('in')
+  })
+
+  it('follows a rename to the new address', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit({ slug: 'northlight-4' }))
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    expect(location.pathname).toBe('/northlight-4')
+  })
+
+  it('counts by the server’s clock', async () => {
+    const ahead = new Date(Date.now() + 90_000).toISOString()
+    answers['GET /api/v1/session/northlight'] = () => json(visit({ server_time: ahead }))
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    expect(Math.round(result.current.clockOffset / 1000)).toBe(90)
+  })
+})
