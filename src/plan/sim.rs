@@ -1,6 +1,8 @@
 //! A world in which plans take effect at once: for the properties that must
 //! hold from any state. Knows nothing of why a step is taken.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -626,8 +628,6 @@ impl World {
             last = plan(target, &self.observed, &policy);
             if last.ready().any(|step| step.action != Action::Await) {
                 self.apply(target, &last);
-            } else if last.is_empty() {
-                return last;
             } else if holding(&last)
                 .iter()
                 .all(|wait| matches!(wait, Wait::Person | Wait::Until { .. }))

@@ -1,6 +1,6 @@
 //! What a plan must do: by name for the cases people meet, by property for
 //! every state there can be.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
 

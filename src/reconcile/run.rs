@@ -326,12 +326,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let mut now = false;
         for trigger in triggers {
             match trigger {
-                Trigger::Settings => {
-                    if self.wanted.reload() {
-                        // The settings' mode counts again.
-                        self.state.mode = None;
-                        self.state.memory.forgive();
-                    }
+                // The settings' mode counts again.
+                Trigger::Settings if self.wanted.reload() => {
+                    self.state.mode = None;
+                    self.state.memory.forgive();
                 }
                 Trigger::Person(Command::Mode(mode)) => self.state.mode = Some(*mode),
                 Trigger::Person(Command::ApplyNow) => {
@@ -342,9 +340,6 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     if let Err(error) = self.store.forget_pins() {
                         warn!(%error, "the image records could not be forgotten");
                     }
-                }
-                Trigger::Engine => {
-                    // A port or name may be free again.
                 }
                 _ => {}
             }
