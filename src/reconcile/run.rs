@@ -473,6 +473,12 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         if effects.reminded {
             memory.route_reminded_at = Some(now);
         }
+        // What was not met again is over, whatever ended it: what stood in the
+        // way may be gone, and nobody says so. The journal tells its own end.
+        memory.troubles.retain(|subject, _| {
+            let met = |(other, issue): &(String, Option<Issue>)| other == subject && issue.is_some();
+            subject == "journal" || effects.troubles.iter().any(met)
+        });
         for (subject, trouble) in effects.troubles {
             match trouble {
                 Some(issue) => memory.troubles.insert(subject, issue),
