@@ -201,6 +201,8 @@ impl Wanted {
         if let Some((last, target)) = &self.last
             && *last == key
         {
+            // What could not be rendered meanwhile was taken back.
+            self.render_issues.clear();
             return Some(Arc::clone(target));
         }
         let snapshot = Snapshot {
