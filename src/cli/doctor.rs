@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::terminal;
 use super::{Common, Failure, session};
 use crate::doctor::{HostView, SystemNames, Verdict, examine, render, worst};
-use crate::engine::DockerEngine;
+use crate::engine::{DockerEngine, Placement, placement};
 use crate::settings;
 
 /// Prints the checks; exit 1 if one of them is an error.
@@ -25,7 +25,10 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         }
     };
     let engine = DockerEngine::new(&address).map_err(Failure::told)?;
-    let in_container = Path::new("/.dockerenv").exists();
+    let in_container = match placement::find(&engine, &state).await {
+        Ok(placement) => matches!(placement, Placement::Container { .. }),
+        Err(_) => Path::new("/.dockerenv").exists(),
+    };
     let host = HostView::gather(&state, in_container);
     let name = source.file.as_ref().map_or_else(
         || "no file, the defaults".to_owned(),

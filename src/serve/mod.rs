@@ -146,31 +146,35 @@ fn commands(sender: mpsc::Sender<Trigger>) -> mpsc::Sender<Command> {
 /// Where we listen: in a container everywhere inside it, on the host on
 /// loopback and on our network's gateway, never on a public address.
 fn addresses(mut scene: watch::Receiver<Arc<Scene>>) -> watch::Receiver<BTreeSet<IpAddr>> {
-    let in_container = std::path::Path::new("/.dockerenv").exists();
-    let first = if in_container {
-        Ipv4Addr::UNSPECIFIED
-    } else {
-        Ipv4Addr::LOCALHOST
-    };
-    let (sender, receiver) = watch::channel(BTreeSet::from([IpAddr::V4(first)]));
-    if !in_container {
-        tokio::spawn(async move {
-            while scene.changed().await.is_ok() {
-                let gateway = scene.borrow_and_update().gateway;
-                let wanted: BTreeSet<IpAddr> = [Some(Ipv4Addr::LOCALHOST), gateway]
-                    .into_iter()
-                    .flatten()
-                    .map(IpAddr::V4)
-                    .collect();
-                sender.send_if_modified(|current| {
-                    let differs = *current != wanted;
-                    *current = wanted;
-                    differs
-                });
-            }
-        });
-    }
+    // Until the engine has been asked. A container that holds an engine of its
+    // own looks the same from inside, but the services are not beside us there.
+    let guess = std::path::Path::new("/.dockerenv").exists();
+    let (sender, receiver) = watch::channel(listen_on(guess, None));
+    tokio::spawn(async move {
+        while scene.changed().await.is_ok() {
+            let seen = Arc::clone(&scene.borrow_and_update());
+            let in_container = seen.target.as_ref().map_or(guess, |_| seen.in_container);
+            let wanted = listen_on(in_container, seen.gateway);
+            sender.send_if_modified(|current| {
+                let differs = *current != wanted;
+                *current = wanted;
+                differs
+            });
+        }
+    });
     receiver
+}
+
+fn listen_on(in_container: bool, gateway: Option<Ipv4Addr>) -> BTreeSet<IpAddr> {
+    let all = if in_container {
+        vec![Ipv4Addr::UNSPECIFIED]
+    } else {
+        [Some(Ipv4Addr::LOCALHOST), gateway]
+            .into_iter()
+            .flatten()
+            .collect()
+    };
+    all.into_iter().map(IpAddr::V4).collect()
 }
 
 fn minting(secrets: Arc<Secrets>) -> http::Mint {
