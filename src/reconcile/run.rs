@@ -476,7 +476,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         // What was not met again is over, whatever ended it: what stood in the
         // way may be gone, and nobody says so. The journal tells its own end.
         memory.troubles.retain(|subject, _| {
-            let met = |(other, issue): &(String, Option<Issue>)| other == subject && issue.is_some();
+            let met =
+                |(other, issue): &(String, Option<Issue>)| other == subject && issue.is_some();
             subject == "journal" || effects.troubles.iter().any(met)
         });
         for (subject, trouble) in effects.troubles {
