@@ -1,5 +1,6 @@
 //! `apply`: do it, and wait until it is done.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,9 @@ use super::control::Control;
 use super::session::Session;
 use super::terminal::{self, Paint};
 use super::{Common, Failure, session};
-use crate::plan::Wait;
-use crate::reconcile::{Command, Pass, Trigger};
-use crate::status::Status;
+use crate::plan::views;
+use crate::reconcile::{Command, Trigger};
+use crate::status::{Status, StepView};
 
 /// Longest time without a pull in which the stack has to get somewhere.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,21 +34,25 @@ async fn ask(
     let body = serde_json::json!({"now": now, "update_images": update_images});
     control.post("/api/v1/apply", &body).await?;
     let begun = Instant::now();
+    let mut nudged = false;
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let status: Status = control.get("/api/v1/status").await?;
+        // The first look may have begun before we asked, and where nothing is
+        // to do the second would be the next sweep.
+        if !nudged && status.reconcile > before.reconcile {
+            nudged = true;
+            control
+                .post("/api/v1/apply", &serde_json::json!({}))
+                .await?;
+        }
         // Only what was seen after we asked counts.
         let fresh = status.reconcile > before.reconcile + 1;
         let pulling = status
             .services
             .iter()
             .any(|service| service.pulling.is_some());
-        let held = !status.plan.is_empty()
-            && status
-                .plan
-                .iter()
-                .all(|step| step.waits.is_some() && !step.brief);
-        if fresh && (status.plan.is_empty() || held) || begun.elapsed() > PATIENCE && !pulling {
+        if fresh && is_held(&status.plan) || begun.elapsed() > PATIENCE && !pulling {
             terminal::progress("");
             return finish(common, &status);
         }
@@ -115,7 +120,7 @@ async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCo
             terminal::raw(super::plan::text(&pass.plan, &[], Paint::stdout()));
             return Ok(ExitCode::from(1));
         }
-        if pass.done == 0 && (is_settled(&pass) || begun.elapsed() > PATIENCE) {
+        if pass.done == 0 && (is_held(&views(&pass.plan)) || begun.elapsed() > PATIENCE) {
             terminal::progress("");
             let status = session.status.borrow().clone();
             return finish(common, &status);
@@ -130,12 +135,46 @@ async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCo
     }
 }
 
-/// Whether nothing moves any more without a person or a long wait.
-fn is_settled(pass: &Pass) -> bool {
-    pass.plan.steps.iter().all(|step| {
-        !matches!(
-            step.waits,
-            None | Some(Wait::Healthy { .. } | Wait::Pull { .. })
-        )
-    })
+/// Whether nothing moves any more without a person or a long wait: in every
+/// lane the first step waits for such, and what follows in it waits with it.
+fn is_held(plan: &[StepView]) -> bool {
+    let mut lanes = BTreeSet::new();
+    let firsts: Vec<&StepView> = plan
+        .iter()
+        .filter(|step| lanes.insert(step.lane.as_str()))
+        .collect();
+    let waits = |step: &&StepView| step.waits.is_some() && !step.brief;
+    let ground = |step: &&StepView| step.lane == "ground";
+    firsts.iter().all(waits) || firsts.iter().any(|step| ground(step) && waits(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(lane: &str, waits: Option<&str>, brief: bool) -> StepView {
+        StepView {
+            lane: lane.into(),
+            sign: String::new(),
+            what: String::new(),
+            why: String::new(),
+            disrupts: String::new(),
+            waits: waits.map(str::to_owned),
+            brief,
+        }
+    }
+
+    #[test]
+    fn what_follows_a_step_that_waits_waits_with_it() {
+        let quiet = || step("mirotalk", Some("until nobody is live"), false);
+        let after = || step("mirotalk", None, false);
+        assert!(is_held(&[]));
+        assert!(is_held(&[quiet(), after()]));
+        assert!(!is_held(&[quiet(), after(), step("traefik", None, false)]));
+        assert!(!is_held(&[step("traefik", Some("until it is well"), true)]));
+        assert!(is_held(&[
+            step("ground", Some("for a person"), false),
+            after()
+        ]));
+    }
 }

@@ -359,7 +359,14 @@ impl Disk {
             return Ok(None);
         };
         match fs::rename(&full, &to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
             result => result.map_err(|error| DiskError::of("quarantine", &full, &error))?,
         }
         sync_folder(&full)?;

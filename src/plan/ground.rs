@@ -32,7 +32,12 @@ pub(super) fn files(target: &Target, observed: &Observed) -> Vec<Step> {
         let wanted = target.files.iter().any(|file| &file.path == path);
         let holds_wanted = facts.state == FileState::Directory
             && target.files.iter().any(|file| file.path.starts_with(path));
-        if wanted || holds_wanted || is_fixed_folder(path) {
+        // Something that stands where a file must be goes with all that is in it.
+        let goes_along = target
+            .files
+            .iter()
+            .any(|file| path != &file.path && path.starts_with(&file.path));
+        if wanted || holds_wanted || goes_along || is_fixed_folder(path) {
             continue;
         }
         if belongs_to_older(path) {

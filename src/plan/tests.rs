@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::sim::{Fate, INSTANCE, World, our_labels, target};
 use super::*;
-use crate::desired::labels;
+use crate::desired::{FileKind, labels};
 use crate::engine::{ContainerState, NetworkFacts, PortHolder};
 use crate::model::{Digest, IssueCode};
 
@@ -347,6 +347,34 @@ fn a_file_in_the_watched_folder_that_is_not_ours_goes_to_quarantine() {
     assert_eq!(
         whats(&plan),
         ["move traefik/dynamic/extra.yml to quarantine"]
+    );
+    assert!(world.settle(&target).is_empty());
+}
+
+#[test]
+fn a_folder_in_a_files_place_goes_as_a_whole() {
+    let (target, mut world) = settled();
+    let file = target
+        .files
+        .iter()
+        .find(|file| matches!(file.kind, FileKind::Watched(_)))
+        .unwrap();
+    let facts = |state| FileFacts {
+        state,
+        mode: 0o755,
+        owner: (0, 0),
+    };
+    let files = &mut world.observed.files;
+    files.insert(file.path.clone(), facts(FileState::Directory));
+    let inside = facts(FileState::File(Digest::of("x")));
+    files.insert(file.path.join("inside"), inside);
+    let path = file.path.display();
+    assert_eq!(
+        whats(&look(&target, &world)),
+        [
+            format!("move {path} to quarantine"),
+            format!("write {path}")
+        ]
     );
     assert!(world.settle(&target).is_empty());
 }

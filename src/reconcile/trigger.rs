@@ -1,7 +1,8 @@
 //! What makes the loop look again. A trigger carries no facts: the look does.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
@@ -108,7 +109,9 @@ impl Triggers {
 #[derive(Debug)]
 pub struct FileWatch {
     watcher: notify::RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
+    watched: BTreeMap<PathBuf, RecursiveMode>,
+    /// What is wanted, as events name it; shared with the watcher.
+    wanted: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl FileWatch {
@@ -118,9 +121,22 @@ impl FileWatch {
     /// # Errors
     /// The system has no more watches to give (`fs.inotify.max_user_watches`).
     pub fn new(rendered: PathBuf, sender: mpsc::Sender<Trigger>) -> Result<Self, notify::Error> {
+        let wanted: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
+        let shared = Arc::clone(&wanted);
         let watcher = notify::recommended_watcher(move |event: Result<notify::Event, _>| {
             let Ok(event) = event else { return };
             if matches!(event.kind, notify::EventKind::Access(_)) {
+                return;
+            }
+            // A folder is watched for one file in it: what else is written
+            // there, a log perhaps, is no reason to look.
+            let wanted = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let concerns = |path: &PathBuf| {
+                wanted
+                    .iter()
+                    .any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
+            };
+            if !event.need_rescan() && !event.paths.iter().any(concerns) {
                 return;
             }
             let trigger = if event.paths.iter().all(|path| path.starts_with(&rendered)) {
@@ -133,37 +149,41 @@ impl FileWatch {
         })?;
         Ok(Self {
             watcher,
-            watched: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            wanted,
         })
     }
 
     /// Watches exactly these: folders whole, files by their folder (editors
     /// replace files by renaming).
     pub fn watch(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
-        let wanted: BTreeSet<PathBuf> = paths
-            .into_iter()
-            .filter_map(|path| {
-                if path.is_dir() {
-                    Some(path)
-                } else {
-                    folder_of(&path)
-                }
-            })
-            .collect();
-        for gone in self
-            .watched
-            .difference(&wanted)
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let _unknown = self.watcher.unwatch(&gone);
-            self.watched.remove(&gone);
+        let mut wanted = BTreeMap::new();
+        let mut names = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                names.push(path.clone());
+                wanted.insert(path, RecursiveMode::Recursive);
+            } else if let Some(folder) = folder_of(&path) {
+                // Not what lies below: the state folder often does, and we
+                // write there ourselves.
+                names.extend(path.file_name().map(|name| folder.join(name)));
+                wanted.entry(folder).or_insert(RecursiveMode::NonRecursive);
+            }
         }
-        for path in wanted {
-            if !self.watched.contains(&path)
-                && self.watcher.watch(&path, RecursiveMode::Recursive).is_ok()
-            {
-                self.watched.insert(path);
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        let gone: Vec<PathBuf> = self
+            .watched
+            .iter()
+            .filter(|(path, mode)| wanted.get(*path) != Some(mode))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in gone {
+            let _unknown = self.watcher.unwatch(&path);
+            self.watched.remove(&path);
+        }
+        for (path, mode) in wanted {
+            if !self.watched.contains_key(&path) && self.watcher.watch(&path, mode).is_ok() {
+                self.watched.insert(path, mode);
             }
         }
     }
@@ -177,4 +197,36 @@ fn folder_of(path: &Path) -> Option<PathBuf> {
         folder
     };
     folder.is_dir().then(|| folder.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_below_the_settings_is_no_reason_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = dir.path().join("colourstream.yaml");
+        let state = dir.path().join("state");
+        let rendered = state.join("rendered");
+        std::fs::create_dir_all(&rendered).unwrap();
+        std::fs::write(&settings, "").unwrap();
+        let mut triggers = Triggers::default();
+        let mut watch = FileWatch::new(rendered.clone(), triggers.sender.clone()).unwrap();
+        watch.watch([settings.clone(), rendered.clone()]);
+        let wait = Duration::from_millis(500);
+
+        std::fs::write(state.join("colourstream.db"), "x").unwrap();
+        std::fs::write(dir.path().join("log"), "x").unwrap();
+        let seen = triggers.next(wait, Trigger::Sweep).await;
+        assert_eq!(seen, [Trigger::Sweep], "our own writing");
+        std::fs::write(rendered.join("file"), "x").unwrap();
+        assert_eq!(triggers.next(wait, Trigger::Sweep).await, [Trigger::Files]);
+        std::fs::write(dir.path().join("new"), "x").unwrap();
+        std::fs::rename(dir.path().join("new"), &settings).unwrap();
+        let seen = triggers.next(wait, Trigger::Sweep).await;
+        assert_eq!(seen, [Trigger::Settings], "replaced as editors do");
+    }
 }

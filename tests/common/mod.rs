@@ -97,7 +97,7 @@ fn exchange(
 fn request(method: &str, host: &str, path: &str, body: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: application/json\r\nIf-Match: *\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -277,6 +277,24 @@ impl Stack {
                 .success()
         );
         child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Does something behind its back: it is frozen meanwhile.
+    pub fn while_it_sleeps(&self, act: impl FnOnce()) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let signal = |name: &str| {
+            assert!(
+                Command::new("kill")
+                    .args([name, &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        signal("-STOP");
+        let result = catch_unwind(AssertUnwindSafe(act));
+        signal("-CONT");
+        assert!(result.is_ok());
     }
 
     pub fn log(&self) -> String {

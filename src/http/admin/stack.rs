@@ -70,6 +70,9 @@ pub struct Apply {
     /// Also what would interrupt somebody.
     #[serde(default)]
     now: bool,
+    /// Also what the image tags name by now.
+    #[serde(default)]
+    update_images: bool,
 }
 
 pub async fn apply(
@@ -78,6 +81,9 @@ pub async fn apply(
     Extension(from): Where,
     Body(asked): Body<Apply>,
 ) -> Result<StatusCode, Problem> {
+    if asked.update_images {
+        tell(&app, Command::UpdateImages).await?;
+    }
     tell(
         &app,
         if asked.now {
