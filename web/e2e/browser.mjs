@@ -1,7 +1,6 @@
 // Chromium that knows our hosts and no others, and what is asked of its pages.
-import { mkdirSync, readFileSync } from 'node:fs'
-import { get } from 'node:https'
-import { extname, join } from 'node:path'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { ADMIN, DOMAIN, LIVE } from './stack.mjs'
@@ -22,8 +21,6 @@ export function launch() {
       '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
       // Ours lead to this machine; every other name does not exist.
       '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND', '--ignore-certificate-errors',
-      // A page that Playwright serves counts as public, and may not frame a local one.
-      ...(process.env.COLOURSTREAM_E2E_DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessForNavigations'] : []),
       '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--force-color-profile=srgb', '--mute-audio',
     ],
   })
@@ -53,33 +50,24 @@ function note(address, who) {
 
 export const strangers = () => [...hosts].filter(([host]) => host !== DOMAIN && !host.endsWith(`.${DOMAIN}`)).map(([host, who]) => `${host} (${who})`)
 
-// Pages of another build under the controller's own headers: for trying a
-// build without compiling the controller again.
+// The files of another build in the controller's own pages, under its own
+// headers: for trying a build without compiling the controller again. The page
+// stays the controller's; an entry it names leads to the same one of that build.
 async function otherPages(context, dist) {
   const kinds = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' }
-  for (const [origin, file] of [[LIVE, 'live.html'], [ADMIN, 'admin.html']]) {
+  const names = readdirSync(join(dist, 'assets'))
+  const stem = (name) => name.slice(0, -9 - extname(name).length) + extname(name)
+  for (const origin of [LIVE, ADMIN]) {
     await context.route(`${origin}/assets/**`, (route) => {
-      const path = new URL(route.request().url()).pathname
-      return route.fulfill({ path: join(dist, path), contentType: kinds[extname(path)] })
-    })
-    await context.route((url) => url.origin === origin && !/^\/(api|assets)\//.test(url.pathname), async (route) => {
-      if (route.request().resourceType() !== 'document') return route.continue()
-      return route.fulfill({ ...(await headersOf(route.request().url())), body: readFileSync(join(dist, file)) })
+      const name = basename(new URL(route.request().url()).pathname)
+      const contentType = kinds[extname(name)]
+      if (names.includes(name)) return route.fulfill({ path: join(dist, 'assets', name), contentType })
+      const other = names.find((one) => stem(one) === stem(name))
+      if (!other) return route.fulfill({ status: 200, contentType, body: '' })
+      if (extname(name) === '.js') return route.fulfill({ contentType, body: `import './${other}'` })
+      return route.fulfill({ path: join(dist, 'assets', other), contentType })
     })
   }
-}
-
-/** The controller's own answer without its body: the policy under test. */
-function headersOf(address) {
-  const { hostname, port, pathname } = new URL(address)
-  return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, path: pathname, servername: hostname, headers: { host: `${hostname}:${port}` }, rejectUnauthorized: false }, (answer) => {
-      answer.resume()
-      const headers = { ...answer.headers }
-      for (const name of ['content-encoding', 'content-length', 'transfer-encoding', 'connection']) delete headers[name]
-      resolve({ status: answer.statusCode, headers })
-    }).on('error', reject)
-  })
 }
 
 export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, animations: 'disabled' }).catch(() => {})

@@ -430,15 +430,15 @@ async function run() {
     await guest('door-many', async (page) => {
       await page.goto(`${LIVE}/${made.room.slug}`)
       await page.fill('[name=name]', 'Sam')
-      for (let n = 0; n < 12; n++) {
-        if (await page.getByText(/Too many tries/).count()) return
-        await page.getByRole('button', { name: 'Enter', exact: true }).waitFor()
-        const answer = page.waitForResponse(/session\/passcode/)
-        await knock(page, `wrong ${n}`)
-        await answer
-        await page.waitForTimeout(100)
-      }
-      await says(page, /Too many tries/, 1000)
+      await page.evaluate(async (slug) => {
+        for (let n = 0; n < 8; n++) {
+          const answer = await fetch('/api/v1/session/passcode', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ slug, passcode: `wrong ${n}`, name: 'Sam' }) })
+          if (answer.status === 429) return
+        }
+      }, made.room.slug)
+      await knock(page, 'cyan 19')
+      await says(page, /Too many tries/)
+      await page.getByRole('button', { name: /Try again in/ }).waitFor()
     })
   })
 
