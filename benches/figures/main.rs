@@ -211,7 +211,7 @@ async fn idle_pass(house: &House, table: &mut Table) -> Result<(), Failed> {
         services: Services::default(),
         secrets: Arc::new(secrets),
         settings: wanted.follow(),
-                    people: Arc::default(),
+        people: Arc::default(),
     };
     let references: Vec<String> = [
         &settings.images.traefik,
