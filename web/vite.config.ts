@@ -7,15 +7,21 @@ import { defineConfig } from 'vitest/config'
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 // OvenPlayer brings a style sheet for controls we do not show, with fonts as
-// data: URLs. Left out, so that the policy needs neither (player/stage.css.ts
-// lays the video out). Pinned and checked: another version must be looked at.
+// data: URLs, and style attributes in its markup. Left out, so that no policy
+// needs them (player/stage.css.ts lays the video out; what it hides at first
+// is hidden by attribute). Pinned and checked: another version must be looked at.
 const bareOvenPlayer: Plugin = {
   name: 'colourstream:bare-ovenplayer',
   transform(code, id) {
     if (!id.includes('ovenplayer/dist/ovenplayer.js')) return null
     const insertion = /(This probably means that the value for the 'insert' parameter is invalid\."\);)\w+\.appendChild\(\w+\)/
     if (!insertion.test(code)) this.error('OvenPlayer inserts its styles in another way than before')
-    return { code: code.replace(insertion, '$1').replace(/data:font\/ttf;base64,[\w+/=]*/g, 'data:,'), map: null }
+    const bare = code
+      .replace(insertion, '$1')
+      .replace(/data:font\/ttf;base64,[\w+/=]*/g, 'data:,')
+      .replaceAll(' style="display: none;"', ' hidden')
+      .replaceAll(' style="', ' data-style="')
+    return { code: bare, map: null }
   },
 }
 

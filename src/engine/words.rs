@@ -75,6 +75,7 @@ pub fn registry_words(reference: &str, message: &str) -> String {
         "deadline exceeded",
         "network is unreachable",
         "server misbehaving",
+        ": eof",
         "unexpected eof",
         "connection reset",
     ]) {
@@ -170,6 +171,10 @@ mod tests {
     #[test]
     fn a_failed_pull_says_what_to_think() {
         for (message, part) in [
+            (
+                "Get \"http://127.0.0.1:5000/v2/\": EOF",
+                "cannot be reached",
+            ),
             (
                 "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io on 10.0.0.1:53: no such host",
                 "cannot be reached",

@@ -55,6 +55,8 @@ export interface AdminView {
 export interface Apply {
   /** Also what would interrupt somebody. */
   now?: boolean
+  /** Also what the image tags name by now. */
+  update_images?: boolean
 }
 
 /** The audio track. */
@@ -215,7 +217,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "file-quarantined" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "paused" | "encoder-settings"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "paused" | "encoder-settings"
 
 /** A page of what the loop did. */
 export interface JournalPage {
