@@ -1200,7 +1200,6 @@ proptest! {
     /// Whatever happened, in any order: once the world lets it, all is as
     /// wanted again.
     #[test]
-    #[ignore = "minutes on a busy machine, and its last repair has not been run: by name"]
     fn whatever_happens_it_ends_as_wanted(all in happenings()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {

@@ -298,8 +298,10 @@ async function run() {
       await says(pages[who], 'The room is closed', 5000)
       return Date.now()
     }))
-    const from = Date.now()
+    // From the call to the controller on: what the click waits for is the browser's.
+    const asked = page.waitForRequest((call) => call.method() === 'POST' && call.url().endsWith('/close')).then(() => Date.now())
     await page.getByRole('button', { name: 'Close the room' }).click()
+    const from = await asked
     const times = (await told).map((at) => at - from)
     for (const who of ['jonas', 'aiko']) {
       expect(await pages[who].locator('video, iframe').count(), 0, 'what is left of picture and call')

@@ -270,6 +270,8 @@ pub struct Stage {
     pub status: watch::Receiver<Arc<Status>>,
     pub file: PathBuf,
     pub killed: bool,
+    /// How often.
+    pub kills: usize,
     began: tokio::time::Instant,
     foreign: ContainerFacts,
     folder: tempfile::TempDir,
@@ -370,6 +372,7 @@ impl Stage {
             status: watch::channel(Arc::default()).1,
             file,
             killed: false,
+            kills: 0,
             began: tokio::time::Instant::now(),
             foreign: world.container(FOREIGN).unwrap(),
             world,
@@ -453,6 +456,7 @@ impl Stage {
                 Some(pass) => return pass,
                 None => {
                     self.killed = true;
+                    self.kills += 1;
                     self.restart();
                     triggers = &[Trigger::Sweep];
                 }
@@ -502,7 +506,14 @@ impl Stage {
         assert!(pass.plan.is_empty(), "{:#?}", views(&pass.plan));
         assert_eq!(errors(&pass.plan.issues), Vec::<&Issue>::new());
         let target = pass.target.unwrap();
-        let containers = ours(&self.world);
+        let mut containers = ours(&self.world);
+        // Killed between a container and its record, and renamed by hand since:
+        // it may be a stranger's by then, so it is told and left alone.
+        let told = |name: &String| {
+            let alike = |issue: &Issue| issue.code == IssueCode::LookAlike && issue.subject == *name;
+            pass.plan.issues.iter().any(alike)
+        };
+        containers.retain(|facts| !told(&facts.name));
         assert_eq!(containers.len(), 3, "{:?}", self.world.names());
         for role in Role::ALL {
             let facts = self.world.container(&target.container_name(role)).unwrap();
@@ -536,11 +547,8 @@ impl Stage {
             .iter()
             .filter(|entry| entry.outcome.is_none())
             .count();
-        // Killed: one entry per lane may have no end.
-        assert!(
-            open == 0 || self.killed && open <= 3,
-            "{open} steps have no outcome"
-        );
+        // Each time it is killed, one entry per lane may have no end.
+        assert!(open <= 3 * self.kills, "{open} steps have no outcome");
     }
 
     pub fn journal(&self) -> Vec<JournalEntry> {
