@@ -519,7 +519,7 @@ fn drift_is_mended() {
         "file unreadable",
         mirotalk_env(&stack),
         &|path| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
         },
     );
     file(

@@ -600,7 +600,8 @@ async fn every_drift_of_files_is_mended() {
 #[tokio::test(start_paused = true)]
 async fn every_drift_of_containers_is_mended() {
     let main = name(OME);
-    let drifts: [(&str, &dyn Fn(&Stage)); 9] = [
+    type ByHand<'a> = &'a dyn Fn(&Stage);
+    let drifts: [(&str, ByHand<'_>); 9] = [
         ("stopped", &|stage| stage.world.stop(&main)),
         ("killed", &|stage| stage.world.kill(&main)),
         ("removed", &|stage| stage.world.remove(&main)),

@@ -353,14 +353,14 @@ impl Stack {
             || "no answer".into(),
             |status| {
                 let mut shown = status.clone();
-                shown.as_object_mut().map(|shown| {
+                if let Some(shown) = shown.as_object_mut() {
                     shown.retain(|key, _| {
                         matches!(
                             key.as_str(),
                             "summary" | "services" | "plan" | "issues" | "reconcile" | "live"
                         )
-                    })
-                });
+                    });
+                }
                 serde_json::to_string_pretty(&shown).unwrap()
             },
         );

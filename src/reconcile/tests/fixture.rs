@@ -510,7 +510,8 @@ impl Stage {
         // Killed between a container and its record, and renamed by hand since:
         // it may be a stranger's by then, so it is told and left alone.
         let told = |name: &String| {
-            let alike = |issue: &Issue| issue.code == IssueCode::LookAlike && issue.subject == *name;
+            let alike =
+                |issue: &Issue| issue.code == IssueCode::LookAlike && issue.subject == *name;
             pass.plan.issues.iter().any(alike)
         };
         containers.retain(|facts| !told(&facts.name));

@@ -15,7 +15,6 @@ export function remedyFor(issue: Issue): Remedy {
       return { verb: 'Try again now', act: 'apply-now' }
     case 'simulated':
     case 'encoder-settings':
-    case 'file-quarantined':
     case 'look-alike':
       // Nothing a button here could do.
       return null
