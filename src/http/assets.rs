@@ -156,11 +156,13 @@ fn secure(headers: &mut HeaderMap, settings: &Settings, page: Page) {
         settings.origin(&settings.hosts.video),
     );
     let socket = live.replacen("http", "ws", 1);
+    // A call that ends sends its frame to our own `/left` or `/ended`.
+    let frames = format!("'self' {video}");
     // The player writes its own styles; nothing else does.
     let (style, frame, media, ancestors) = match page {
         Page::Live => (
             "'self' 'unsafe-inline'",
-            video.as_str(),
+            frames.as_str(),
             "'self' blob:",
             "'none'",
         ),

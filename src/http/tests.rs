@@ -1655,7 +1655,7 @@ async fn each_host_has_its_pages_and_strangers_none() {
     for part in [
         "default-src 'self'",
         "style-src 'self' 'unsafe-inline'",
-        "frame-src https://video.live.tld;",
+        "frame-src 'self' https://video.live.tld;",
         "wss://live.tld",
         "frame-ancestors 'none'",
     ] {
