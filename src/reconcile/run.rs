@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -31,6 +31,8 @@ use crate::store::Store;
 const RECHECK: Duration = Duration::from_millis(100);
 /// Pull progress is published this often.
 const PROGRESS: Duration = Duration::from_millis(500);
+/// How long a person's *now* holds while what it began is under way.
+const NOW_HOLDS: Duration = Duration::from_secs(600);
 /// Reconnecting to the engine: first and longest pause.
 const RECONNECT: (f64, f64) = (0.8, 30.0);
 
@@ -84,6 +86,10 @@ struct State {
     last_sweep: Option<Instant>,
     /// Passes in a row in which a step failed and none was done.
     fruitless: u32,
+    /// When a person said *now*, until all that it began is done.
+    pressed: Option<Instant>,
+    /// When the engine's events are asked for again, while they are cut.
+    knock: Option<watch::Receiver<Option<Instant>>>,
     pulls: Option<(
         mpsc::UnboundedSender<PullNews>,
         mpsc::UnboundedReceiver<PullNews>,
@@ -135,23 +141,27 @@ impl Pass {
         if self.done > 0 {
             return RECHECK;
         }
-        self.plan
-            .steps
-            .iter()
-            .filter_map(|step| match &step.waits {
-                Some(Wait::Healthy { .. }) => Some(RECHECK),
-                Some(Wait::Until { at }) => Some(
-                    Duration::try_from(at.duration_since(now))
-                        .unwrap_or(RECHECK)
-                        .max(RECHECK),
-                ),
-                Some(Wait::Quiet) => Some(Duration::from_secs(2)),
-                _ => None,
-            })
-            .min()
-            .unwrap_or(sweep)
-            .min(sweep)
+        soonest(&self.plan, now, sweep)
     }
+}
+
+/// When something that a step of this plan waits for may be there.
+fn soonest(plan: &Plan, now: Timestamp, sweep: Duration) -> Duration {
+    plan.steps
+        .iter()
+        .filter_map(|step| match &step.waits {
+            Some(Wait::Healthy { .. }) => Some(RECHECK),
+            Some(Wait::Until { at }) => Some(
+                Duration::try_from(at.duration_since(now))
+                    .unwrap_or(RECHECK)
+                    .max(RECHECK),
+            ),
+            Some(Wait::Quiet) => Some(Duration::from_secs(2)),
+            _ => None,
+        })
+        .min()
+        .unwrap_or(sweep)
+        .min(sweep)
 }
 
 impl<E: Engine, P: Probe> Controller<E, P> {
@@ -226,13 +236,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let begun = Instant::now();
         self.state.reconcile += 1;
         let reconcile = self.state.reconcile;
-        let apply_now = self.heed(triggers);
         let sweep = self.wanted.settings().reconcile.sweep;
         let thorough = triggers.contains(&Trigger::Sweep)
             || self.state.last_sweep.is_none_or(|at| at.elapsed() >= sweep);
         if thorough {
             self.state.last_sweep = Some(Instant::now());
         }
+        self.heed(triggers, thorough);
+        let pressed = self.state.pressed;
+        let apply_now = pressed.is_some_and(|at| at.elapsed() < NOW_HOLDS);
         let (target, observed) = self.observe(thorough).await;
         let now = (self.clock)();
         let policy = Policy {
@@ -244,6 +256,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         // The scene first: whoever reads the status finds what it is about.
         self.show(target.as_ref(), &observed);
         self.publish(target.as_deref(), &observed, &plan, begun);
+        let on_the_way = plan.steps.iter().any(|step| {
+            matches!(
+                &step.waits,
+                None | Some(Wait::Healthy { .. } | Wait::Pull { .. })
+            )
+        });
+        if !on_the_way {
+            self.state.pressed = None;
+        }
         let effects = match &target {
             Some(target) => {
                 let hands = Hands {
@@ -289,10 +310,13 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     pub async fn run(mut self, mut triggers: Triggers, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let sender = triggers.sender.clone();
+        let (knock, mut knocks) = watch::channel(None);
+        self.state.knock = Some(knocks.clone());
         let events = tokio::spawn(follow_events(
             Arc::clone(&self.engine),
             self.wanted.settings().instance.clone(),
             sender.clone(),
+            knock,
         ));
         let mut watch = match FileWatch::new(self.disk.rendered(), sender.clone()) {
             Ok(watch) => Some(watch),
@@ -303,7 +327,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         };
         let mut rooms = self.store.changed();
         let mut why = vec![Trigger::Sweep];
-        loop {
+        'run: loop {
             if let Some(watch) = &mut watch {
                 let rendered = self.disk.rendered();
                 watch.watch(self.wanted.watched().into_iter().chain([rendered]));
@@ -319,39 +343,50 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             } else {
                 Trigger::Sweep
             };
-            tokio::select! {
-                // Cancel-safe: `Triggers::next` says what it folds.
-                next = triggers.next(next, otherwise) => why = next,
-                // Cancel-safe: a watch keeps its mark until it is read.
-                changed = rooms.changed() => {
-                    why = vec![Trigger::Rooms];
-                    if changed.is_err() { break }
+            let due = Instant::now() + next;
+            why = loop {
+                self.tell_next(due);
+                tokio::select! {
+                    // Cancel-safe: `Triggers` keeps what it gathers.
+                    next = triggers.next(due, otherwise) => break next,
+                    // Cancel-safe: a watch keeps its mark until it is read.
+                    changed = rooms.changed() => {
+                        if changed.is_err() { break 'run }
+                        break vec![Trigger::Rooms];
+                    }
+                    // Cancel-safe: the sender is in ourselves, nothing is lost.
+                    news = next_news(&mut self.state.pulls) => {
+                        self.take(news);
+                        break vec![Trigger::Pull];
+                    }
+                    // Cancel-safe, as the rooms. No reason to look, but to
+                    // say when that will be.
+                    Ok(()) = knocks.changed() => {}
+                    () = &mut stop => break 'run,
                 }
-                // Cancel-safe: the sender is in ourselves, nothing is lost.
-                news = next_news(&mut self.state.pulls) => {
-                    self.take(news);
-                    why = vec![Trigger::Pull];
-                }
-                () = &mut stop => break,
-            }
+            };
         }
         events.abort();
         info!("the loop ends; what runs goes on");
     }
 
-    /// What people asked; whether they said *now*.
-    fn heed(&mut self, triggers: &[Trigger]) -> bool {
-        let mut now = false;
+    /// What people asked. A sweep reads settings and templates as well: what
+    /// the system told of a change may have been lost.
+    fn heed(&mut self, triggers: &[Trigger], sweep: bool) {
+        if (sweep || triggers.contains(&Trigger::Settings)) && self.wanted.reload() {
+            // The settings' mode counts again.
+            self.state.mode = None;
+            self.state.pressed = None;
+            self.state.memory.forgive();
+        }
         for trigger in triggers {
             match trigger {
-                // The settings' mode counts again.
-                Trigger::Settings if self.wanted.reload() => {
-                    self.state.mode = None;
-                    self.state.memory.forgive();
+                Trigger::Person(Command::Mode(mode)) => {
+                    self.state.mode = Some(*mode);
+                    self.state.pressed = None;
                 }
-                Trigger::Person(Command::Mode(mode)) => self.state.mode = Some(*mode),
                 Trigger::Person(Command::ApplyNow) => {
-                    now = true;
+                    self.state.pressed = Some(Instant::now());
                     self.state.memory.forgive();
                     for role in Role::ALL {
                         if let Err(error) = self.store.clear_failure(role) {
@@ -367,7 +402,6 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 _ => {}
             }
         }
-        now
     }
 
     async fn observe(&mut self, thorough: bool) -> (Option<Arc<Target>>, Observed) {
@@ -570,8 +604,38 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status.at = Some(now);
         status.reconcile = self.state.reconcile;
         status.took_ms = begun.elapsed().as_secs_f64() * 1e3;
-        status.next = Some(now + settings.reconcile.sweep);
+        // Steps that are ready are done first, and looked at after.
+        let sweep = settings.reconcile.sweep;
+        let wait = match plan.ready().next() {
+            Some(_) => RECHECK,
+            None => soonest(plan, now, sweep).min(self.until_rooms_change(now).unwrap_or(sweep)),
+        };
+        status.next = Some(self.next_try(Instant::now() + wait));
         self.status.send_replace(Arc::new(status));
+    }
+
+    /// The moment of the next look: when it is due, or sooner when the
+    /// engine's events are asked for again.
+    fn next_try(&self, due: Instant) -> Timestamp {
+        let knock = self.state.knock.as_ref().and_then(|knock| *knock.borrow());
+        let wait = knock
+            .map_or(due, |at| at.min(due))
+            .saturating_duration_since(Instant::now());
+        (self.clock)() + wait
+    }
+
+    /// Corrects the next look that was told, where it is another by now.
+    fn tell_next(&self, due: Instant) {
+        let next = self.next_try(due);
+        self.status.send_if_modified(|status| {
+            let off = status.next.is_none_or(|told| {
+                next.duration_since(told).abs() > SignedDuration::from_millis(50)
+            });
+            if off {
+                Arc::make_mut(status).next = Some(next);
+            }
+            off
+        });
     }
 
     fn show(&self, target: Option<&Arc<Target>>, observed: &Observed) {
@@ -666,7 +730,12 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
 
 /// Keeps listening to the engine and triggers a look for every hint, and for
 /// every time the stream had to be opened anew (something may be missed).
-async fn follow_events<E: Engine>(engine: Arc<E>, instance: String, sender: mpsc::Sender<Trigger>) {
+async fn follow_events<E: Engine>(
+    engine: Arc<E>,
+    instance: String,
+    sender: mpsc::Sender<Trigger>,
+    knock: watch::Sender<Option<Instant>>,
+) {
     let mut since = None;
     let mut pause = RECONNECT.0;
     loop {
@@ -682,8 +751,11 @@ async fn follow_events<E: Engine>(engine: Arc<E>, instance: String, sender: mpsc
         }
         // Jitter, so that several controllers do not knock in step.
         let jitter = f64::from(std::process::id() % 100) / 400.0;
-        tokio::time::sleep(Duration::from_secs_f64(pause * (1.0 + jitter))).await;
+        let wait = Duration::from_secs_f64(pause * (1.0 + jitter));
+        knock.send_replace(Some(Instant::now() + wait));
+        tokio::time::sleep(wait).await;
         pause = (pause * 1.7).min(RECONNECT.1);
+        knock.send_replace(None);
         let _full = sender.try_send(Trigger::Engine);
     }
 }

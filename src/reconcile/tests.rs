@@ -1235,3 +1235,131 @@ proptest! {
         });
     }
 }
+
+/// Watches the status for so many seconds: every look comes when it was told
+/// for, by the last word or the one before (changes are gathered for 0.1 s).
+/// Answers the pauses between them.
+async fn looks_come_when_they_were_told(running: &Running, seconds: u64) -> Vec<f64> {
+    let mut last = Arc::clone(&running.status.borrow());
+    let mut told = vec![last.next.unwrap()];
+    let mut pauses = Vec::new();
+    for _ in 0..seconds * 20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let status = Arc::clone(&running.status.borrow());
+        let (next, at) = (status.next.unwrap(), status.at.unwrap());
+        if status.reconcile != last.reconcile {
+            let told = std::mem::take(&mut told);
+            let close = SignedDuration::from_millis(250);
+            assert!(
+                told.iter()
+                    .rev()
+                    .take(2)
+                    .any(|told| at.duration_since(*told).abs() < close),
+                "look {} was told for {told:?} and came at {at}",
+                status.reconcile
+            );
+            pauses.push(at.duration_since(last.at.unwrap()).as_secs_f64());
+        }
+        if told.last() != Some(&next) {
+            told.push(next);
+        }
+        last = status;
+    }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_look_comes_when_the_status_says() {
+    let mut stage = Stage::new(PLAIN);
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    let pauses = looks_come_when_they_were_told(&running, 100).await;
+    assert!(pauses.iter().all(|pause| *pause > 29.0), "idle: {pauses:?}");
+    stage.world.go_away();
+    running
+        .until("away", 31, |status| {
+            has(&status.issues, IssueCode::EngineAway)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let pauses = looks_come_when_they_were_told(&running, 120).await;
+    let longest = pauses.iter().copied().fold(0.0, f64::max);
+    assert!(
+        pauses[0] < 3.0 && longest > 15.0,
+        "tries grow rarer: {pauses:?}"
+    );
+    stage.world.come_back();
+    running.ready(45).await;
+    running.end().await;
+
+    let mut stage = Stage::new(PLAIN);
+    let (reference, _) = IMAGES[2];
+    stage.world.remove_image(reference);
+    stage.world.registry_refuses(reference, "no such host");
+    let mut running = Running::start(&mut stage);
+    running
+        .until("missing", 5, |status| {
+            has(&status.issues, IssueCode::ImageMissing)
+        })
+        .await;
+    // Until the other two are up.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    looks_come_when_they_were_told(&running, 200).await;
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_now_holds_until_all_of_it_is_done() {
+    for mode in ["report", "paused"] {
+        let mut stage = Stage::new(&format!("{PLAIN}reconcile: {mode}\n"));
+        let mut running = Running::start(&mut stage);
+        running
+            .until("told", 5, |status| !status.plan.is_empty())
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(ours(&stage.world).len(), 0, "{mode}");
+        let now = Trigger::Person(Command::ApplyNow);
+        running.triggers.send(now).await.unwrap();
+        running
+            .until("all is up after one word", 60, |status| {
+                status.plan.is_empty()
+                    && status.services.len() == 3
+                    && status.services.iter().all(|one| one.health == "healthy")
+            })
+            .await;
+        // What comes after it is not meant by it.
+        stage.world.remove(&name(OME));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(stage.world.container(&name(OME)).is_none(), "{mode}");
+        running.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_takes_up_settings_and_templates_that_nobody_told_of() {
+    let mut stage = Stage::new(PLAIN);
+    let folder = stage.folder().join("templates");
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    let with = |plain: &str| format!("{plain}templates: {}\n", folder.display());
+    stage.settings(&with(PLAIN)).await;
+    stage.assert_converged().await;
+    let before = stage.main(OME).id;
+    stage.write_settings(&with(MOVED));
+    stage.pass(&[Trigger::Engine]).await;
+    assert!(stage.settle().await.plan.is_empty(), "nobody told of it");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    stage.settle().await;
+    stage.assert_converged().await;
+    assert_ne!(stage.main(OME).id, before);
+
+    // The folder itself is another by now.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    std::fs::write(folder.join("traefik/dynamic.yml.tera"), "{% if %}").unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    std::fs::remove_file(folder.join("traefik/dynamic.yml.tera")).unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(!has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    stage.assert_converged().await;
+}

@@ -143,10 +143,14 @@ impl Wanted {
                 }
             }
             Err(errors) => {
-                for error in &errors {
-                    warn!(place = %error.origin, "settings refused: {}", error.what);
+                let issues: Vec<Issue> = errors.iter().map(SettingsError::to_issue).collect();
+                // Told once: every sweep reads them again.
+                if issues != self.settings_issues {
+                    for error in &errors {
+                        warn!(place = %error.origin, "settings refused: {}", error.what);
+                    }
                 }
-                self.settings_issues = errors.iter().map(SettingsError::to_issue).collect();
+                self.settings_issues = issues;
             }
         }
         self.look_again = None;
@@ -163,6 +167,12 @@ impl Wanted {
                 return;
             }
         };
+        if self.templates.is_some()
+            && self.template_issues.is_empty()
+            && overrides == self.overrides
+        {
+            return;
+        }
         match Templates::with_overrides(&overrides) {
             Ok(templates) => {
                 self.template_issues.clear();
