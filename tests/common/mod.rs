@@ -1,7 +1,14 @@
 //! One ColourStream of its own for a test: the real binary, a state folder, a
 //! name and a block of ports that nobody else has, and nothing left behind.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a helper of tests; not every binary uses all of it"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -9,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -16,8 +24,31 @@ use serde_json::Value;
 /// The services, as in container names.
 pub const ROLES: [&str; 3] = ["traefik", "ovenmediaengine", "mirotalk"];
 
+/// Another engine than the machine's, for a whole test binary: its address and
+/// the process whose network it is in.
+static ELSEWHERE: OnceLock<(String, u32)> = OnceLock::new();
+
+/// From now on all is done on this engine, in the network of that process.
+pub fn move_to(engine: &str, process: u32) {
+    ELSEWHERE.set((engine.to_owned(), process)).unwrap();
+}
+
+/// A command on the ground of the tests.
+pub fn command(program: &str) -> Command {
+    let Some((_, process)) = ELSEWHERE.get() else {
+        return Command::new(program);
+    };
+    // Executes it in its own place, so that its process is the command's.
+    let mut command = Command::new("nsenter");
+    command.args(["-t", &process.to_string(), "-n", "--", program]);
+    command
+}
+
 /// Where the engine of the tests is.
 pub fn engine_address() -> String {
+    if let Some((engine, _)) = ELSEWHERE.get() {
+        return engine.clone();
+    }
     std::env::var("COLOURSTREAM_TEST_ENGINE")
         .unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
@@ -133,6 +164,11 @@ impl Cases {
         }
     }
 
+    /// How many failed.
+    pub fn failures(&self) -> usize {
+        self.failed.len()
+    }
+
     /// Fails if one did.
     pub fn conclude(self) {
         assert!(self.failed.is_empty(), "failed: {}", self.failed.join(", "));
@@ -222,7 +258,7 @@ impl Stack {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_colourstream"));
+        let mut command = command(env!("CARGO_BIN_EXE_colourstream"));
         command
             .args(["--config", self.config().to_str().unwrap()])
             .args(arguments)
