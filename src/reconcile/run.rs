@@ -18,13 +18,14 @@ use super::memory::Memory;
 use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
+use crate::backup::Kept;
 use crate::desired::Target;
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::Mode;
-use crate::status::{Command, Status};
+use crate::status::{BackupStatus, Command, Status};
 use crate::store::Store;
 
 /// While something starts or loads, it is looked at this often.
@@ -54,6 +55,8 @@ pub struct Controller<E, P> {
     pub status: watch::Sender<Arc<Status>>,
     /// Where what was seen goes, for those who need more than the status.
     pub scene: watch::Sender<Arc<Scene>>,
+    /// What is known of the backups.
+    pub backups: watch::Receiver<Kept>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     state: State,
@@ -180,6 +183,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             locate,
             status,
             scene: watch::Sender::new(Arc::default()),
+            backups: watch::channel(Kept::default()).1,
             clock,
             state: State::default(),
         }
@@ -327,6 +331,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     why = vec![Trigger::Rooms];
                     if changed.is_err() { break }
                 }
+                // Cancel-safe: as rooms. Without a keeper it is never told.
+                Ok(()) = self.backups.changed() => why = vec![Trigger::Recheck],
                 // Cancel-safe: the sender is in ourselves, nothing is lost.
                 news = next_news(&mut self.state.pulls) => {
                     self.take(news);
@@ -462,6 +468,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_stale_since = memory.route_stale_since;
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
+        observed.issues.extend(self.backups.borrow().failed.clone());
         observed.failures = self.store.failures().unwrap_or_default();
         observed.made = self.store.made().unwrap_or_default();
         (target, observed)
@@ -571,6 +578,12 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status.reconcile = self.state.reconcile;
         status.took_ms = begun.elapsed().as_secs_f64() * 1e3;
         status.next = Some(now + settings.reconcile.sweep);
+        let kept = self.backups.borrow();
+        status.backup = BackupStatus {
+            last: kept.last.clone(),
+            next: kept.next,
+        };
+        drop(kept);
         self.status.send_replace(Arc::new(status));
     }
 
