@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupFile;
 use crate::model::{Issue, Role};
 
 /// The state of everything, as of the last look.
@@ -39,6 +40,18 @@ pub struct Status {
     pub addresses: BTreeMap<String, String>,
     /// Who is live.
     pub live: LiveCounts,
+    /// The backups.
+    #[serde(default)]
+    pub backup: BackupStatus,
+}
+
+/// The backups that are made by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BackupStatus {
+    /// The last good one: it was read back whole.
+    pub last: Option<BackupFile>,
+    /// When the next is due.
+    pub next: Option<Timestamp>,
 }
 
 /// The stack in one word.

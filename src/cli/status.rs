@@ -44,8 +44,15 @@ pub async fn health(common: &Common) -> Result<ExitCode, Failure> {
     let control = Control::find(&state)
         .await
         .ok_or_else(|| Failure::Told("no controller answers".into()))?;
-    let _status: Status = control.get("/api/v1/status").await?;
-    Ok(ExitCode::SUCCESS)
+    let status: Status = control.get("/api/v1/status").await?;
+    let damaged = status
+        .issues
+        .iter()
+        .find(|issue| issue.subject == "store" && issue.severity == Severity::Error);
+    match damaged {
+        Some(issue) => Err(Failure::Told(issue.what.clone())),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The status as a page of text.
@@ -103,6 +110,14 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     for (name, address) in &status.addresses {
         line(format!("{name:<7}{address}"));
     }
+    line(format!(
+        "{:<7}{}",
+        "backup",
+        match &status.backup.last {
+            Some(last) => format!("{} ago, {}", ago(last.at, now), last.path.display()),
+            None => "none yet".to_owned(),
+        }
+    ));
     let live = status.live;
     line(format!(
         "live   {} {}, {} watching, {} in the call",

@@ -13,6 +13,7 @@ mod internal;
 mod live;
 mod openapi;
 mod problem;
+pub mod rescue;
 mod stack;
 mod video;
 mod views;

@@ -75,6 +75,12 @@ fn settings() -> Settings {
             sweep: Duration::from_secs(30),
         },
         trusted_proxies: Vec::new(),
+        backup: crate::settings::Backup {
+            every: None,
+            keep: 7,
+            folder: None,
+            passphrase_file: None,
+        },
         log: LogSettings {
             level: "info".into(),
             json: false,

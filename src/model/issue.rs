@@ -71,6 +71,12 @@ pub enum IssueCode {
     StateUnwritable,
     /// Rooms or journal cannot be read or written.
     StoreFailed,
+    /// The database is damaged, gone, or not all there.
+    DatabaseDamaged,
+    /// A newer controller wrote the database.
+    DatabaseNewer,
+    /// A backup that was due could not be made.
+    BackupFailed,
     /// The address announced to media clients is not known.
     PublicAddressUnknown,
     /// A certificate is missing, wrong, or about to expire.

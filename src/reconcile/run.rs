@@ -18,13 +18,14 @@ use super::memory::Memory;
 use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
+use crate::backup::Kept;
 use crate::desired::Target;
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::Mode;
-use crate::status::{Command, Status};
+use crate::status::{BackupStatus, Command, Status};
 use crate::store::Store;
 
 /// While something starts or loads, it is looked at this often.
@@ -56,6 +57,8 @@ pub struct Controller<E, P> {
     pub status: watch::Sender<Arc<Status>>,
     /// Where what was seen goes, for those who need more than the status.
     pub scene: watch::Sender<Arc<Scene>>,
+    /// What is known of the backups.
+    pub backups: watch::Receiver<Kept>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     state: State,
@@ -190,6 +193,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             locate,
             status,
             scene: watch::Sender::new(Arc::default()),
+            backups: watch::channel(Kept::default()).1,
             clock,
             state: State::default(),
         }
@@ -354,6 +358,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                         if changed.is_err() { break 'run }
                         break vec![Trigger::Rooms];
                     }
+                    // Cancel-safe: as rooms. Without a keeper it is never told.
+                    Ok(()) = self.backups.changed() => break vec![Trigger::Recheck],
                     // Cancel-safe: the sender is in ourselves, nothing is lost.
                     news = next_news(&mut self.state.pulls) => {
                         self.take(news);
@@ -496,6 +502,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_stale_since = memory.route_stale_since;
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
+        observed.issues.extend(self.backups.borrow().failed.clone());
         observed.failures = self.store.failures().unwrap_or_default();
         observed.made = self.store.made().unwrap_or_default();
         (target, observed)
@@ -611,6 +618,12 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             None => soonest(plan, now, sweep).min(self.until_rooms_change(now).unwrap_or(sweep)),
         };
         status.next = Some(self.next_try(Instant::now() + wait));
+        let kept = self.backups.borrow();
+        status.backup = BackupStatus {
+            last: kept.last.clone(),
+            next: kept.next,
+        };
+        drop(kept);
         self.status.send_replace(Arc::new(status));
     }
 

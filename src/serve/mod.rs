@@ -4,6 +4,7 @@
 mod addresses;
 mod cutter;
 mod facts;
+mod rescue;
 mod stack;
 mod story;
 
@@ -14,10 +15,11 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
+use crate::backup::Keeper;
 use crate::access::{Access, AdmissionKeys, TicketKey};
 use crate::desired::Secrets;
 use crate::engine::{DockerEngine, placement};
-use crate::http::{self, App, Parts};
+use crate::http::{self, App};
 use crate::listen;
 use crate::model::{Seat, Secret};
 use crate::reconcile::{Ask, Controller, Trigger, Triggers};
@@ -26,7 +28,13 @@ use crate::services::mirotalk_token::{Account, mint};
 use crate::status::{Command, Status};
 use crate::store::StoreError;
 
+pub use rescue::run as rescue;
 pub use story::Story;
+
+/// The loop with everything it works with.
+pub type Parts = Controller<DockerEngine, Ask>;
+/// What it publishes.
+pub type Published = watch::Receiver<Arc<Status>>;
 
 /// How long a token for the call is good. The contract wants presenter tokens
 /// short, because everybody in an SFU room is shown everybody's; viewers'
@@ -40,9 +48,10 @@ const VIEWER_TOKEN_S: i64 = 4 * 60 * 60;
 /// When rooms cannot be read at the start: nothing listens before admission
 /// can be answered.
 pub async fn run(
-    controller: Controller<DockerEngine, Ask>,
-    status: watch::Receiver<Arc<Status>>,
+    mut controller: Parts,
+    status: Published,
     story: Story,
+    file: Option<PathBuf>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StoreError> {
     let secrets = controller.wanted.secrets();
@@ -60,6 +69,9 @@ pub async fn run(
     let _told = controller.probe.people.set(Arc::clone(&access));
     let set_up = access.setup_token()?;
     let triggers = Triggers::default();
+    let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(Timestamp::now);
+    let keeper = Keeper::new(Arc::clone(&store), settings.clone(), file, clock);
+    controller.backups = keeper.kept();
     let commands = commands(triggers.sender.clone());
     let services = Services::default();
     let stack = stack::LiveStack::new(
@@ -69,7 +81,7 @@ pub async fn run(
         status.clone(),
     );
     let series = stack.series_task(Arc::clone(&access));
-    let app = App::new(Parts {
+    let app = App::new(http::Parts {
         store,
         access: Arc::clone(&access),
         settings: settings.clone(),
@@ -99,6 +111,7 @@ pub async fn run(
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
         tokio::spawn(series),
+        tokio::spawn(Arc::clone(&keeper).run()),
         tokio::spawn(listen::follow(
             "pages",
             http::pages(app.clone()),

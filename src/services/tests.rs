@@ -105,6 +105,12 @@ fn settings(flavour: Flavour) -> Settings {
             sweep: Duration::from_secs(30),
         },
         trusted_proxies: Vec::new(),
+        backup: crate::settings::Backup {
+            every: None,
+            keep: 7,
+            folder: None,
+            passphrase_file: None,
+        },
         log: LogSettings {
             level: "info".to_owned(),
             json: false,

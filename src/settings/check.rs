@@ -94,13 +94,21 @@ pub(super) fn port(node: &Node) -> Checked<u16> {
     number(node, 1, 65535).and_then(|port| u16::try_from(port).map_err(|_| NOT))
 }
 
-/// A port, or `off`.
-pub(super) fn port_or_off(node: &Node) -> Checked<Option<u16>> {
+/// Something, or `off`.
+pub(super) fn or_off<T>(
+    node: &Node,
+    check: impl FnOnce(&Node) -> Checked<T>,
+) -> Checked<Option<T>> {
     match node {
         Node::Bool(false) => Ok(None),
         Node::Text(text) if text == "off" => Ok(None),
-        node => port(node).map(Some),
+        node => check(node).map(Some),
     }
+}
+
+/// A port, or `off`.
+pub(super) fn port_or_off(node: &Node) -> Checked<Option<u16>> {
+    or_off(node, port)
 }
 
 /// A range of ports.

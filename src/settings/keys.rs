@@ -156,6 +156,11 @@ pub(super) const KEYS: &[Key] = &[
     key("instance", "a name of a-z, 0-9 and `-`, at most 30 long, that begins with a letter", Value("colourstream"), "colourstream",
         "Name of this installation on the host, and prefix of its containers and its network. Give each its own if there are several."),
     key("state", "the path of a folder", Value("./state"), "./state", "Folder of everything that is kept: rooms, secrets, certificates, rendered configuration, backups."),
+    group("backup", "Backups that are made by themselves (docs/backup.md). `backup: off` is short for `backup: {every: off}`."),
+    key("backup.every", "a time from `1m` to `720h`, or `off`", Value("24h"), "24h", "Time between two backups. Each is read back whole before the oldest goes."),
+    key("backup.keep", "a number from 1 to 1000", Value("7"), "7", "How many of them are kept. Those made by hand and before an upgrade are not counted and stay."),
+    key("backup.folder", "the path of a folder", Words("`backups` in the state folder"), "/mnt/backups", "Where they go; another disk survives the loss of this one."),
+    key("backup.passphrase_file", FILE, Words("none; backups are readable for the controller's user alone"), "./secrets/backup", "File that holds a passphrase: then every backup is sealed with it. Without it nobody can open them, so keep it elsewhere as well."),
     key("templates", "the path of a folder", Words("none"), "./templates", "Folder whose templates replace the built-in ones of the same name. A changed file is taken up by itself."),
 
     group("reconcile", "How differences between what should run and what runs are treated. `reconcile: report` is short for `reconcile: {mode: report}`."),
@@ -177,6 +182,7 @@ pub(super) const SHORT: &[(&str, &str)] = &[
     ("conference", "flavour"),
     ("engine", "address"),
     ("reconcile", "mode"),
+    ("backup", "every"),
     ("log", "level"),
 ];
 

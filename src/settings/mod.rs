@@ -12,7 +12,7 @@ mod yaml;
 pub use cidr::Cidr;
 pub use error::{Origin, SettingsError};
 pub use keys::reference;
-pub use read::{Overrides, RESERVED_PROFILES, load, parse};
+pub use read::{Overrides, RESERVED_PROFILES, load, parse, preview};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub instance: String,
     /// The state folder.
     pub state: PathBuf,
+    /// Backups that are made by themselves.
+    pub backup: Backup,
     /// Folder whose templates replace the built-in ones of the same name.
     pub templates: Option<PathBuf>,
     /// How to reconcile.
@@ -243,6 +245,19 @@ pub struct EngineSettings {
     pub address: String,
     /// How long one answer may take.
     pub timeout: Duration,
+}
+
+/// Backups that are made by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Time between two; none are made when absent.
+    pub every: Option<Duration>,
+    /// How many are kept.
+    pub keep: usize,
+    /// Where they go; `backups` in the state folder when absent.
+    pub folder: Option<PathBuf>,
+    /// File that holds the passphrase they are sealed with; open when absent.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// How to reconcile.

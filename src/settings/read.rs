@@ -10,7 +10,7 @@ use super::error::{Origin, SettingsError};
 use super::keys::{self, Default as KeyDefault, Key, Nearest};
 use super::yaml::{self, Node, Path, Place, Seek};
 use super::{
-    Acme, AcmeChallenge, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings, Mode,
+    Acme, AcmeChallenge, Backup, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings, Mode,
     PortRange, Ports, Profile, PublicScheme, Reconcile, Settings, Tls, Turn,
 };
 
@@ -118,6 +118,19 @@ pub fn parse(text: &str, source_name: &str) -> Result<Settings, Vec<SettingsErro
         &Overrides::default(),
         &|_, _| Ok(()),
     )
+}
+
+/// As [`load`] for a file at `path` that is still to be written and will hold
+/// `text`: what it names need not be there yet.
+pub fn preview(
+    text: &str,
+    path: &FilePath,
+    overrides: &Overrides,
+) -> Result<Settings, Vec<SettingsError>> {
+    let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = whole_path.parent().unwrap_or(FilePath::new("/"));
+    let name = path.display().to_string();
+    check_text(text, &name, folder, overrides, &|_, _| Ok(()))
 }
 
 /// Reads the settings file at `path`, or none, under `overrides`, and checks
@@ -695,6 +708,7 @@ fn build(r: &Reader<'_>) -> Read<Settings> {
     let instance = r.value("instance", check::name(30));
     let state_path = Path::keys("state");
     let state = r.value_at(&state_path, check::path(r.base(&state_path)));
+    let backup = backup(r);
     let templates_path = Path::keys("templates");
     let templates = r.given_at(&templates_path, check::path(r.base(&templates_path)));
     if let Ok(Some(folder)) = &templates {
@@ -717,6 +731,7 @@ fn build(r: &Reader<'_>) -> Read<Settings> {
         engine: engine?,
         instance: instance?,
         state: state?,
+        backup: backup?,
         templates: templates?,
         reconcile: reconcile?,
         trusted_proxies: trusted_proxies?,
@@ -1342,6 +1357,25 @@ fn reconcile(r: &Reader<'_>) -> Read<Reconcile> {
     Ok(Reconcile {
         mode: mode?,
         sweep: sweep?,
+    })
+}
+
+fn backup(r: &Reader<'_>) -> Read<Backup> {
+    let every = r.value("backup.every", |node| {
+        check::or_off(
+            node,
+            check::duration(Duration::from_secs(60), Duration::from_secs(720 * 3600)),
+        )
+    });
+    let keep = r.value("backup.keep", |node| check::number(node, 1, 1000));
+    let folder_path = Path::keys("backup.folder");
+    let folder = r.given_at(&folder_path, check::path(r.base(&folder_path)));
+    let passphrase_file = r.file_at(&Path::keys("backup.passphrase_file"));
+    Ok(Backup {
+        every: every?,
+        keep: usize::try_from(keep?).map_err(|_| Told)?,
+        folder: folder?,
+        passphrase_file: passphrase_file?,
     })
 }
 
