@@ -4,6 +4,7 @@
 mod addresses;
 mod cutter;
 mod facts;
+mod lookout;
 mod stack;
 mod story;
 
@@ -40,7 +41,7 @@ const VIEWER_TOKEN_S: i64 = 4 * 60 * 60;
 /// When rooms cannot be read at the start: nothing listens before admission
 /// can be answered.
 pub async fn run(
-    controller: Controller<DockerEngine, Ask>,
+    mut controller: Controller<DockerEngine, Ask>,
     status: watch::Receiver<Arc<Status>>,
     story: Story,
     stop: impl Future<Output = ()>,
@@ -92,12 +93,22 @@ pub async fn run(
         settings.clone(),
         scene.clone(),
     );
+    let (seen, seen_by_the_loop) = watch::channel(Arc::default());
+    controller.seen = seen_by_the_loop;
+    let lookout = lookout::Lookout {
+        engine: Arc::clone(&controller.engine),
+        services: Services::default(),
+        settings: settings.clone(),
+        scene: scene.clone(),
+        orders: controller.orders.subscribe(),
+    };
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
+        tokio::spawn(lookout.run(seen, triggers.sender.clone())),
         tokio::spawn(series),
         tokio::spawn(listen::follow(
             "pages",
