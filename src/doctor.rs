@@ -4,14 +4,13 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::desired::{PlannedPort, Protocol, labels, port_plan};
 use crate::engine::{Engine, EngineError, EngineFacts};
-use crate::host::{self, Listener, Space};
+use crate::host::{self, Listener, Names, Space};
 use crate::model::{Issue, Severity};
 use crate::backup::{self, BackupFile};
 use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
@@ -104,45 +103,6 @@ impl HostView {
     }
 }
 
-/// Where names lead to.
-pub trait Names: Send + Sync {
-    /// The addresses of a name, or why there are none.
-    fn lookup(&self, name: &str) -> impl Future<Output = Result<Vec<IpAddr>, String>> + Send;
-}
-
-/// The system's resolver, with patience of its own.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemNames {
-    /// How long one name may take.
-    pub patience: Duration,
-}
-
-impl Default for SystemNames {
-    fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Names for SystemNames {
-    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
-        let found = tokio::time::timeout(self.patience, tokio::net::lookup_host((name, 0))).await;
-        match found {
-            Ok(Ok(addresses)) => {
-                let mut addresses: Vec<IpAddr> = addresses
-                    .map(|address| address.ip().to_canonical())
-                    .collect();
-                addresses.sort();
-                addresses.dedup();
-                Ok(addresses)
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", self.patience.as_secs())),
-        }
-    }
-}
-
 /// Looks at everything. `source` names the settings' file, or says that there
 /// is none. With wrong settings nothing else can be judged.
 pub async fn examine(
@@ -191,7 +151,7 @@ pub async fn examine(
                 .map(|reference| check_image(reference, facts)),
         );
     }
-    checks.extend(check_certificates(settings, now));
+    checks.extend(check_certificates(settings, &view.state.path, now));
     checks
 }
 
@@ -421,7 +381,7 @@ const fn word(protocol: Protocol) -> &'static str {
     }
 }
 
-async fn check_names(
+pub(crate) async fn check_names(
     settings: &Settings,
     announced: Option<&str>,
     names: &impl Names,
@@ -456,7 +416,7 @@ async fn check_names(
                 "names",
                 Verdict::Error,
                 format!("{host} leads nowhere"),
-                why,
+                why.to_string(),
                 record(settings, host, &target),
             ),
             Ok(found) if found.is_empty() => told(
@@ -646,12 +606,15 @@ fn check_image(reference: &str, facts: &EngineFacts) -> Check {
     }
 }
 
-fn check_certificates(settings: &Settings, now: Timestamp) -> Vec<Check> {
+fn check_certificates(settings: &Settings, state: &Path, now: Timestamp) -> Vec<Check> {
     let name = "certificate";
     match &settings.tls {
         Tls::LocalCa => vec![ok(
             name,
-            "made here; browsers trust it once its authority is installed".to_owned(),
+            format!(
+                "made here; a machine trusts it after `{}`",
+                tls::trust(state, &settings.instance, None)
+            ),
         )],
         Tls::Off { .. } => vec![ok(name, "none here: another proxy ends TLS".to_owned())],
         Tls::Files { certificate, key } => {
@@ -781,7 +744,7 @@ mod tests {
     use crate::desired::PortBinding;
     use crate::engine::fake::{World, blank, image};
     use crate::engine::{ContainerFacts, ContainerState, EngineInfo};
-    use crate::host::Process;
+    use crate::host::{NoAddress, Process};
 
     /// Names that lead somewhere; all others lead nowhere.
     struct Book(BTreeMap<String, Vec<IpAddr>>);
@@ -798,11 +761,11 @@ mod tests {
     }
 
     impl Names for Book {
-        async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
             self.0
                 .get(name)
                 .cloned()
-                .ok_or_else(|| "no such name".to_owned())
+                .ok_or_else(|| NoAddress::None("no such name".to_owned()))
         }
     }
 

@@ -32,6 +32,13 @@ pub struct Status {
     pub engine: EngineStatus,
     /// The three services.
     pub services: Vec<ServiceStatus>,
+    /// The certificates of the three names; none where TLS is ended elsewhere.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// The command that makes a machine trust the local authority, where there
+    /// is one.
+    #[serde(default)]
+    pub trust: Option<String>,
     /// What will be done, or waits.
     pub plan: Vec<StepView>,
     /// What is wrong.
@@ -111,6 +118,19 @@ pub struct ServiceStatus {
     pub why: String,
     /// Pull under way: bytes had and known.
     pub pulling: Option<(u64, u64)>,
+}
+
+/// The certificate of one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CertificateStatus {
+    /// The name.
+    pub host: String,
+    /// `good`, `ordered`, `held-back`, `failed`, `expired`, `unknown`.
+    pub state: String,
+    /// Who signed the one Traefik has.
+    pub issuer: Option<String>,
+    /// Until when that is good.
+    pub until: Option<Timestamp>,
 }
 
 /// A step, for people.

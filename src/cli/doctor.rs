@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::terminal;
 use super::{Common, Failure, session};
-use crate::doctor::{HostView, SystemNames, Verdict, examine, render, worst};
+use crate::doctor::{HostView, Verdict, examine, render, worst};
 use crate::engine::{DockerEngine, placement};
-use crate::settings;
+use crate::host::Resolvers;
+use crate::settings::{self, Tls};
 
 /// Prints the checks; exit 1 if one of them is an error.
 pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
@@ -30,12 +31,16 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         || "no file, the defaults".to_owned(),
         |file| file.display().to_string(),
     );
+    let names = Resolvers(match loaded.as_ref().map(|settings| &settings.tls) {
+        Ok(Tls::Acme(acme)) => acme.resolvers.clone(),
+        _ => Vec::new(),
+    });
     let checks = examine(
         &name,
         loaded.as_ref().map_err(Vec::as_slice),
         &host,
         &engine,
-        &SystemNames::default(),
+        &names,
         Timestamp::now(),
     )
     .await;

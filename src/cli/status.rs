@@ -98,6 +98,30 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
             service.why,
         ));
     }
+    if !status.certificates.is_empty() {
+        line(String::new());
+        for certificate in &status.certificates {
+            let state = match certificate.state.as_str() {
+                "good" => paint.green("good"),
+                "ordered" | "unknown" => paint.yellow(&certificate.state),
+                other => paint.red(other),
+            };
+            let until = certificate.until.map_or_else(String::new, |until| {
+                format!(
+                    " until {}, by {}",
+                    until.strftime("%Y-%m-%d"),
+                    certificate
+                        .issuer
+                        .as_deref()
+                        .unwrap_or("an unknown authority")
+                )
+            });
+            line(format!(
+                "certificate  {:<34}{state}{until}",
+                certificate.host
+            ));
+        }
+    }
     if !status.plan.is_empty() {
         line(String::new());
         line(paint.bold("plan"));
@@ -118,6 +142,9 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
             None => "none yet".to_owned(),
         }
     ));
+    if let Some(trust) = &status.trust {
+        line(format!("trust  {trust}"));
+    }
     let live = status.live;
     line(format!(
         "live   {} {}, {} watching, {} in the call",

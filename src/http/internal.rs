@@ -158,5 +158,25 @@ async fn metrics(State(app): State<App>) -> Response {
             u8::from(service.health == "healthy")
         );
     }
+    out.push_str("# TYPE colourstream_certificate_good gauge\n");
+    for certificate in &status.certificates {
+        let _ = writeln!(
+            out,
+            "colourstream_certificate_good{{host=\"{}\"}} {}",
+            certificate.host,
+            u8::from(certificate.state == "good")
+        );
+    }
+    out.push_str("# TYPE colourstream_certificate_expires_timestamp_seconds gauge\n");
+    for certificate in &status.certificates {
+        if let Some(until) = certificate.until {
+            let _ = writeln!(
+                out,
+                "colourstream_certificate_expires_timestamp_seconds{{host=\"{}\"}} {}",
+                certificate.host,
+                until.as_second()
+            );
+        }
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response()
 }

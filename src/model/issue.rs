@@ -81,6 +81,14 @@ pub enum IssueCode {
     PublicAddressUnknown,
     /// A certificate is missing, wrong, or about to expire.
     CertificateInvalid,
+    /// A certificate is being ordered.
+    CertificatePending,
+    /// The authority refused a certificate, or did not answer.
+    CertificateFailed,
+    /// A certificate was not renewed and is about to expire, or has expired.
+    CertificateExpires,
+    /// No certificate is ordered for a name that does not lead here.
+    NameElsewhere,
     /// Reconciliation is paused by settings or by a person.
     Paused,
     /// A room's encoder sends what browsers cannot play well.

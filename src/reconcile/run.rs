@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +20,15 @@ use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::Kept;
-use crate::desired::Target;
+use crate::desired::{Orders, Seen, Target};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
-use crate::settings::Mode;
+use crate::settings::{AcmeChallenge, Mode, Tls};
 use crate::status::{BackupStatus, Command, Status};
 use crate::store::Store;
+use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
 const RECHECK: Duration = Duration::from_millis(100);
@@ -34,6 +36,8 @@ const RECHECK: Duration = Duration::from_millis(100);
 const PROGRESS: Duration = Duration::from_millis(500);
 /// How long a person's *now* holds while what it began is under way.
 const NOW_HOLDS: Duration = Duration::from_secs(600);
+/// How far the certificates' orders are, in the state folder.
+const ORDERS: &str = "tls/orders.json";
 /// Reconnecting to the engine: first and longest pause.
 const RECONNECT: (f64, f64) = (0.8, 30.0);
 
@@ -53,6 +57,10 @@ pub struct Controller<E, P> {
     pub placement: Placement,
     /// Finds it out, as soon as the engine answers.
     pub locate: Option<Locate>,
+    /// How far the certificates' orders are, for those who look after them.
+    pub orders: watch::Sender<Orders>,
+    /// What those have seen.
+    pub seen: watch::Receiver<Arc<Seen>>,
     /// Where the status goes.
     pub status: watch::Sender<Arc<Status>>,
     /// Where what was seen goes, for those who need more than the status.
@@ -93,6 +101,8 @@ struct State {
     pressed: Option<Instant>,
     /// When the engine's events are asked for again, while they are cut.
     knock: Option<watch::Receiver<Option<Instant>>>,
+    /// Since when Traefik runs.
+    traefik_since: Option<Timestamp>,
     pulls: Option<(
         mpsc::UnboundedSender<PullNews>,
         mpsc::UnboundedReceiver<PullNews>,
@@ -129,6 +139,8 @@ pub struct Pass {
     pub failed: usize,
     /// How many passes in a row, this one included, only failed.
     pub fruitless: u32,
+    /// When the next order of a certificate is due.
+    pub order_at: Option<Timestamp>,
 }
 
 impl Pass {
@@ -144,7 +156,12 @@ impl Pass {
         if self.done > 0 {
             return RECHECK;
         }
-        soonest(&self.plan, now, sweep)
+        let order = self.order_at.map_or(sweep, |at| {
+            Duration::try_from(at.duration_since(now))
+                .unwrap_or_default()
+                .max(RECHECK)
+        });
+        soonest(&self.plan, now, sweep).min(order)
     }
 }
 
@@ -183,7 +200,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status: watch::Sender<Arc<Status>>,
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        Self {
+        let orders = kept_orders(&disk);
+        let mut controller = Self {
             engine,
             probe,
             store,
@@ -191,12 +209,17 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             wanted,
             placement: Placement::Host,
             locate,
+            orders: watch::Sender::new(orders),
+            // Nobody looks yet: what was known stays.
+            seen: watch::channel(Arc::default()).1,
             status,
             scene: watch::Sender::new(Arc::default()),
             backups: watch::channel(Kept::default()).1,
             clock,
             state: State::default(),
-        }
+        };
+        controller.hold_back();
+        controller
     }
 
     /// The mode in force: a person's, else the settings'.
@@ -222,6 +245,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             done: 0,
             failed: 0,
             fruitless: 0,
+            order_at: None,
         }
     }
 
@@ -249,8 +273,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         self.heed(triggers, thorough);
         let pressed = self.state.pressed;
         let apply_now = pressed.is_some_and(|at| at.elapsed() < NOW_HOLDS);
+        self.step_orders();
         let (target, observed) = self.observe(thorough).await;
         let now = (self.clock)();
+        let order_at = self.note_loaded(target.as_deref(), &observed, now);
         let policy = Policy {
             now,
             mode: self.mode(),
@@ -306,7 +332,87 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             done,
             failed,
             fruitless: self.state.fruitless,
+            order_at,
         }
+    }
+
+    /// How long an order may take; `None` where nothing is ordered.
+    fn order_patience(&self) -> Option<SignedDuration> {
+        match &self.wanted.settings().tls {
+            Tls::Acme(acme) => Some(match &acme.challenge {
+                AcmeChallenge::Http | AcmeChallenge::TlsAlpn => SignedDuration::from_mins(3),
+                // Records take their time to get around.
+                AcmeChallenge::Dns { wait, .. } => {
+                    let wait = SignedDuration::try_from(wait.unwrap_or_default());
+                    SignedDuration::from_mins(12) + wait.unwrap_or_default()
+                }
+            }),
+            _ => None,
+        }
+    }
+
+    /// Takes up what was seen of the certificates, and keeps it.
+    fn step_orders(&mut self) {
+        let Some(patience) = self.order_patience() else {
+            return;
+        };
+        let now = (self.clock)();
+        let settings = self.wanted.settings();
+        let hosts = settings.hosts.all().map(str::to_owned).into();
+        let seen = Seen {
+            traefik_since: self.state.traefik_since,
+            ..(**self.seen.borrow_and_update()).clone()
+        };
+        self.change_orders(|orders| orders.step(&hosts, &seen, patience, now));
+        self.hold_back();
+    }
+
+    fn hold_back(&mut self) {
+        if self.order_patience().is_some() {
+            let hosts = self.wanted.settings().hosts.all().map(str::to_owned);
+            let held_back = self.orders.borrow().held_back(&hosts);
+            self.wanted.hold_back(held_back);
+        }
+    }
+
+    /// Once Traefik has loaded a resolver, the order is under way. Answers when
+    /// to look again: at once, since the resolver is to go.
+    fn note_loaded(
+        &mut self,
+        target: Option<&Target>,
+        observed: &Observed,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let patience = self.order_patience()?;
+        let loaded = match observed.health.get(&Role::Traefik) {
+            Some(Health::Healthy { generation, .. }) => generation.as_ref(),
+            _ => None,
+        };
+        if let (Some(loaded), Some(target)) = (loaded, target)
+            && *loaded == target.traefik_generation
+        {
+            let ordered = self.wanted.ordered();
+            if self.change_orders(|orders| orders.loaded(&ordered, now)) {
+                return Some(now);
+            }
+        }
+        self.orders.borrow().next(patience)
+    }
+
+    /// Whether that changed them. Then they are kept, and who follows is told.
+    fn change_orders(&self, change: impl FnOnce(&mut Orders)) -> bool {
+        let changed = self.orders.send_if_modified(|orders| {
+            let before = orders.clone();
+            change(orders);
+            *orders != before
+        });
+        if changed {
+            let text = serde_json::to_vec_pretty(&*self.orders.borrow()).unwrap_or_default();
+            if let Err(error) = self.disk.keep(Path::new(ORDERS), &text, 0o600) {
+                warn!(%error, "how far the certificates are could not be kept");
+            }
+        }
+        changed
     }
 
     /// Runs until `stop` resolves. Cancel-safe between passes only: a pass
@@ -384,6 +490,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.state.mode = None;
             self.state.pressed = None;
             self.state.memory.forgive();
+            self.forgive_orders();
         }
         for trigger in triggers {
             match trigger {
@@ -394,6 +501,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 Trigger::Person(Command::ApplyNow) => {
                     self.state.pressed = Some(Instant::now());
                     self.state.memory.forgive();
+                    self.forgive_orders();
                     for role in Role::ALL {
                         if let Err(error) = self.store.clear_failure(role) {
                             warn!(%error, "a failed replacement could not be forgotten");
@@ -408,6 +516,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 _ => {}
             }
         }
+    }
+
+    fn forgive_orders(&self) {
+        let now = (self.clock)();
+        self.change_orders(|orders| orders.forgive(now));
     }
 
     async fn observe(&mut self, thorough: bool) -> (Option<Arc<Target>>, Observed) {
@@ -457,6 +570,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.wanted
                 .target(&self.placement, observed.engine.as_ref(), rooms, pins, now);
         observed.issues.extend(self.wanted.issues());
+        if self.order_patience().is_some() {
+            let issues = self.orders.borrow().issues(&self.seen.borrow(), now);
+            observed.issues.extend(issues);
+        }
         let target = rendered;
         match self.disk.scan() {
             Ok(files) => observed.files = files,
@@ -472,6 +589,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         if let (Some(target), Some(engine)) = (&target, &observed.engine) {
             let question = question(target, engine, now, thorough);
+            let traefik = question.running.get(&Role::Traefik);
+            self.state.traefik_since = traefik.and_then(|running| running.started_at);
             let Probed {
                 health,
                 live,
@@ -609,6 +728,17 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let now = (self.clock)();
         let mut status = publish::status(&settings, target, observed, plan, self.mode());
         status.at = Some(now);
+        if settings.tls == Tls::LocalCa {
+            let container = match &self.placement {
+                Placement::Container { id, .. } => Some(id.as_str()),
+                Placement::Host => None,
+            };
+            let state = self.disk.state();
+            let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+            status.trust = Some(tls::trust(&state, &settings.instance, container));
+        }
+        status.certificates =
+            publish::certificates(&settings, &self.orders.borrow(), &self.seen.borrow(), now);
         status.reconcile = self.state.reconcile;
         status.took_ms = begun.elapsed().as_secs_f64() * 1e3;
         // Steps that are ready are done first, and looked at after.
@@ -672,6 +802,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         };
         self.scene.send_replace(Arc::new(scene));
     }
+}
+
+/// The orders as the last controller left them. What cannot be read is as good
+/// as nothing: every name is looked at anew.
+fn kept_orders(disk: &Disk) -> Orders {
+    std::fs::read(disk.state().join(ORDERS))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 /// Waits for news of pulls; for ever while there are none.

@@ -4,6 +4,7 @@
 mod addresses;
 mod cutter;
 mod facts;
+mod lookout;
 mod rescue;
 mod stack;
 mod story;
@@ -104,12 +105,22 @@ pub async fn run(
         settings.clone(),
         scene.clone(),
     );
+    let (seen, seen_by_the_loop) = watch::channel(Arc::default());
+    controller.seen = seen_by_the_loop;
+    let lookout = lookout::Lookout {
+        engine: Arc::clone(&controller.engine),
+        services: Services::default(),
+        settings: settings.clone(),
+        scene: scene.clone(),
+        orders: controller.orders.subscribe(),
+    };
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
+        tokio::spawn(lookout.run(seen, triggers.sender.clone())),
         tokio::spawn(series),
         tokio::spawn(Arc::clone(&keeper).run()),
         tokio::spawn(listen::follow(

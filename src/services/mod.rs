@@ -151,6 +151,17 @@ impl Services {
         }
     }
 
+    /// The certificates that Traefik at `address` has.
+    ///
+    /// # Errors
+    /// When it does not answer, or has not loaded its dynamic file yet.
+    pub async fn certificates(
+        &self,
+        address: IpAddr,
+    ) -> Result<Vec<traefik::Listed>, ServiceError> {
+        traefik::certificates(&self.http, &base(address, self.ports.traefik)).await
+    }
+
     /// Asks all subjects at once. Takes 2 s at most, but for rounds of probes
     /// and lists that need a second answer: then 4 s.
     pub async fn observe(

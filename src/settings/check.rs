@@ -1,6 +1,6 @@
 //! Values one by one: from a part of the file to a checked value.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -369,6 +369,13 @@ pub(super) fn public_address(node: &Node) -> Checked<Option<String>> {
 pub(super) fn ip(node: &Node) -> Checked<IpAddr> {
     let given = text(node)?.trim();
     given.parse().map_err(|_| NOT)
+}
+
+/// The address of a DNS server, with its port if that is not 53.
+pub(super) fn dns_server(node: &Node) -> Checked<SocketAddr> {
+    let given = text(node)?.trim();
+    let bare = given.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    bare.or_else(|_| given.parse()).map_err(|_| NOT)
 }
 
 /// An address or a network.

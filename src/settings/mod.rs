@@ -15,7 +15,7 @@ pub use keys::reference;
 pub use read::{Overrides, RESERVED_PROFILES, load, parse, preview};
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +68,13 @@ pub struct Hosts {
     pub video: String,
 }
 
+impl Hosts {
+    /// All three.
+    pub fn all(&self) -> [&str; 3] {
+        [&self.live, &self.admin, &self.video]
+    }
+}
+
 /// Where certificates come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tls {
@@ -110,6 +117,8 @@ pub struct Acme {
     pub ca_server: Option<String>,
     /// PEM file with the authority's own root, for private authorities.
     pub ca_certificate: Option<PathBuf>,
+    /// DNS servers that know the names as the authority does.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// How an ACME authority checks a name.
@@ -126,6 +135,8 @@ pub enum AcmeChallenge {
         /// Variables the provider needs, each the path of a file that holds
         /// the value (passed as `NAME_FILE`, never shown by `docker inspect`).
         files: BTreeMap<String, PathBuf>,
+        /// Waited in place of asking the domain's DNS servers for the record.
+        wait: Option<Duration>,
     },
 }
 

@@ -876,6 +876,14 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
     let ca_certificate = r.file_at(&Path::keys("tls.ca_certificate"));
     let provider = r.given("tls.dns.provider", check::provider);
     let secrets = dns_secrets(r);
+    let wait = r.given(
+        "tls.dns.wait",
+        check::duration(Duration::from_secs(1), Duration::from_secs(600)),
+    );
+    let resolvers = items(r, "tls.resolvers", |path| {
+        r.given_at(path, check::dns_server)
+            .and_then(|server| server.ok_or(Told))
+    });
     let public_scheme = r.given(
         "tls.public_scheme",
         check::choice(&[("https", PublicScheme::Https), ("http", PublicScheme::Http)]),
@@ -885,6 +893,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
         "tls.challenge",
         "tls.ca_server",
         "tls.ca_certificate",
+        "tls.resolvers",
         "tls.dns",
     ];
     let files_keys = ["tls.certificate", "tls.key"];
@@ -972,6 +981,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
                     AcmeChallenge::Dns {
                         provider,
                         files: secrets?,
+                        wait: wait?,
                     }
                 }
             };
@@ -980,6 +990,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
                 challenge,
                 ca_server,
                 ca_certificate: ca_certificate?,
+                resolvers: resolvers?,
             }))
         }
     }
