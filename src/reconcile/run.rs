@@ -18,14 +18,14 @@ use super::memory::Memory;
 use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
-use crate::desired::Target;
+use crate::desired::{Target, labels};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::Mode;
 use crate::status::{Command, Status};
-use crate::store::Store;
+use crate::store::{Store, marked};
 
 /// While something starts or loads, it is looked at this often.
 const RECHECK: Duration = Duration::from_millis(100);
@@ -463,8 +463,27 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
         observed.failures = self.store.failures().unwrap_or_default();
-        observed.made = self.store.made().unwrap_or_default();
+        observed.made = self.made(observed.engine.as_ref());
         (target, observed)
+    }
+
+    /// What we made. A container whose making was begun and whose id nobody
+    /// lived to record is known by its mark, and recorded now.
+    fn made(&self, engine: Option<&EngineFacts>) -> BTreeMap<String, Role> {
+        let mut made = self.store.made().unwrap_or_default();
+        for facts in engine.iter().flat_map(|engine| &engine.containers) {
+            let Some(mark) = facts.labels.get(labels::MARK) else {
+                continue;
+            };
+            let Some(role) = made.remove(&marked(mark)) else {
+                continue;
+            };
+            if let Err(error) = self.store.confirm_made(mark, &facts.id, role) {
+                warn!(%error, container = facts.name, "it could not be recorded as ours; tried again");
+            }
+            made.insert(facts.id.clone(), role);
+        }
+        made
     }
 
     fn own(&self, target: &Target, engine: &EngineFacts) -> Option<Own> {

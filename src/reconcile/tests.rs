@@ -144,6 +144,25 @@ async fn healing_survives_any_call_that_fails_is_lost_or_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
+    for strike in [Strike::KilledAfter, Strike::Lost] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        let mirotalk = name(Role::Mirotalk);
+        stage.world.remove(&mirotalk);
+        // The first call of the heal makes it.
+        stage.guard.strike(0, strike);
+        stage.pass(&[Trigger::Engine]).await;
+        assert!(stage.world.container(&mirotalk).is_some());
+        stage.world.rename_by_hand(&mirotalk, "aside");
+        let pass = stage.settle().await;
+        assert!(!has(&pass.plan.issues, IssueCode::LookAlike), "{strike:?}");
+        assert!(stage.world.container("aside").is_none(), "{strike:?}");
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
     let mut stage = Stage::new(PLAIN);
     let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });

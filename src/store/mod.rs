@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use tokio::sync::watch;
 
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
+pub(crate) use engine::marked;
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
 pub use rooms::Visits;

@@ -1,7 +1,14 @@
 //! One ColourStream of its own for a test: the real binary, a state folder, a
 //! name and a block of ports that nobody else has, and nothing left behind.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "instruments of tests; not every binary uses all of them"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -221,7 +228,8 @@ impl Stack {
         format!("{}.localhost", self.name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of the product, to be started by the caller.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_colourstream"));
         command
             .args(["--config", self.config().to_str().unwrap()])
@@ -255,6 +263,19 @@ impl Stack {
             .spawn()
             .unwrap();
         self.child = Some(child);
+    }
+
+    /// Process id of `serve`, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether `serve` ended by itself or was killed by somebody else.
+    pub fn has_ended(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => child.try_wait().unwrap().is_some(),
+            None => true,
+        }
     }
 
     /// Ends `serve` without a warning, as `kill -9`.

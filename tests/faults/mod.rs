@@ -10,4 +10,8 @@
     reason = "instruments of tests; not every binary uses all of them"
 )]
 
+pub mod house;
+pub mod proxy;
 pub mod report;
+pub mod rng;
+pub mod world;
