@@ -399,9 +399,8 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
                         let Some(case) = queue.lock().unwrap().pop_front() else { break };
                         let begun = Instant::now();
                         let result = runner.run(scenario, Some(&case));
-                        if std::env::var_os("COLOURSTREAM_TELL").is_some() {
-                            eprintln!("    {} {:.1} s {}", result.is_ok(), begun.elapsed().as_secs_f64(), case.name());
-                        }
+                        let took = begun.elapsed().as_secs_f64();
+                        common::tell(&format!("{result:?} {took:.1} s {}", case.name()));
                         if result.is_err() {
                             // The next case starts from nothing.
                             runner.house.wipe(true);

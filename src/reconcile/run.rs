@@ -377,6 +377,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.take(news);
         }
         let now = (self.clock)();
+        if self.state.memory.note_time(now) {
+            info!("the clock was set back: what waits for a time is tried now");
+            self.wanted.forget_time();
+        }
         let mut observed = Observed::default();
         let pins = self.store.pins().unwrap_or_else(|error| {
             observed.issues.push(store_trouble(&error));
@@ -463,6 +467,16 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
         observed.failures = self.store.failures().unwrap_or_default();
+        let latest = Memory::replacement_retry(now);
+        for (role, failure) in &mut observed.failures {
+            // Written down by a clock that was ahead of ours.
+            if failure.retry_at > latest {
+                failure.retry_at = latest;
+                if let Err(error) = self.store.save_failure(*role, failure) {
+                    warn!(%error, "the time of the next try could not be corrected");
+                }
+            }
+        }
         observed.made = self.made(observed.engine.as_ref());
         (target, observed)
     }

@@ -232,6 +232,48 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
+    const DAY: i64 = 24 * 60 * 60;
+    for step in [-DAY, DAY] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        // All that waits for a time: a failed replacement, a refused start.
+        stage
+            .script
+            .mute
+            .lock()
+            .unwrap()
+            .insert("sha256:ome-new".into());
+        let newer =
+            format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+        stage.settings(&newer).await;
+        stage.settle().await;
+        stage.world.remove(&name(Role::Mirotalk));
+        stage.world.fail(
+            When::Before,
+            EngineError::Other("no".into()),
+            |call| matches!(call, EngineCall::StartContainer { .. }),
+        );
+        stage.pass(&[Trigger::Engine]).await;
+        let before = stage.main(OME).id;
+
+        stage.set_clock(step);
+        stage.settle().await;
+        stage.assert_sane();
+        let well = stage.main(Role::Mirotalk);
+        assert_eq!(well.state, ContainerState::Running, "{step}");
+        // Back: its ten minutes begin again, and do not last a day.
+        if step < 0 {
+            assert_eq!(stage.main(OME).id, before, "{step}");
+        }
+        stage.script.mute.lock().unwrap().clear();
+        tokio::time::advance(Duration::from_secs(11 * 60)).await;
+        stage.assert_converged().await;
+        assert_eq!(stage.main(OME).image_id, "sha256:ome-new", "{step}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_who_says_now_does_not_wait_for_a_failed_replacement_s_time() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;

@@ -122,6 +122,13 @@ pub fn http(
     exchange(stream, &request(method, host, path, body))
 }
 
+/// Says how far a test is, to whoever asked for it (`COLOURSTREAM_TELL`).
+pub fn tell(what: &str) {
+    if std::env::var_os("COLOURSTREAM_TELL").is_some() {
+        eprintln!("    {what}");
+    }
+}
+
 /// Sub-cases of one test: each is run, and those that failed are named.
 #[derive(Default)]
 pub struct Cases {

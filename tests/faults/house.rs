@@ -65,6 +65,12 @@ impl House {
         self.stack.settings(&self.more);
     }
 
+    /// Another call image by its whole reference.
+    pub fn image(&mut self, reference: &str) {
+        self.more = format!("images: {{mirotalk: \"{reference}\"}}\nreconcile: {{sweep: 2s}}\n");
+        self.stack.settings(&self.more);
+    }
+
     /// The reference of a call image of this house.
     pub fn call(&self, version: &str) -> String {
         format!("{}/call:{version}", self.stack.name)
