@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::memory::replacement_failure;
-use crate::desired::{ImagePin, Target};
+use crate::desired::{ImagePin, Target, labels};
 use crate::disk::{Disk, DiskError};
 use crate::engine::{Engine, EngineCall, EngineError, Performed};
 use crate::model::{Issue, IssueCode, Role, Severity};
@@ -194,14 +194,15 @@ impl<E: Engine> Hands<'_, E> {
         call: &EngineCall,
         effects: &mut Effects,
     ) -> Result<(), StepError> {
-        let performed = self.engine.perform(call.clone()).await?;
         let Lane::Service(role) = step.lane else {
+            self.engine.perform(call.clone()).await?;
             return Ok(());
         };
+        if matches!(call, EngineCall::CreateContainer { .. }) {
+            return self.create(role, call.clone()).await;
+        }
+        let performed = self.engine.perform(call.clone()).await?;
         match (call, performed) {
-            (EngineCall::CreateContainer { .. }, Performed::Created(id)) => {
-                self.store.save_made(&id, role)?;
-            }
             (EngineCall::RemoveContainer { id }, _) => self.store.forget_made(id)?,
             (EngineCall::StartContainer { .. }, _) => effects.started.push(role),
             (EngineCall::StopContainer { .. }, _)
@@ -226,6 +227,31 @@ impl<E: Engine> Hands<'_, E> {
                 return Err(StepError::Refused(reason));
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes a container under a mark that is written down first: killed before
+    /// its id is known, it is found again whatever it is called by then.
+    async fn create(&self, role: Role, mut call: EngineCall) -> Result<(), StepError> {
+        let mark = mark()?;
+        if let EngineCall::CreateContainer { labels, .. } = &mut call {
+            labels.insert(labels::MARK.to_owned(), mark.clone());
+        }
+        self.store.expect_made(&mark, role)?;
+        match self.engine.perform(call).await {
+            Ok(Performed::Created(id)) => self.store.confirm_made(&mark, &id, role)?,
+            Ok(_) => {}
+            // Nobody knows whether it was made: the mark says so if it was.
+            Err(
+                error @ (EngineError::Away { .. }
+                | EngineError::Slow { .. }
+                | EngineError::Other(_)),
+            ) => return Err(error.into()),
+            Err(error) => {
+                self.store.forget_mark(&mark)?;
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -285,6 +311,13 @@ impl<E: Engine> Hands<'_, E> {
             }
         }
     }
+}
+
+fn mark() -> Result<String, EngineError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| EngineError::Other(format!("no random bytes: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 pub(super) fn store_trouble(error: &StoreError) -> Issue {

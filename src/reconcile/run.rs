@@ -20,14 +20,14 @@ use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::Kept;
-use crate::desired::{Orders, Seen, Target};
+use crate::desired::{Orders, Seen, Target, labels};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Tls};
 use crate::status::{BackupStatus, Command, Status};
-use crate::store::Store;
+use crate::store::{Store, marked};
 use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
@@ -530,6 +530,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.take(news);
         }
         let now = (self.clock)();
+        if self.state.memory.note_time(now) {
+            info!("the clock was set back: what waits for a time is tried now");
+            self.wanted.forget_time();
+        }
         let mut observed = Observed::default();
         let pins = self.store.pins().unwrap_or_else(|error| {
             observed.issues.push(store_trouble(&error));
@@ -623,8 +627,37 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.issues.extend(memory.troubles.values().cloned());
         observed.issues.extend(self.backups.borrow().failed.clone());
         observed.failures = self.store.failures().unwrap_or_default();
-        observed.made = self.store.made().unwrap_or_default();
+        let latest = Memory::replacement_retry(now);
+        for (role, failure) in &mut observed.failures {
+            // Written down by a clock that was ahead of ours.
+            if failure.retry_at > latest {
+                failure.retry_at = latest;
+                if let Err(error) = self.store.save_failure(*role, failure) {
+                    warn!(%error, "the time of the next try could not be corrected");
+                }
+            }
+        }
+        observed.made = self.made(observed.engine.as_ref());
         (target, observed)
+    }
+
+    /// What we made. A container whose making was begun and whose id nobody
+    /// lived to record is known by its mark, and recorded now.
+    fn made(&self, engine: Option<&EngineFacts>) -> BTreeMap<String, Role> {
+        let mut made = self.store.made().unwrap_or_default();
+        for facts in engine.iter().flat_map(|engine| &engine.containers) {
+            let Some(mark) = facts.labels.get(labels::MARK) else {
+                continue;
+            };
+            let Some(role) = made.remove(&marked(mark)) else {
+                continue;
+            };
+            if let Err(error) = self.store.confirm_made(mark, &facts.id, role) {
+                warn!(%error, container = facts.name, "it could not be recorded as ours; tried again");
+            }
+            made.insert(facts.id.clone(), role);
+        }
+        made
     }
 
     fn own(&self, target: &Target, engine: &EngineFacts) -> Option<Own> {

@@ -144,6 +144,25 @@ async fn healing_survives_any_call_that_fails_is_lost_or_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
+    for strike in [Strike::KilledAfter, Strike::Lost] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        let mirotalk = name(Role::Mirotalk);
+        stage.world.remove(&mirotalk);
+        // The first call of the heal makes it.
+        stage.guard.strike(0, strike);
+        stage.pass(&[Trigger::Engine]).await;
+        assert!(stage.world.container(&mirotalk).is_some());
+        stage.world.rename_by_hand(&mirotalk, "aside");
+        let pass = stage.settle().await;
+        assert!(!has(&pass.plan.issues, IssueCode::LookAlike), "{strike:?}");
+        assert!(stage.world.container("aside").is_none(), "{strike:?}");
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
     let mut stage = Stage::new(PLAIN);
     let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });
@@ -210,6 +229,48 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
     tokio::time::advance(Duration::from_secs(3 * 60)).await;
     stage.assert_converged().await;
     assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
+    const DAY: i64 = 24 * 60 * 60;
+    for step in [-DAY, DAY] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        // All that waits for a time: a failed replacement, a refused start.
+        stage
+            .script
+            .mute
+            .lock()
+            .unwrap()
+            .insert("sha256:ome-new".into());
+        let newer =
+            format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+        stage.settings(&newer).await;
+        stage.settle().await;
+        stage.world.remove(&name(Role::Mirotalk));
+        stage.world.fail(
+            When::Before,
+            EngineError::Other("no".into()),
+            |call| matches!(call, EngineCall::StartContainer { .. }),
+        );
+        stage.pass(&[Trigger::Engine]).await;
+        let before = stage.main(OME).id;
+
+        stage.set_clock(step);
+        stage.settle().await;
+        stage.assert_sane();
+        let well = stage.main(Role::Mirotalk);
+        assert_eq!(well.state, ContainerState::Running, "{step}");
+        // Back: its ten minutes begin again, and do not last a day.
+        if step < 0 {
+            assert_eq!(stage.main(OME).id, before, "{step}");
+        }
+        stage.script.mute.lock().unwrap().clear();
+        tokio::time::advance(Duration::from_secs(11 * 60)).await;
+        stage.assert_converged().await;
+        assert_eq!(stage.main(OME).image_id, "sha256:ome-new", "{step}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

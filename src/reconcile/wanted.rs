@@ -183,6 +183,11 @@ impl Wanted {
         *before != *self.settings()
     }
 
+    /// The clock was set: certificates are looked at again now.
+    pub fn forget_time(&mut self) {
+        self.look_again = None;
+    }
+
     fn reload_templates(&mut self) {
         let overrides = match self.settings().templates.as_deref().map(read_templates) {
             None => BTreeMap::new(),

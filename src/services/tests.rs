@@ -237,6 +237,11 @@ async fn nobody_there_is_starting_within_its_time_and_unhealthy_beyond() {
         let allowance = i64::try_from(start_allowance(role).as_secs()).unwrap();
         let (early, _) = look(&services, role, Flavour::Sfu, after(allowance - 1)).await;
         assert!(matches!(early, Health::Starting { .. }), "{early:?}");
+        // Clocks differ a little, and a clock that was set back makes nothing young.
+        let (ahead, _) = look(&services, role, Flavour::Sfu, after(-5)).await;
+        assert!(matches!(ahead, Health::Starting { .. }), "{ahead:?}");
+        let (back, _) = look(&services, role, Flavour::Sfu, after(-86_400)).await;
+        assert!(matches!(back, Health::Unhealthy { .. }), "{back:?}");
         let (late, _) = look(&services, role, Flavour::Sfu, after(allowance)).await;
         let Health::Unhealthy { why } = late else {
             unreachable!("{late:?}")

@@ -26,6 +26,7 @@ pub use backups::BackupEntry;
 pub use condition::{Facts, accept_loss, companions, copy, examine};
 #[cfg(test)]
 pub use condition::{for_tests, to_first_schema};
+pub(crate) use engine::marked;
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
 pub use rooms::Visits;

@@ -146,6 +146,13 @@ pub fn http(
     exchange(stream, &request(method, host, path, body))
 }
 
+/// Says how far a test is, to whoever asked for it (`COLOURSTREAM_TELL`).
+pub fn tell(what: &str) {
+    if std::env::var_os("COLOURSTREAM_TELL").is_some() {
+        eprintln!("    {what}");
+    }
+}
+
 /// Sub-cases of one test: each is run, and those that failed are named.
 #[derive(Default)]
 pub struct Cases {
@@ -257,7 +264,8 @@ impl Stack {
         format!("{}.localhost", self.name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of the product, to be started by the caller.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(env!("CARGO_BIN_EXE_colourstream"));
         command
             .args(["--config", self.config().to_str().unwrap()])
@@ -291,6 +299,19 @@ impl Stack {
             .spawn()
             .unwrap();
         self.child = Some(child);
+    }
+
+    /// Process id of `serve`, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether `serve` ended by itself or was killed by somebody else.
+    pub fn has_ended(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => child.try_wait().unwrap().is_some(),
+            None => true,
+        }
     }
 
     /// Ends `serve` without a warning, as `kill -9`.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -273,6 +273,8 @@ pub struct Stage {
     /// How often.
     pub kills: usize,
     began: tokio::time::Instant,
+    /// Seconds by which the clock was set.
+    shift: Arc<AtomicI64>,
     foreign: ContainerFacts,
     folder: tempfile::TempDir,
 }
@@ -374,6 +376,7 @@ impl Stage {
             killed: false,
             kills: 0,
             began: tokio::time::Instant::now(),
+            shift: Arc::default(),
             foreign: world.container(FOREIGN).unwrap(),
             world,
             folder,
@@ -414,9 +417,11 @@ impl Stage {
         );
         let (sender, status) = watch::channel(Arc::default());
         self.status = status;
-        let (world, began) = (self.world.clone(), self.began);
+        let (world, began, shift) = (self.world.clone(), self.began, Arc::clone(&self.shift));
         let clock = move || {
-            let now = begin() + SignedDuration::try_from(began.elapsed()).unwrap();
+            let now = begin()
+                + SignedDuration::try_from(began.elapsed()).unwrap()
+                + SignedDuration::from_secs(shift.load(Ordering::SeqCst));
             // One clock: the engine's follows.
             if let Ok(behind) = Duration::try_from(now.duration_since(world.now())) {
                 world.advance(behind);
@@ -436,7 +441,15 @@ impl Stage {
     }
 
     pub fn now(&self) -> Timestamp {
-        begin() + SignedDuration::try_from(self.began.elapsed()).unwrap()
+        begin()
+            + SignedDuration::try_from(self.began.elapsed()).unwrap()
+            + SignedDuration::from_secs(self.shift.load(Ordering::SeqCst))
+    }
+
+    /// Somebody sets the clock of the machine; engine and controller have one.
+    pub fn set_clock(&self, seconds: i64) {
+        self.shift.fetch_add(seconds, Ordering::SeqCst);
+        self.world.set_clock(self.now());
     }
 
     /// One pass; a controller that is killed in it is made anew and passes.
