@@ -311,10 +311,9 @@ pub async fn create(
         link.clone(),
     );
     blocking(move || {
-        store.insert_room(&kept, now)?;
-        if let Some((link, token)) = kept_link {
-            store.insert_link(&link, token.digest())?;
-        }
+        let link = kept_link.as_ref();
+        let link = link.map(|(link, token)| (link, token.digest()));
+        store.insert_room_with(&kept, link, now)?;
         access.refresh()
     })
     .await?;
