@@ -1,5 +1,7 @@
 //! Rooms and links.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -143,6 +145,17 @@ impl Store {
             }
             db.execute("DELETE FROM rooms WHERE id = ?1", [id.as_str()])?;
             Ok(room)
+        })
+    }
+
+    /// Every name that a room has or had lately.
+    pub fn slugs(&self, now: Timestamp) -> Result<HashSet<String>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT slug FROM rooms UNION SELECT slug FROM old_slugs WHERE until > ?1",
+            )?;
+            let rows = query.query_map([ms(now)], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 
