@@ -284,6 +284,13 @@ impl World {
         names
     }
 
+    /// A network by name.
+    pub fn network(&self, name: &str) -> Option<NetworkFacts> {
+        let inner = self.inner();
+        let found = inner.networks.iter().find(|known| known.name == name);
+        found.cloned()
+    }
+
     // --- By hand -----------------------------------------------------------
 
     /// `docker kill`: ends with 137 and stays so.

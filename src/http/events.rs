@@ -4,11 +4,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -21,37 +20,101 @@ use super::admin::{Actor, Needs};
 use super::live::Here;
 use super::problem::Problem;
 use super::views::{JournalView, LogLine, facts, presence, room_view, visit};
-use crate::access::blocking;
+use crate::access::{blocking, network_of};
 use crate::model::{Digest, Gate, Id};
 use crate::store::JournalFilter;
 
-/// Streams open at once; a page that is refused asks again by itself.
-const MOST: usize = 2_000;
+/// Visitors' streams open at once; a page that is refused asks again by itself.
+const VISITORS: usize = 2_000;
+/// The same from one network: a company, or a home that means harm.
+const NETWORK: usize = 500;
+/// The same of one person in one room.
+const PERSON: usize = 12;
+/// Streams of the portal, which visitors cannot use up.
+const PORTAL: usize = 400;
+/// The same of one login.
+const LOGIN: usize = 24;
 
 /// Changes that come together are told together.
 const TOGETHER: Duration = Duration::from_millis(40);
 
-/// Counts a stream for as long as it lives.
-struct Counted(Arc<AtomicUsize>);
+/// Open streams, by all that counts them: one stream counts under several.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<String, usize>>);
 
-impl Counted {
-    fn new(app: &App) -> Result<Self, Problem> {
-        let counted = Self(Arc::clone(&app.streams));
-        if app.streams.fetch_add(1, Ordering::Relaxed) >= MOST {
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too-many-streams",
-                "Too many pages are open",
-                "This page tries again by itself.",
-            ));
-        }
-        Ok(counted)
+impl Streams {
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // A count is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        let counts = self.counts();
+        let all = [ALL_VISITORS, ALL_PORTAL];
+        all.iter().filter_map(|name| counts.get(*name)).sum()
+    }
+
+    /// Counts one more under every name, unless that is too many under one.
+    fn count<const N: usize>(
+        self: &Arc<Self>,
+        limits: [(String, usize, &'static str); N],
+    ) -> Result<Counted, Problem> {
+        let mut counts = self.counts();
+        for (name, most, whose) in &limits {
+            if counts.get(name).is_some_and(|count| count >= most) {
+                return Err(Problem::too_many_streams(whose));
+            }
+        }
+        for (name, ..) in &limits {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+        Ok(Counted {
+            streams: Arc::clone(self),
+            names: limits.map(|(name, ..)| name).to_vec(),
+        })
+    }
+
+    fn visitor(self: &Arc<Self>, place: &Id, address: &str) -> Result<Counted, Problem> {
+        self.count([
+            (format!("place {place}"), PERSON, "in this browser"),
+            (
+                format!("network {}", network_of(address)),
+                NETWORK,
+                "at your address",
+            ),
+            (ALL_VISITORS.to_owned(), VISITORS, "just now"),
+        ])
+    }
+
+    fn portal(self: &Arc<Self>, actor: &Actor) -> Result<Counted, Problem> {
+        self.count([
+            (format!("login {}", actor.login()), LOGIN, "in this login"),
+            (ALL_PORTAL.to_owned(), PORTAL, "just now"),
+        ])
+    }
+}
+
+const ALL_VISITORS: &str = "visitors";
+const ALL_PORTAL: &str = "portal";
+
+/// Counts a stream for as long as it lives.
+struct Counted {
+    streams: Arc<Streams>,
+    names: Vec<String>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut counts = self.streams.counts();
+        for name in &self.names {
+            if let Some(count) = counts.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(name);
+                }
+            }
+        }
     }
 }
 
@@ -116,7 +179,7 @@ struct Ended {
 }
 
 /// One visitor in one room.
-pub(super) fn visitor(app: App, here: Here) -> Result<Response, Problem> {
+pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, Problem> {
     struct State {
         app: App,
         here: Here,
@@ -129,7 +192,7 @@ pub(super) fn visitor(app: App, here: Here) -> Result<Response, Problem> {
         _page: crate::access::OpenPage,
     }
     let state = State {
-        _counted: Counted::new(&app)?,
+        _counted: app.streams.visitor(&here.grant.id, address)?,
         _page: app.access.page(&here.grant.id),
         tick: app.access.tick(),
         status: app.status.clone(),
@@ -209,7 +272,7 @@ pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
         _counted: Counted,
     }
     let state = State {
-        _counted: Counted::new(&app)?,
+        _counted: app.streams.portal(&actor)?,
         tick: app.access.tick(),
         status: app.status.clone(),
         sent: Sent::default(),
@@ -299,8 +362,12 @@ pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
 }
 
 /// Lines of a container's log as they come.
-pub(super) fn lines(app: &App, lines: BoxStream<'static, LogLine>) -> Result<Response, Problem> {
-    let counted = Counted::new(app)?;
+pub(super) fn lines(
+    app: &App,
+    actor: &Actor,
+    lines: BoxStream<'static, LogLine>,
+) -> Result<Response, Problem> {
+    let counted = app.streams.portal(actor)?;
     let events = lines.map(move |line| {
         let _ = &counted;
         Event::default()

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used)]
 
+mod hostile;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -205,7 +207,7 @@ fn ask(method: &str, host: &str, path: &str) -> Ask {
         .method(method)
         .uri(path)
         .header("host", format!("{host}:8443"))
-        .header("x-real-ip", "198.51.100.9")
+        .header("x-forwarded-for", "198.51.100.9")
         .header("origin", format!("https://{host}"))
         .header("sec-fetch-site", "same-origin");
     Ask(request, Body::empty())
@@ -1918,10 +1920,7 @@ async fn a_page_is_told_of_closing_and_of_opening_again() {
     assert_eq!(until(&mut events, "ended").await["reason"], "session-ended");
     // And the page no longer counts as here.
     drop(events);
-    assert_eq!(
-        house.app.streams.load(std::sync::atomic::Ordering::Relaxed),
-        0
-    );
+    assert_eq!(house.app.streams.open(), 0);
 }
 
 #[tokio::test]

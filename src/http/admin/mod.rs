@@ -144,7 +144,7 @@ async fn guard(
     let address = if way == Way::Socket {
         String::new()
     } else {
-        client_address(&request)
+        client_address(&app.settings(), &request)
     };
     let actor = match way {
         Way::Socket => Some(Actor::Control),

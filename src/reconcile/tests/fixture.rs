@@ -31,6 +31,8 @@ use crate::store::{JournalEntry, JournalFilter, Store};
 pub const INSTANCE: &str = "colourstream";
 /// A container that has been here before us and is nobody's business.
 pub const FOREIGN: &str = "postgres";
+/// The same of a network.
+const THEIRS: &str = "theirs";
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,7 +277,7 @@ pub struct Stage {
     began: tokio::time::Instant,
     /// Seconds by which the clock was set.
     shift: Arc<AtomicI64>,
-    foreign: ContainerFacts,
+    foreign: (ContainerFacts, NetworkFacts),
     folder: tempfile::TempDir,
 }
 
@@ -335,7 +337,7 @@ impl Stage {
         world.add_foreign(FOREIGN, &[port]);
         world.add_network(NetworkFacts {
             id: "f0".into(),
-            name: "theirs".into(),
+            name: THEIRS.into(),
             driver: "bridge".into(),
             labels: BTreeMap::new(),
             subnets: vec!["10.83.1.0/24".into()],
@@ -377,7 +379,10 @@ impl Stage {
             kills: 0,
             began: tokio::time::Instant::now(),
             shift: Arc::default(),
-            foreign: world.container(FOREIGN).unwrap(),
+            foreign: (
+                world.container(FOREIGN).unwrap(),
+                world.network(THEIRS).unwrap(),
+            ),
             world,
             folder,
         };
@@ -554,8 +559,7 @@ impl Stage {
 
     /// What holds whatever happened.
     pub fn assert_sane(&self) {
-        self.guard.check();
-        assert_eq!(self.world.container(FOREIGN).as_ref(), Some(&self.foreign));
+        self.assert_untouched();
         let open = self
             .journal()
             .iter()
@@ -563,6 +567,47 @@ impl Stage {
             .count();
         // Each time it is killed, one entry per lane may have no end.
         assert!(open <= 3 * self.kills, "{open} steps have no outcome");
+    }
+
+    /// The part of it that costs nothing to ask.
+    pub fn assert_untouched(&self) {
+        self.guard.check();
+        let (container, network) = &self.foreign;
+        assert_eq!(self.world.container(FOREIGN).as_ref(), Some(container));
+        assert_eq!(self.world.network(THEIRS).as_ref(), Some(network));
+    }
+
+    /// Secrets stay where they belong: nothing that is told, kept as a story or
+    /// shown by the engine holds one.
+    pub fn assert_silent(&self) {
+        let told = format!(
+            "{:?} {:?} {:?}",
+            self.journal(),
+            *self.status.borrow(),
+            ours(&self.world)
+        );
+        let secrets = &self.secrets;
+        let known = [
+            &secrets.ome_api_token,
+            &secrets.ome_hook_key,
+            &secrets.mirotalk_jwt_key,
+            &secrets.mirotalk_api_key,
+            &secrets.mirotalk_viewer_password,
+            &secrets.mirotalk_host_password,
+            &secrets.mirotalk_hook_path,
+            &secrets.ticket_key,
+        ];
+        for secret in known {
+            assert!(!told.contains(secret.expose().as_str()), "a secret is told");
+        }
+        let (told, routes) = (told, self.routes());
+        for room in self.store.rooms().unwrap() {
+            let key = room.key.expose();
+            assert!(
+                !told.contains(key) && !routes.contains(key),
+                "a key is told"
+            );
+        }
     }
 
     pub fn journal(&self) -> Vec<JournalEntry> {

@@ -542,10 +542,9 @@ impl<'a> File<'a> {
             );
             require!(
                 findings,
-                auth.at(&["trustForwardHeader"])
-                    == Some(&Node::Bool(!self.context.trusted_proxies.is_empty())),
-                format!("{who} trusts, or does not trust, forwarded headers against the settings"),
-                "trustForwardHeader is true exactly if `trusted_proxies`",
+                auth.at(&["trustForwardHeader"]) == Some(&Node::Bool(false)),
+                format!("{who} believes what a client says of its own host and path"),
+                "write trustForwardHeader: false",
             );
             require!(
                 findings,
