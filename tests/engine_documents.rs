@@ -10,7 +10,7 @@ mod rig;
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -181,7 +181,10 @@ impl Story {
             Ends::With(codes) => self.end(place, command, codes),
             Ends::Never { says, within } => self.begin(place, command, says, within),
         }
-        println!("{:>6.1} s  {place}  {command}", begun.elapsed().as_secs_f64());
+        println!(
+            "{:>6.1} s  {place}  {command}",
+            begun.elapsed().as_secs_f64()
+        );
     }
 
     fn end(&self, place: &str, command: &str, codes: &[i32]) {
@@ -231,13 +234,7 @@ impl Story {
             if said.contains(says) {
                 return;
             }
-            let ended = self
-                .running
-                .last_mut()
-                .unwrap()
-                .1
-                .try_wait()
-                .unwrap();
+            let ended = self.running.last_mut().unwrap().1.try_wait().unwrap();
             assert!(ended.is_none(), "{place}: `{command}` ended:\n{said}");
             assert!(
                 begun.elapsed() < Duration::from_secs(within),
@@ -287,7 +284,9 @@ impl Drop for Story {
         for kind in ["volume", "network"] {
             let names = docker(&[kind, "ls", "--format", "{{.Name}}"]);
             for name in names.lines().filter(|name| {
-                *name == "colourstream" || name.starts_with("colourstream-") || name.starts_with("colourstream_")
+                *name == "colourstream"
+                    || name.starts_with("colourstream-")
+                    || name.starts_with("colourstream_")
             }) {
                 docker_try(&[kind, "rm", name]);
             }
@@ -336,4 +335,3 @@ fn the_pages_do_what_they_say() {
         );
     }
 }
-

@@ -112,7 +112,10 @@ impl Keeper {
         let every = SignedDuration::try_from(settings.backup.every?).ok()?;
         let last = newest(&settings).map(|last| last.at);
         // One of the future says that the clock was set back.
-        Some(last.filter(|last| *last <= now).map_or(now, |last| last + every))
+        Some(
+            last.filter(|last| *last <= now)
+                .map_or(now, |last| last + every),
+        )
     }
 
     /// Makes one now. What went wrong is told in the status until one works.
@@ -148,7 +151,9 @@ impl Keeper {
             })
         })?;
         match &made {
-            Ok(made) => info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back"),
+            Ok(made) => {
+                info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back")
+            }
             Err(error) => warn!(%error, "no backup was made"),
         }
         self.kept.send_modify(|kept| {

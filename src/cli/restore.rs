@@ -72,8 +72,11 @@ pub async fn run(
         if !agree("Begin without any room?") {
             return Ok(unchanged());
         }
-        let aside = backup::begin_empty(&settings.state, &lock, now, VERSION).map_err(Failure::told)?;
-        terminal::line("The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.");
+        let aside =
+            backup::begin_empty(&settings.state, &lock, now, VERSION).map_err(Failure::told)?;
+        terminal::line(
+            "The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.",
+        );
         tell_aside(aside.as_deref());
         return Ok(ExitCode::SUCCESS);
     };
@@ -165,7 +168,12 @@ async fn hold(settings: &Settings) -> Result<StateLock, Failure> {
                     if let Some(control) = Control::find(state).await {
                         let status: Status = control.get("/api/v1/status").await?;
                         let waits = status.services.is_empty() && status.reconcile == 0;
-                        if waits && control.post("/api/v1/stand-aside", &json!({})).await.is_ok() {
+                        if waits
+                            && control
+                                .post("/api/v1/stand-aside", &json!({}))
+                                .await
+                                .is_ok()
+                        {
                             continue;
                         }
                     }
@@ -200,7 +208,9 @@ fn as_it_is(database: &Path) -> Result<ExitCode, Failure> {
     }
     store::accept_loss(database);
     store::examine(database, VERSION, true).map_err(Failure::told)?;
-    terminal::line("The database is used as it is. Compare rooms and links with what you remember.");
+    terminal::line(
+        "The database is used as it is. Compare rooms and links with what you remember.",
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -277,6 +287,8 @@ fn tell(common: &Common, restored: &Restored) -> Result<(), Failure> {
         ));
     }
     tell_aside(restored.aside.as_deref());
-    terminal::line("  → start the controller: `colourstream serve`; one that waits goes on by itself");
+    terminal::line(
+        "  → start the controller: `colourstream serve`; one that waits goes on by itself",
+    );
     Ok(())
 }

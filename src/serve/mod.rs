@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use crate::backup::Keeper;
 use crate::access::{Access, AdmissionKeys, TicketKey};
+use crate::backup::Keeper;
 use crate::desired::Secrets;
 use crate::engine::{DockerEngine, placement};
 use crate::http::{self, App};

@@ -30,7 +30,9 @@ pub struct House {
 impl House {
     /// Prepares one; nothing runs yet. `base` is the first of its 100 ports.
     pub fn new(name: &str, base: u16) -> Self {
-        let stack = Stack::on(name, base, |dir| format!("unix://{}/engine.sock", dir.display()));
+        let stack = Stack::on(name, base, |dir| {
+            format!("unix://{}/engine.sock", dir.display())
+        });
         let proxy = Proxy::open(&stack.dir.path().join("engine.sock"), &stack.name);
         for (version, lines) in [
             ("1.0.0", ""),
@@ -81,7 +83,9 @@ impl House {
         self.serve();
         self.settle("the first install")?;
         for title in ["One", "Two"] {
-            let made = self.stack.api("POST", "/api/v1/rooms", &json!({"title": title}));
+            let made = self
+                .stack
+                .api("POST", "/api/v1/rooms", &json!({"title": title}));
             if !matches!(made, Some((201, _))) {
                 return Err(format!("no room could be made: {made:?}"));
             }
@@ -109,7 +113,9 @@ impl House {
 
     /// From here on counts what the next case does.
     pub fn begin(&mut self) {
-        self.journal = world::journal(&self.stack, 0).last().map_or(0, |(id, ..)| *id);
+        self.journal = world::journal(&self.stack, 0)
+            .last()
+            .map_or(0, |(id, ..)| *id);
         self.proxy.reset(self.stack.pid());
         self.was_killed = false;
     }
@@ -120,7 +126,12 @@ impl House {
     }
 
     /// Waits for the status to be as it should be.
-    pub fn until(&mut self, what: &str, seconds: u64, good: impl Fn(&Value) -> bool) -> Result<Value, String> {
+    pub fn until(
+        &mut self,
+        what: &str,
+        seconds: u64,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             let status = self.status();
@@ -138,12 +149,27 @@ impl House {
                             .as_array()
                             .into_iter()
                             .flatten()
-                            .map(|one| format!("{} {} {} current {}: {}", one["role"], one["running"], one["health"], one["current"], one["why"]))
+                            .map(|one| {
+                                format!(
+                                    "{} {} {} current {}: {}",
+                                    one["role"],
+                                    one["running"],
+                                    one["health"],
+                                    one["current"],
+                                    one["why"]
+                                )
+                            })
                             .collect();
-                        format!("{} plan {} issues {} services {services:#?}", status["summary"], status["plan"], status["issues"])
+                        format!(
+                            "{} plan {} issues {} services {services:#?}",
+                            status["summary"], status["plan"], status["issues"]
+                        )
                     },
                 );
-                return Err(format!("not within {seconds} s: {what}\n{said}\n{}", tail.join("\n")));
+                return Err(format!(
+                    "not within {seconds} s: {what}\n{said}\n{}",
+                    tail.join("\n")
+                ));
             }
             std::thread::sleep(Duration::from_millis(60));
         }
@@ -193,9 +219,14 @@ impl House {
             found.remove(&self.stack.of(name));
         }
         let names: Vec<&String> = found.keys().collect();
-        let mut wanted: Vec<String> = crate::common::ROLES.iter().map(|role| self.stack.of(role)).collect();
+        let mut wanted: Vec<String> = crate::common::ROLES
+            .iter()
+            .map(|role| self.stack.of(role))
+            .collect();
         wanted.sort();
-        if names != wanted.iter().collect::<Vec<_>>() || found.values().any(|state| state != "running") {
+        if names != wanted.iter().collect::<Vec<_>>()
+            || found.values().any(|state| state != "running")
+        {
             return Err(format!("there are {found:?}"));
         }
         Ok(())
@@ -203,7 +234,8 @@ impl House {
 
     /// What holds in every world, since the case began.
     pub fn check(&mut self) -> Result<(), String> {
-        self.world.check(&self.stack, &self.proxy, self.journal, self.was_killed)
+        self.world
+            .check(&self.stack, &self.proxy, self.journal, self.was_killed)
     }
 
     /// Takes away what is on the engine without asking the product, and if
@@ -226,6 +258,7 @@ impl House {
 
     /// Whether the issue is told.
     pub fn tells(&self, code: &str) -> bool {
-        self.status().is_some_and(|status| issue(&status, code).is_some())
+        self.status()
+            .is_some_and(|status| issue(&status, code).is_some())
     }
 }
