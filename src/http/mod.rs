@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod assets;
+mod board;
 mod events;
 mod internal;
 mod live;
@@ -67,6 +68,7 @@ pub struct App {
     pub mirotalk_hook: Secret<String>,
     people: Arc<ArcSwap<HashMap<Id, String>>>,
     streams: Arc<events::Streams>,
+    boards: Arc<board::Boards>,
 }
 
 impl std::fmt::Debug for App {
@@ -125,6 +127,7 @@ impl App {
             mirotalk_hook,
             people: Arc::default(),
             streams: Arc::default(),
+            boards: Arc::default(),
         };
         app.people_changed()?;
         Ok(app)

@@ -1961,6 +1961,34 @@ async fn the_portal_is_told_of_what_changes_and_only_of_what_it_may_see() {
 }
 
 #[tokio::test]
+async fn a_thousand_pages_share_what_they_are_told() {
+    let house = house();
+    let (edited, _) = house.room("ben", "Edited").await;
+    let (other, _) = house.room("ben", "Other").await;
+    let app = &house.app;
+    let id = |room: &Value| crate::model::Id::kept(room["id"].as_str().unwrap());
+    let one = app.boards.now(app).await;
+    let two = app.boards.now(app).await;
+    assert!(Arc::ptr_eq(&one, &two), "one board for all pages");
+    let path = format!("/api/v1/rooms/{}", edited["id"].as_str().unwrap());
+    let answer = ask("PATCH", ADMIN, &path)
+        .by("ben")
+        .with("if-match", "*")
+        .json(&json!({"title": "Told"}))
+        .to(&house.pages)
+        .await;
+    assert_eq!(answer.status, 200);
+    let after = app.boards.now(app).await;
+    let text = |board: &super::board::Board, room: &Value| Arc::clone(&board.rooms[&id(room)].text);
+    assert!(text(&after, &edited).contains("\"title\":\"Told\""));
+    assert!(
+        Arc::ptr_eq(&text(&one, &other), &text(&after, &other)),
+        "what did not change is not kept twice"
+    );
+    assert!(Arc::ptr_eq(&one.status, &after.status));
+}
+
+#[tokio::test]
 async fn the_document_of_the_api_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let document = openapi();

@@ -317,9 +317,16 @@ impl Stack {
     /// Ends `serve` without a warning, as `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
+            let _gone = child.kill();
             child.wait().unwrap();
         }
+    }
+
+    /// The same while others still talk to it; [`Self::kill`] takes it away.
+    pub fn kill_shared(&self) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Ends `serve` as a service manager does; answers its exit code.
