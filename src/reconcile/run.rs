@@ -121,6 +121,8 @@ pub struct Pass {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps were left because the look was too old by then.
+    pub stale: bool,
     /// How many passes in a row, this one included, only failed.
     pub fruitless: u32,
 }
@@ -135,7 +137,7 @@ impl Pass {
                 .saturating_mul(1 << (self.fruitless - 1).min(16))
                 .min(sweep);
         }
-        if self.done > 0 {
+        if self.done > 0 || self.stale {
             return RECHECK;
         }
         self.plan
@@ -211,6 +213,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done: 0,
             failed: 0,
+            stale: false,
             fruitless: 0,
         }
     }
@@ -238,6 +241,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.state.last_sweep = Some(Instant::now());
         }
         let (target, observed) = self.observe(thorough).await;
+        let looked = Instant::now();
         let now = (self.clock)();
         let policy = Policy {
             now,
@@ -257,6 +261,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     target,
                     reconcile,
                     now,
+                    looked,
                 };
                 hands.execute(&plan).await
             }
@@ -272,7 +277,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             duration_ms = begun.elapsed().as_secs_f64() * 1e3,
             "reconciled"
         );
-        let (done, failed) = (effects.done, effects.failed);
+        let (done, failed, stale) = (effects.done, effects.failed, effects.stale);
         self.state.fruitless = match (done, failed) {
             (0, 1..) => self.state.fruitless.saturating_add(1),
             _ => 0,
@@ -284,6 +289,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done,
             failed,
+            stale,
             fruitless: self.state.fruitless,
         }
     }
