@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
 use super::gather::Source;
-use super::kept::{folder, name, newest, prune, upgrades};
+use super::kept::{folder, list, name, newest, prune, upgrades};
 use super::{BackupError, BackupFile, Made, Order, Why, make};
 use crate::disk::{DiskError, private_folder, read_secret};
 use crate::model::{Issue, Secret};
@@ -110,12 +110,9 @@ impl Keeper {
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let settings = Arc::clone(&self.settings.borrow());
         let every = SignedDuration::try_from(settings.backup.every?).ok()?;
-        let last = newest(&settings).map(|last| last.at);
-        // One of the future says that the clock was set back.
-        Some(
-            last.filter(|last| *last <= now)
-                .map_or(now, |last| last + every),
-        )
+        // Those of the future say that the clock was set back.
+        let last = list(&settings).into_iter().find(|one| one.at <= now);
+        Some(last.map_or(now, |last| last.at + every))
     }
 
     /// Makes one now. What went wrong is told in the status until one works.

@@ -34,6 +34,8 @@ pub struct What {
     as_it_is: bool,
 }
 
+/// A controller answers within this, or is none that could stand aside.
+const ANSWER: Duration = Duration::from_secs(3);
 /// A controller that stands aside is given so long to let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -165,17 +167,10 @@ async fn hold(settings: &Settings) -> Result<StateLock, Failure> {
             Err(DiskError::InUse { holder, .. }) => {
                 if !asked {
                     asked = true;
-                    if let Some(control) = Control::find(state).await {
-                        let status: Status = control.get("/api/v1/status").await?;
-                        let waits = status.services.is_empty() && status.reconcile == 0;
-                        if waits
-                            && control
-                                .post("/api/v1/stand-aside", &json!({}))
-                                .await
-                                .is_ok()
-                        {
-                            continue;
-                        }
+                    // One that is stopped does not answer.
+                    let made_room = tokio::time::timeout(ANSWER, make_room(state)).await;
+                    if made_room.unwrap_or_default() {
+                        continue;
                     }
                     return Err(refused(state, &holder));
                 }
@@ -187,6 +182,17 @@ async fn hold(settings: &Settings) -> Result<StateLock, Failure> {
             Err(error) => return Err(session::told_disk(error)),
         }
     }
+}
+
+/// Asks a controller that only keeps the pages up to stand aside.
+async fn make_room(state: &Path) -> bool {
+    let Some(control) = Control::find(state).await else {
+        return false;
+    };
+    let status: Result<Status, Failure> = control.get("/api/v1/status").await;
+    // It never looked at anything.
+    let waits = status.is_ok_and(|status| status.services.is_empty() && status.reconcile == 0);
+    waits && control.post("/api/v1/stand-aside", &json!({})).await.is_ok()
 }
 
 fn refused(state: &Path, holder: &crate::disk::Holder) -> Failure {

@@ -3,7 +3,7 @@
 //! a lane, and the next look decides anew.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -17,6 +17,12 @@ use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{Action, Lane, Plan, Step, view};
 use crate::store::{Store, StoreError};
 
+/// A plan is good for so long after the look it was made from. A controller
+/// that was stopped meanwhile (SIGSTOP, a frozen machine) looks again before it
+/// does more. The first step always begins in time, so there is progress even
+/// where every call takes longer.
+const LEASE: Duration = Duration::from_secs(15);
+
 /// What the loop has to remember of what was done.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
@@ -24,6 +30,8 @@ pub(super) struct Effects {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps were left because the look they follow from is too old.
+    pub stale: bool,
     /// Services started.
     pub started: Vec<Role>,
     /// Services the engine refused to bring up: reason and port.
@@ -42,6 +50,7 @@ impl Effects {
     fn merge(&mut self, other: Self) {
         self.done += other.done;
         self.failed += other.failed;
+        self.stale |= other.stale;
         self.started.extend(other.started);
         self.refused.extend(other.refused);
         self.restarted.extend(other.restarted);
@@ -59,6 +68,8 @@ pub(super) struct Hands<'a, E> {
     pub target: &'a Target,
     pub reconcile: u64,
     pub now: Timestamp,
+    /// When the look ended.
+    pub looked: tokio::time::Instant,
 }
 
 /// Why a step failed.
@@ -80,7 +91,7 @@ impl<E: Engine> Hands<'_, E> {
         let (ground, services): (Vec<&Step>, Vec<&Step>) =
             plan.ready().partition(|step| step.lane == Lane::Ground);
         let mut effects = self.lane(&ground).await;
-        if effects.failed > 0 {
+        if effects.failed > 0 || effects.stale {
             return effects;
         }
         let lanes = Role::ALL.map(|role| {
@@ -100,6 +111,11 @@ impl<E: Engine> Hands<'_, E> {
     async fn lane(&self, steps: &[&Step]) -> Effects {
         let mut effects = Effects::default();
         for step in steps {
+            if self.looked.elapsed() > LEASE {
+                info!(reconcile = self.reconcile, step = view(step).what, "the plan is too old; looked again first");
+                effects.stale = true;
+                break;
+            }
             if let Err(()) = self.step(step, &mut effects).await {
                 break;
             }

@@ -137,6 +137,8 @@ pub struct Pass {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps were left because the look was too old by then.
+    pub stale: bool,
     /// How many passes in a row, this one included, only failed.
     pub fruitless: u32,
     /// When the next order of a certificate is due.
@@ -153,7 +155,7 @@ impl Pass {
                 .saturating_mul(1 << (self.fruitless - 1).min(16))
                 .min(sweep);
         }
-        if self.done > 0 {
+        if self.done > 0 || self.stale {
             return RECHECK;
         }
         let order = self.order_at.map_or(sweep, |at| {
@@ -244,6 +246,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done: 0,
             failed: 0,
+            stale: false,
             fruitless: 0,
             order_at: None,
         }
@@ -275,6 +278,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let apply_now = pressed.is_some_and(|at| at.elapsed() < NOW_HOLDS);
         self.step_orders();
         let (target, observed) = self.observe(thorough).await;
+        let looked = Instant::now();
         let now = (self.clock)();
         let order_at = self.note_loaded(target.as_deref(), &observed, now);
         let policy = Policy {
@@ -304,6 +308,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     target,
                     reconcile,
                     now,
+                    looked,
                 };
                 hands.execute(&plan).await
             }
@@ -319,7 +324,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             duration_ms = begun.elapsed().as_secs_f64() * 1e3,
             "reconciled"
         );
-        let (done, failed) = (effects.done, effects.failed);
+        let (done, failed, stale) = (effects.done, effects.failed, effects.stale);
         self.state.fruitless = match (done, failed) {
             (0, 1..) => self.state.fruitless.saturating_add(1),
             _ => 0,
@@ -331,6 +336,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done,
             failed,
+            stale,
             fruitless: self.state.fruitless,
             order_at,
         }

@@ -163,6 +163,26 @@ async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_controller_that_was_stopped_looks_again_before_it_does_more() {
+    let mut stage = Stage::new(PLAIN);
+    let whole = stage.pass(&[Trigger::Sweep]).await;
+    assert!(whole.done > 3 && !whole.stale, "{}", whole.done);
+    for call in 0..3 {
+        let mut stage = Stage::new(PLAIN);
+        stage.guard.strike(call, Strike::Stopped);
+        let pass = stage.pass(&[Trigger::Sweep]).await;
+        assert!(pass.stale, "call {call}");
+        assert_eq!(pass.failed, 0);
+        // What was under way in the other lanes is ended, nothing is begun.
+        let calls = stage.world.take_calls().len();
+        assert!(calls <= call + 3, "call {call}: {calls} calls");
+        assert!(pass.next(stage.now(), Duration::from_secs(30)) < Duration::from_secs(1));
+        stage.settle().await;
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
     let mut stage = Stage::new(PLAIN);
     let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });

@@ -262,3 +262,178 @@ pub fn to_first_schema(path: &Path) {
         "DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';",
     );
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    /// A store with something in it, closed.
+    fn store() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("colourstream.db");
+        let store = Store::open(&path, "1").unwrap();
+        store.set_meta("room", "Northlight").unwrap();
+        drop(store);
+        (dir, path)
+    }
+
+    fn refused(path: &Path) -> StoreError {
+        let error = examine(path, "1", false).unwrap_err();
+        let opened = Store::open_kept(path, "1").unwrap_err();
+        assert_eq!(error.to_string(), opened.to_string());
+        error
+    }
+
+    #[test]
+    fn a_sound_store_is_as_it_was_after_being_looked_at() {
+        let (_dir, path) = store();
+        let before = std::fs::read(&path).unwrap();
+        let facts = examine(&path, "1", true).unwrap();
+        assert_eq!(facts.schema_by.as_deref(), Some("1"));
+        assert!(!facts.is_older());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_page_is_damage() {
+        let (_dir, path) = store();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at..at + 4096].fill(0xA5);
+        std::fs::write(&path, &bytes).unwrap();
+        let error = refused(&path);
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "left as evidence");
+    }
+
+    #[test]
+    fn an_orphan_is_damage() {
+        let (_dir, path) = store();
+        for_tests(
+            &path,
+            "PRAGMA foreign_keys = OFF; INSERT INTO old_slugs VALUES ('a', 'no-such-room', 0);",
+        );
+        let error = refused(&path).to_string();
+        assert!(error.contains("`old_slugs` belongs to nothing in `rooms`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_says_how_much_is_missing() {
+        let (_dir, path) = store();
+        let length = std::fs::metadata(&path).unwrap().len();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(length / 2).unwrap();
+        let error = refused(&path);
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        let words = error.to_string();
+        assert!(words.contains(&format!("should have {length}")), "{words}");
+    }
+
+    #[test]
+    fn what_is_no_database_is_called_so() {
+        let (_dir, path) = store();
+        std::fs::write(&path, "a letter".repeat(600)).unwrap();
+        let error = refused(&path);
+        assert!(matches!(error, StoreError::NoDatabase { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_is_gone_or_emptied_is_never_made_anew() {
+        let (dir, path) = store();
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(refused(&path), StoreError::Gone { .. }));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(refused(&path), StoreError::Gone { .. }));
+        assert!(!path.exists());
+        // A log without its store is no reason to throw the log away.
+        let log = beside(&path, "-wal");
+        std::fs::write(&log, "something").unwrap();
+        assert!(matches!(refused(&path), StoreError::Gone { .. }));
+        assert!(log.exists());
+        drop(dir);
+    }
+
+    #[test]
+    fn a_lost_log_is_noticed_and_a_kept_one_is_taken_up() {
+        // As a killed controller leaves it: a copy of what is on disk meanwhile.
+        let (dir, path) = store();
+        let store = Store::open(&path, "1").unwrap();
+        store.set_meta("late", "yes").unwrap();
+        let killed = dir.path().join("killed");
+        std::fs::create_dir(&killed).unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+            if entry.path().is_file() {
+                std::fs::copy(entry.path(), killed.join(entry.file_name())).unwrap();
+            }
+        }
+        drop(store);
+        let path = killed.join("colourstream.db");
+        assert!(beside(&path, "-wal").metadata().unwrap().len() > 0);
+        let store = Store::open_kept(&path, "1").unwrap();
+        assert_eq!(store.meta("late").unwrap().as_deref(), Some("yes"));
+        drop(store);
+        // Closed in order there is none, and none is missed.
+        assert!(!beside(&path, "-wal").exists());
+        drop(Store::open_kept(&path, "1").unwrap());
+
+        std::fs::write(beside(&path, "-open"), "").unwrap();
+        let error = refused(&path);
+        assert!(matches!(error, StoreError::LostLog { .. }), "{error}");
+        assert!(!beside(&path, "-wal").exists(), "looking does not hide it");
+        accept_loss(&path);
+        assert!(Store::open_kept(&path, "1").is_ok());
+    }
+
+    #[test]
+    fn a_lock_of_somebody_else_is_told_and_ends_with_it() {
+        let (_dir, path) = store();
+        let other = Connection::open(&path).unwrap();
+        other
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;")
+            .unwrap();
+        let error = Store::open_kept(&path, "1").unwrap_err();
+        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+        drop(other);
+        assert!(Store::open_kept(&path, "1").is_ok());
+    }
+
+    #[test]
+    fn somebody_else_s_database_is_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("theirs.db");
+        for_tests(&path, "CREATE TABLE theirs (a)");
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(refused(&path), StoreError::Foreign { .. }));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_copy_is_one_sound_file_with_what_is_in_the_log_alone() {
+        let (dir, path) = store();
+        let store = Store::open(&path, "1").unwrap();
+        store.set_meta("late", "yes").unwrap();
+        let to = dir.path().join("copy.db");
+        store.backup(&to).unwrap();
+        let log = beside(&path, "-wal").metadata().unwrap().len();
+        assert!(log > 0, "the log is the owner's to take in");
+        assert!(!beside(&to, "-wal").exists());
+        let copy = Store::open(&to, "1").unwrap();
+        assert_eq!(copy.meta("late").unwrap().as_deref(), Some("yes"));
+    }
+
+    #[test]
+    fn nobody_migrates_under_a_controller_that_works() {
+        let (_dir, path) = store();
+        to_first_schema(&path);
+        let error = Store::open_beside(&path, "2").unwrap_err();
+        assert!(matches!(error, StoreError::Older { .. }), "{error}");
+        assert!(examine(&path, "2", false).unwrap().is_older());
+        // Its owner does, and keeps what was in it.
+        let store = Store::open_kept(&path, "2").unwrap();
+        assert_eq!(store.meta("room").unwrap().as_deref(), Some("Northlight"));
+        assert_eq!(store.meta("schema_by").unwrap().as_deref(), Some("2"));
+        assert_eq!(store.backups(9).unwrap(), []);
+    }
+}

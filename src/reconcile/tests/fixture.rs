@@ -45,13 +45,16 @@ pub enum Strike {
     KilledBefore,
     /// The controller is killed after the engine did the work.
     KilledAfter,
+    /// The controller is stopped for a minute after the engine did the work.
+    Stopped,
 }
 
-pub const STRIKES: [Strike; 4] = [
+pub const STRIKES: [Strike; 5] = [
     Strike::Refused,
     Strike::Lost,
     Strike::KilledBefore,
     Strike::KilledAfter,
+    Strike::Stopped,
 ];
 
 /// The engine as the loop sees it.
@@ -156,6 +159,10 @@ impl Engine for Guard {
                 seconds: 10,
             }),
             Some(Strike::KilledAfter) => self.die().await,
+            Some(Strike::Stopped) => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                result
+            }
             _ => result,
         }
     }
