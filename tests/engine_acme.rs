@@ -376,7 +376,9 @@ fn a_name_that_fails_is_held_back_and_rooms_spend_none_of_its_attempts() {
 
     // Rooms come and go, each a change of Traefik's file: not one more.
     let loaded = || {
-        let marker = house.state.join("rendered/traefik/dynamic/colourstream.yml");
+        let marker = house
+            .state
+            .join("rendered/traefik/dynamic/colourstream.yml");
         std::fs::read_to_string(marker).unwrap()
     };
     let mut files = std::collections::BTreeSet::new();
@@ -480,13 +482,15 @@ fn provider(listener: TcpListener, records: String, given: Arc<Mutex<Vec<String>
         reader.read_exact(&mut body).unwrap();
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
         let record = match path.as_str() {
-            "/present" => ("/set-txt", json!({"host": asked["fqdn"], "value": asked["value"]})),
+            "/present" => (
+                "/set-txt",
+                json!({"host": asked["fqdn"], "value": asked["value"]}),
+            ),
             _ => ("/clear-txt", json!({"host": asked["fqdn"]})),
         };
         http(&records, "POST", record.0, "dns", &record.1.to_string()).unwrap();
-        let _gone = stream.write_all(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
-        );
+        let _gone = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
     }
 }
 
