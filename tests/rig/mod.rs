@@ -9,6 +9,9 @@
     reason = "a helper of tests; not every binary uses all of it"
 )]
 
+pub mod inside;
+pub mod proxy;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
