@@ -26,6 +26,33 @@ export function launch() {
   })
 }
 
+/**
+ * The maker of the stand-in's WebRTC media: a browser of its own, which sends
+ * real H.264 through the stand-in's ICE ports. Nobody's page ever talks to it.
+ */
+export async function launchMedia(address) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-features=WebRtcHideLocalIpsWithMdns', '--autoplay-policy=no-user-gesture-required', '--mute-audio'],
+  })
+  const page = await browser.newPage()
+  await page.goto(`${address}/media`)
+  await page.waitForFunction(() => document.title === 'Media: attached')
+  return browser
+}
+
+// Keeps every connection of a page at hand, for its statistics.
+const KEEP_PEERS = () => {
+  const Real = window.RTCPeerConnection
+  window.peers = []
+  window.RTCPeerConnection = class extends Real {
+    constructor(...given) {
+      super(...given)
+      window.peers.push(this)
+    }
+  }
+}
+
 /** A browser profile of one person. */
 export async function person(browser, name, { size = [1280, 800], scheme = 'dark' } = {}) {
   const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: scheme, ignoreHTTPSErrors: true, locale: 'en-GB', timezoneId: 'Europe/Berlin' })
@@ -33,6 +60,7 @@ export async function person(browser, name, { size = [1280, 800], scheme = 'dark
   await context.grantPermissions(['camera', 'microphone'], { origin: LIVE })
   context.setDefaultTimeout(10_000)
   if (process.env.COLOURSTREAM_E2E_DIST) await otherPages(context, process.env.COLOURSTREAM_E2E_DIST)
+  await context.addInitScript(KEEP_PEERS)
   const page = await context.newPage()
   page.on('request', (request) => note(request.url(), name))
   page.on('websocket', (socket) => note(socket.url(), name))
@@ -74,6 +102,25 @@ export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.p
 
 /** Frames the browser has decoded of the picture on this page. */
 export const frames = (page) => page.evaluate(() => document.querySelector('.picture-box.is-playing video, .is-playing video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0)
+
+/** How the picture on this page comes: 'webrtc', 'llhls', or null while there is none. */
+export const transport = (page) =>
+  page.evaluate(() => {
+    const video = document.querySelector('.is-playing video')
+    return video ? (video.srcObject ? 'webrtc' : 'llhls') : null
+  })
+
+/** What the browser's own statistics say of the picture it gets over WebRTC. */
+export const statistics = (page) =>
+  page.evaluate(async () => {
+    const peer = window.peers.findLast((one) => one.connectionState === 'connected')
+    if (!peer) return null
+    const all = [...(await peer.getStats()).values()]
+    const picture = all.find((one) => one.type === 'inbound-rtp' && one.kind === 'video')
+    const pair = all.find((one) => one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded')
+    const there = all.find((one) => one.id === pair?.remoteCandidateId)
+    return { decoded: picture.framesDecoded, codec: all.find((one) => one.id === picture.codecId)?.mimeType, protocol: there?.protocol, port: there?.port }
+  })
 
 export async function untilFrames(page, more, timeout = 20_000) {
   const from = await frames(page)

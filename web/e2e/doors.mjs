@@ -1,0 +1,112 @@
+// Every door that stays shut, and those that open late.
+import { accessible, says, shoot } from './browser.mjs'
+import { api, check, enter, expect, guest, roomWith, soon, world } from './harness.mjs'
+import { LIVE } from './stack.mjs'
+
+export async function doors() {
+  const notice = (name, address, words) => check(name, () => guest(name.replaceAll(/\W+/g, '-'), async (page) => {
+    await page.goto(typeof address === 'function' ? await address() : address)
+    await says(page, words)
+    expect(new URL(page.url()).hash, '', 'the fragment')
+    await page.waitForTimeout(250)
+    await accessible(page)
+  }))
+  const linkOf = async (more) => (await api('POST', `/rooms/${world.room.id}/links`, { name: 'Door', role: 'viewer', ...more }))
+
+  await notice('an unknown link', `${LIVE}/j#nothing-like-this`, 'This link opens nothing')
+  await notice('a link without its token', `${LIVE}/j`, 'This link opens nothing')
+  await notice('a link that was withdrawn', async () => {
+    const made = await linkOf()
+    await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
+    return made.url
+  }, 'This link was withdrawn')
+  await notice('a link that has ended', async () => {
+    const made = await linkOf({ expires_at: soon(1.5) })
+    await new Promise((done) => setTimeout(done, 2000))
+    return made.url
+  }, 'This link has ended')
+  await notice('a link that was used up', async () => {
+    const made = await linkOf({ max_uses: 1 })
+    await guest('first-use', (page) => enter(page, made.url))
+    return made.url
+  }, 'This link was already used')
+  await notice('a room that is closed', async () => {
+    const made = await roomWith('Closed room')
+    await api('POST', `/rooms/${made.room.id}/close`)
+    return made.link.url
+  }, 'The room is closed')
+  await check('a room that is full', async () => {
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: 1 })
+    await guest('full', async (page) => {
+      await page.goto((await linkOf()).url)
+      await says(page, 'The room is full')
+      await page.waitForTimeout(250)
+      await accessible(page)
+    })
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
+  })
+  await check('a room that is not open yet counts down and goes in by itself', async () => {
+    const made = await roomWith('Halcyon trailer', { opens_at: soon(9) })
+    await guest('not-open', async (page) => {
+      await page.goto(made.link.url)
+      await page.getByLabel(/Your name/).fill('Early')
+      await page.getByRole('button', { name: 'Enter the room' }).click()
+      await says(page, /This room opens/)
+      await accessible(page)
+      await shoot(page, 'not-open-yet')
+      await says(page, /Waiting for the picture/, 15_000)
+    })
+  })
+  await check('a room whose time is over says so to those inside', async () => {
+    const made = await roomWith('Short one', { expires_at: soon(6) })
+    await guest('room-over', async (page) => {
+      await enter(page, made.link.url, 'Late')
+      await says(page, 'This room has ended', 15_000)
+    })
+  })
+  await check('a withdrawn link ends the visit at once, picture and all', async () => {
+    const made = await linkOf()
+    await guest('revoked-inside', async (page) => {
+      await enter(page, made.url)
+      await page.waitForSelector('.is-playing', { timeout: 20_000 })
+      const from = Date.now()
+      await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
+      await says(page, /no longer in this room|withdrawn/, 3000)
+      expect(await page.locator('video').count(), 0, 'videos')
+      return `${Date.now() - from} ms`
+    })
+  })
+  await check('the passcode: wrong ones are refused, the right one lets in, many have to wait', async () => {
+    const made = await roomWith('By passcode', { passcode: 'magenta 81' })
+    const knock = async (page, passcode) => {
+      await page.fill('[name=passcode]', passcode)
+      await page.getByRole('button', { name: /^Enter/ }).click()
+    }
+    await guest('door', async (page) => {
+      await page.goto(`${LIVE}/${made.room.slug}`)
+      await page.waitForSelector('[name=passcode]')
+      expect(await page.inputValue('[name=room]'), made.room.slug, 'the room')
+      await accessible(page)
+      await shoot(page, 'door')
+      await page.fill('[name=name]', 'Sam')
+      await knock(page, 'cyan 18')
+      await says(page, /do not match/)
+      await shoot(page, 'door-wrong')
+      await knock(page, 'magenta 81')
+      await says(page, /Waiting for the picture/)
+    })
+    await guest('door-many', async (page) => {
+      await page.goto(`${LIVE}/${made.room.slug}`)
+      await page.fill('[name=name]', 'Sam')
+      await page.evaluate(async (slug) => {
+        for (let n = 0; n < 8; n++) {
+          const answer = await fetch('/api/v1/session/passcode', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ slug, passcode: `wrong ${n}`, name: 'Sam' }) })
+          if (answer.status === 429) return
+        }
+      }, made.room.slug)
+      await knock(page, 'cyan 19')
+      await says(page, /Too many tries/)
+      await page.getByRole('button', { name: /Try again in/ }).waitFor()
+    })
+  })
+}
