@@ -53,6 +53,17 @@ const KEEP_PEERS = () => {
   }
 }
 
+// Everything that moved by itself, with what it was.
+const KEEP_SHIFTS = () => {
+  window.shifts = []
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) {
+      if (shift.hadRecentInput || shift.value < 0.0005) continue
+      window.shifts.push(`${shift.value.toFixed(4)} ${shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? node?.textContent?.slice(0, 40)).join(', ')}`)
+    }
+  }).observe({ type: 'layout-shift', buffered: true })
+}
+
 /** A browser profile of one person. */
 export async function person(browser, name, { size = [1280, 800], scheme = 'dark' } = {}) {
   const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: scheme, ignoreHTTPSErrors: true, locale: 'en-GB', timezoneId: 'Europe/Berlin' })
@@ -61,6 +72,7 @@ export async function person(browser, name, { size = [1280, 800], scheme = 'dark
   context.setDefaultTimeout(10_000)
   if (process.env.COLOURSTREAM_E2E_DIST) await otherPages(context, process.env.COLOURSTREAM_E2E_DIST)
   await context.addInitScript(KEEP_PEERS)
+  await context.addInitScript(KEEP_SHIFTS)
   const page = await context.newPage()
   page.on('request', (request) => note(request.url(), name))
   page.on('websocket', (socket) => note(socket.url(), name))
@@ -140,6 +152,18 @@ export async function accessible(page) {
   await page.evaluate(AXE)
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'], iframes: false }))
   if (found.violations.length > 0) throw new Error(found.violations.map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 120)} (${one.nodes[0].any[0]?.message ?? one.help})`).join('; '))
+}
+
+/** Nothing on this page moved by itself since it was loaded. */
+export async function still(page) {
+  const shifts = await page.evaluate(() => window.shifts)
+  if (shifts.length > 0) throw new Error(`moved by itself: ${shifts.slice(0, 4).join('; ')}`)
+}
+
+/** Nothing is wider than the window. */
+export async function fits(page) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  if (wide > 0) throw new Error(`${wide} px wider than the window`)
 }
 
 /** Half and half to the pixel, full width, no gap, no scroll bar. */

@@ -1,7 +1,7 @@
 // Every door that stays shut, and those that open late.
-import { accessible, says, shoot } from './browser.mjs'
+import { accessible, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, guest, roomWith, soon, world } from './harness.mjs'
-import { LIVE } from './stack.mjs'
+import { containerOf, docker, LIVE } from './stack.mjs'
 
 export async function doors() {
   const notice = (name, address, words) => check(name, () => guest(name.replaceAll(/\W+/g, '-'), async (page) => {
@@ -12,6 +12,18 @@ export async function doors() {
     await accessible(page)
   }))
   const linkOf = async (more) => (await api('POST', `/rooms/${world.room.id}/links`, { name: 'Door', role: 'viewer', ...more }))
+
+  await check('the first load of the live page: at most 90 KiB, without player and portal', () =>
+    guest('first-load', async (page) => {
+      await page.goto(`${LIVE}/`)
+      await page.waitForSelector('[name=passcode]')
+      const loaded = await page.evaluate(() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => ({ name: one.name.split('/').at(-1), size: one.encodedBodySize })))
+      const sum = loaded.reduce((all, one) => all + one.size, 0) / 1024
+      const alien = loaded.find((one) => /^(admin|hls|oven|usePlayer|load)/i.test(one.name))
+      if (alien) throw new Error(`${alien.name} is loaded at the door`)
+      if (!(sum > 20 && sum <= 90)) throw new Error(`${sum.toFixed(1)} KiB: ${loaded.map((one) => one.name).join(', ')}`)
+      return `${sum.toFixed(1)} KiB`
+    }))
 
   await notice('an unknown link', `${LIVE}/j#nothing-like-this`, 'This link opens nothing')
   await notice('a link without its token', `${LIVE}/j`, 'This link opens nothing')
@@ -109,4 +121,83 @@ export async function doors() {
       await page.getByRole('button', { name: /Try again in/ }).waitFor()
     })
   })
+
+  await check('a request from another site is refused in words', () =>
+    guest('cross-site', async (page) => {
+      const { url } = await linkOf()
+      // The controller's own refusal: only what the browser says of itself is changed.
+      await page.route('**/api/v1/session/link', (route) => route.continue({ headers: { ...route.request().headers(), origin: 'https://elsewhere.example' } }))
+      const answer = page.waitForResponse('**/api/v1/session/link')
+      await page.goto(url)
+      expect((await (await answer).json()).type, 'cross-site', 'the refusal')
+      await says(page, 'This page was opened from elsewhere')
+      await says(page, /in a tab of its own/)
+      await accessible(page)
+    }))
+
+  await check('the server away: a link says so, and goes on when it is back', () =>
+    guest('offline', async (page) => {
+      const { url } = await linkOf()
+      await page.goto(`${LIVE}/`)
+      await page.route('**/api/v1/session/link', (route) => route.abort('connectionrefused'))
+      await page.goto(url)
+      await says(page, 'The server cannot be reached')
+      await accessible(page)
+      await page.unroute('**/api/v1/session/link')
+      await page.getByRole('button', { name: 'Try again' }).click()
+      await page.waitForSelector('[data-half=picture]')
+    }))
+
+  await check('the call is away: its half says why, the picture goes on; back, it can be joined', async () => {
+    const made = await linkOf()
+    await guest('call-unavailable', async (page) => {
+      await enter(page, made.url)
+      await page.waitForSelector('.is-playing', { timeout: 20_000 })
+      await page.getByRole('button', { name: 'Join the call' }).waitFor()
+      await api('POST', '/mode', { mode: 'report' })
+      try {
+        docker('stop', '--time', '1', containerOf('mirotalk'))
+        // Asked in the moment before the page is told.
+        const refused = await page.evaluate(async (slug) => (await fetch(`/api/v1/session/${slug}/call`, { method: 'POST' })).json(), world.room.slug)
+        await says(page, 'The call is not available', 20_000)
+        if (refused.type !== undefined) expect(refused.type, 'call-unavailable', 'the refusal')
+        await untilFrames(page, 25)
+        await accessible(page)
+        await shoot(page, 'call-unavailable')
+      } finally {
+        await api('POST', '/mode', { mode: 'heal' })
+      }
+      await page.getByRole('button', { name: 'Join the call' }).click({ timeout: 30_000 })
+      await page.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor({ timeout: 15_000 })
+    })
+  }, { within: 90_000 })
+
+  await check('the way through a room with the keyboard alone', () =>
+    guest('keyboard', async (page) => {
+      const made = await roomWith('By keys')
+      await page.goto(made.link.url)
+      await page.getByLabel(/Your name/).waitFor()
+      await page.keyboard.type('Kim')
+      await page.keyboard.press('Enter')
+      await says(page, /Waiting for the picture/)
+      const focused = () => page.evaluate(() => (document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent ?? '').trim())
+      for (let n = 0; n < 30 && (await focused()) !== 'Join the call'; n++) await page.keyboard.press('Tab')
+      expect(await focused(), 'Join the call', 'what Tab reaches')
+      await page.keyboard.press('i')
+      await page.getByLabel('Picture quality').waitFor()
+      await page.keyboard.press('Escape')
+      await page.getByLabel('Picture quality').waitFor({ state: 'detached' })
+      await page.keyboard.press('?')
+      await page.locator('dialog').waitFor()
+      await accessible(page)
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('c')
+      await page.waitForSelector('[data-call=hidden]')
+      await page.keyboard.press('c')
+      await page.waitForSelector('[data-call=shown]')
+      for (let n = 0; n < 30 && (await focused()) !== 'Join the call'; n++) await page.keyboard.press('Tab')
+      await page.keyboard.press('Enter')
+      await page.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor({ timeout: 15_000 })
+      await still(page)
+    }))
 }

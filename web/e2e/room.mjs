@@ -1,5 +1,5 @@
 // The room: picture, call, people, figures, and its end.
-import { accessible, halves, person, says, shoot, untilFrames } from './browser.mjs'
+import { accessible, halves, person, says, shoot, still, transport, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, pages, world } from './harness.mjs'
 import { LIVE, publish, VIDEO } from './stack.mjs'
 
@@ -23,6 +23,8 @@ export async function room() {
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     const first = Date.now() - from
     const seen = await untilFrames(pages.jonas, 100)
+    expect(await transport(pages.jonas), 'webrtc', 'the way of the picture')
+    await still(pages.jonas)
     await pages.jonas.mouse.move(300, 120)
     await shoot(pages.jonas, 'room-live')
     return `first frame after ${(first / 1000).toFixed(1)} s, ${seen} decoded`
@@ -48,6 +50,8 @@ export async function room() {
     await pages.jonas.frameLocator('iframe[title=Call]').getByText('granted').first().waitFor()
     await pages.jonas.waitForTimeout(500)
     await shoot(pages.jonas, 'room-call')
+    for (const who of ['jonas', 'aiko']) await accessible(pages[who])
+    await still(pages.jonas)
   })
 
   await check('picture and call are half and half at desktop, tablet and phone sizes', async () => {

@@ -83,6 +83,7 @@ ports:
   let log = ''
   const stack = {
     log: () => log,
+    rendered: (path) => join(home, 'state', 'rendered', path),
     setup: '',
     async stop() {
       await end(serve, 20_000)
@@ -116,9 +117,13 @@ ports:
 
 /** The stand-in's own door (tests/sim/README.md), at its container's address. */
 export function simulator() {
-  const asked = ['inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', `${INSTANCE}-ovenmediaengine`]
-  return `http://${execFileSync('docker', asked, { encoding: 'utf8' }).trim()}:9998`
+  const address = docker('inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', containerOf('ovenmediaengine'))
+  return `http://${address}:9998`
 }
+
+/** A person with a shell on the host, who does something to a container. */
+export const docker = (...args) => execFileSync('docker', args, { encoding: 'utf8' }).trim()
+export const containerOf = (role) => `${INSTANCE}-${role}`
 
 /** An order to the stand-in for OvenMediaEngine. */
 export async function simulate(order, body = {}) {

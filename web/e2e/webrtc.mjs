@@ -65,12 +65,16 @@ export async function webrtc() {
     await world.encoder.stop()
     await says(pages.jonas, /stream has ended/, 15_000)
     expect(await pages.jonas.locator('video').count(), 0, 'players while nothing is live')
+    await accessible(pages.jonas)
+    await shoot(pages.jonas, 'room-stopped')
     const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
     const seen = Promise.all([firstFrame(pages.jonas), firstFrame(pages.aiko)])
     const from = Date.now()
     world.encoder = publish(key)
     const times = (await seen).map((at) => at - from)
     for (const who of ['jonas', 'aiko']) expect(await transport(pages[who]), 'webrtc', `the way of ${who}'s picture`)
+    // The call never noticed.
+    await pages.jonas.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor()
     if (Math.max(...times) > 2000) throw new Error(`back after ${times.map(seconds).join(' and ')}`)
     return `back after ${times.map(seconds).join(' and ')}, the encoder's own start included`
   })
@@ -100,6 +104,8 @@ export async function webrtc() {
     const page = pages.aiko
     await simulate('ice', { open: false })
     try {
+      await says(page, 'The picture stopped. Reconnecting…')
+      await accessible(page)
       await page.waitForFunction(() => document.querySelector('.is-playing video')?.srcObject === null, undefined, { timeout: 20_000 })
     } finally {
       await simulate('ice', { open: true })
