@@ -1,5 +1,5 @@
 // Chromium that knows our hosts and no others, and what is asked of its pages.
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -110,7 +110,17 @@ async function otherPages(context, dist) {
   }
 }
 
-export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, animations: 'disabled' }).catch(() => {})
+// Those that the README and the documentation show, when asked to be renewed.
+const SHOWN = ['room-desktop', 'room-quality', 'room-phone', 'room-lying', 'door', 'not-open-yet', 'a-link-that-has-ended', 'room-new', 'room-close', 'room-preview', 'rooms-light', 'rooms-dark', 'rooms-light-360', 'stack-diff', 'stack-dark']
+const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
+
+/** A picture of the page, for whoever looks into a failure or at the documentation. */
+export async function shoot(page, name) {
+  const picture = await page.screenshot({ animations: 'disabled' }).catch(() => null)
+  if (!picture) return
+  writeFileSync(`${SHOTS}/${name}.png`, picture)
+  if (DOCS && SHOWN.includes(name)) writeFileSync(`${DOCS}/${name}.png`, picture)
+}
 
 /** Frames the browser has decoded of the picture on this page. */
 export const frames = (page) => page.evaluate(() => document.querySelector('.picture-box.is-playing video, .is-playing video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0)

@@ -52,6 +52,7 @@ export async function desk() {
     const page = pages.desk
     await page.keyboard.press('n')
     await page.keyboard.type('Northlight – reel 3')
+    await shoot(page, 'room-new')
     await page.keyboard.press('Enter')
     await says(page, /is on your clipboard/)
     world.link = await page.evaluate(() => navigator.clipboard.readText())

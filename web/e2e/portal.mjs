@@ -2,7 +2,7 @@
 // trouble and its fix, logs, files, journal, pause and apply.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { accessible, complaints, fits, says, shoot, still, transport, untilFrames } from './browser.mjs'
-import { api, check, expect, guest, pages, world } from './harness.mjs'
+import { api, check, expect, guest, pages, roomWith, soon, world } from './harness.mjs'
 import { ADMIN, containerOf, docker, LIVE, simulate } from './stack.mjs'
 
 const toRoom = async (page) => {
@@ -18,11 +18,15 @@ export async function portal() {
   await check('the preview plays: 50 decoded frames on the portal’s own host, and nobody is counted as watching', async () => {
     const page = pages.desk
     await toRoom(page)
-    const asked = page.waitForResponse((answer) => answer.url().endsWith('/preview'))
-    await page.getByRole('button', { name: 'Show preview' }).click({ timeout: 15_000 })
-    world.preview = await (await asked).json()
-    expect(new URL(world.preview.webrtc).host, new URL(ADMIN).host, 'the host of the preview')
-    await page.waitForSelector('.is-playing', { timeout: 15_000 })
+    // A busy machine may need more than the player's patience with WebRTC.
+    for (let n = 0; n < 3 && (await transport(page)) !== 'webrtc'; n++) {
+      if (n > 0) await page.getByRole('button', { name: 'Hide preview' }).click()
+      const asked = page.waitForResponse((answer) => answer.url().endsWith('/preview'))
+      await page.getByRole('button', { name: 'Show preview' }).click({ timeout: 15_000 })
+      world.preview = await (await asked).json()
+      expect(new URL(world.preview.webrtc).host, new URL(ADMIN).host, 'the host of the preview')
+      await page.waitForSelector('.is-playing', { timeout: 15_000 })
+    }
     expect(await transport(page), 'webrtc', 'the way of the preview')
     const seen = await untilFrames(page, 50)
     expect((await api('GET', `/rooms/${world.room.id}`)).live.viewers, 2, 'people watching')
@@ -48,15 +52,19 @@ export async function portal() {
 
   await check('a preview’s addresses open nothing for anybody else', async () => {
     const [, path] = world.preview.llhls.split(new URL(ADMIN).host)
-    const status = async (page, address) => (await page.goto(address)).status()
+    const below = path.slice(path.indexOf('/'))
+    const status = (page, where) => page.evaluate(async (asked) => (await fetch(asked)).status, where)
     await guest('preview-thief', async (page) => {
-      expect(await status(page, `${ADMIN}${path}`), 401, 'the portal’s host without the login')
-      expect(await status(page, `${LIVE}${path}`), 401, 'the live host without a session')
+      for (const host of [ADMIN, LIVE]) {
+        await page.goto(`${host}/`)
+        expect(await status(page, below), 401, `${host} without login and session`)
+      }
     })
     const tab = await pages.desk.context().newPage()
-    expect(await status(tab, `${LIVE}${path}`), 401, 'the live host with the portal’s cookie')
-    const ticketless = await status(tab, `${ADMIN}${path.split('?')[0]}`)
-    expect(ticketless, 401, 'the portal’s host with the login and without the ticket')
+    await tab.goto(`${LIVE}/`)
+    expect(await status(tab, below), 401, 'the live host in the portal’s browser')
+    await tab.goto(`${ADMIN}/`)
+    expect(await status(tab, below.split('?')[0]), 401, 'the portal’s host with the login and without the ticket')
     await tab.close()
   })
 
@@ -106,14 +114,14 @@ export async function portal() {
     const lines = page.locator('section', { hasText: 'Journal' }).locator('li')
     const all = await lines.allTextContents()
     if (!all.some((line) => /traefik/.test(line))) throw new Error('Traefik is not in the journal')
-    await page.getByLabel('Service').selectOption('ovenmediaengine')
+    await page.getByLabel('Service', { exact: true }).selectOption('ovenmediaengine')
     await page.waitForFunction(() => ![...document.querySelectorAll('section li')].some((line) => /container \S*traefik/.test(line.textContent)))
     const some = await lines.allTextContents()
     if (some.length === 0 || some.length >= all.length || some.some((line) => /mirotalk|traefik/.test(line))) throw new Error(`of OvenMediaEngine: ${some.join(' | ')}`)
-    await page.getByLabel('Outcome').selectOption('failed')
+    await page.getByLabel('Outcome', { exact: true }).selectOption('failed')
     await says(page, 'Nothing of that kind.')
-    await page.getByLabel('Service').selectOption('')
-    await page.getByLabel('Outcome').selectOption('')
+    await page.getByLabel('Service', { exact: true }).selectOption('')
+    await page.getByLabel('Outcome', { exact: true }).selectOption('')
   })
 
   await check('a container’s log is followed live, without colours and without a secret', async () => {
@@ -192,6 +200,11 @@ export async function portal() {
 
   await check('every page of the portal holds in light and dark, and at 360 px', async () => {
     const page = pages.desk
+    // A desk as it is on a working day.
+    await roomWith('Halcyon trailer', { opens_at: soon(3 * 24 * 3600) })
+    await roomWith('Saltmarsh – episode 2', { expires_at: soon(5 * 3600) })
+    const old = await roomWith('Old spot')
+    await api('POST', `/rooms/${old.room.id}/close`)
     const places = [['rooms', '/', 'New room'], ['room', `/rooms/${world.room.id}`, 'People and links'], ['stack', '/stack', 'Journal'], ['settings', '/settings', 'API tokens']]
     try {
       for (const scheme of ['dark', 'light']) {

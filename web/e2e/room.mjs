@@ -55,12 +55,19 @@ export async function room() {
   })
 
   await check('picture and call are half and half at desktop, tablet and phone sizes', async () => {
-    for (const [width, height] of [[1440, 900], [1920, 1080], [820, 1180], [390, 844], [360, 740]]) {
+    for (const [width, height, name] of [[1440, 900, 'desktop'], [1920, 1080, 'large'], [820, 1180, 'tablet'], [390, 844, 'phone'], [360, 740, 'narrow']]) {
       await pages.jonas.setViewportSize({ width, height })
-      await pages.jonas.waitForTimeout(150)
+      await pages.jonas.mouse.move(width / 2, 60 + (width % 7))
+      await pages.jonas.waitForTimeout(300)
       await halves(pages.jonas)
-      await shoot(pages.jonas, `halves-${width}`)
+      await shoot(pages.jonas, `room-${name}`)
     }
+    // Lying down the picture fills, and the call is one tap away.
+    await pages.jonas.setViewportSize({ width: 844, height: 390 })
+    await pages.jonas.waitForTimeout(300)
+    const { height } = await pages.jonas.locator('[data-half=picture]').boundingBox()
+    expect(height, 390, 'height of the picture on a phone that lies')
+    await shoot(pages.jonas, 'room-lying')
     await pages.jonas.setViewportSize({ width: 1280, height: 800 })
     await halves(pages.aiko)
   })

@@ -5,6 +5,7 @@
 //
 //   COLOURSTREAM_BIN        the controller under test
 //   COLOURSTREAM_E2E_PARTS  only these after the room stands (webrtc,portal,ending,doors)
+//   COLOURSTREAM_E2E_SCREENS  renews docs/screens from this run
 //   COLOURSTREAM_E2E_DIST   pages of this folder instead of those in the binary
 import { complaints, launch, launchMedia, strangers } from './browser.mjs'
 import { desk } from './desk.mjs'
@@ -38,8 +39,8 @@ async function run() {
 }
 
 const overall = setTimeout(() => {
-  tally.skips ??= 'the run took more than 6 minutes'
-}, 360_000)
+  tally.skips ??= 'the run took more than 12 minutes'
+}, 720_000)
 let interrupted = false
 // A page that is gone may still be asked something; the run goes on.
 process.on('unhandledRejection', (error) => complaints.push(`the run: ${String(error?.message ?? error).split('\n')[0]}`))
