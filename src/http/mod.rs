@@ -150,6 +150,7 @@ impl App {
         let prefix = if settings.is_https() { "__Host-" } else { "" };
         Names {
             live: settings.hosts.live.clone(),
+            admin: settings.hosts.admin.clone(),
             video: settings.hosts.video.clone(),
             video_origin: settings.origin(&settings.hosts.video),
             session_cookie: format!("{prefix}cs_session"),

@@ -332,6 +332,19 @@ impl House {
             .status
     }
 
+    /// What forward-auth says to the portal's own player.
+    async fn player(&self, uri: &str, cookie: &str, origin: &str) -> u16 {
+        let request = axum::http::Request::builder()
+            .uri("/internal/forward-auth")
+            .header("x-forwarded-host", ADMIN)
+            .header("x-forwarded-uri", uri)
+            .header("cookie", cookie)
+            .header("origin", origin);
+        send(&self.internal, request.body(Body::empty()).unwrap())
+            .await
+            .status
+    }
+
     async fn hook(&self, direction: &str, protocol: &str, url: &str) -> Value {
         use base64::Engine as _;
         use hmac::{KeyInit as _, Mac as _};
@@ -489,6 +502,88 @@ async fn a_producer_has_their_own_rooms_and_no_others() {
                 .status,
             404,
             "{method} {tail}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_portals_player_needs_the_login_and_the_ticket_at_its_own_host() {
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}/preview", room["id"].as_str().unwrap());
+    let preview = house.admin("ben", "POST", &path, Value::Null).await.json();
+    let webrtc = preview["webrtc"].as_str().unwrap();
+    let (way, ticket) = webrtc
+        .strip_prefix("wss://admin.live.tld")
+        .unwrap()
+        .split_once("?ticket=")
+        .unwrap();
+    assert_eq!(
+        preview["llhls"],
+        format!("https://admin.live.tld{way}/llhls.m3u8?ticket={ticket}")
+    );
+    // The webhook: the ticket, and no other.
+    let asked = |ticket: &str| format!("ws://admin.live.tld{way}?ticket={ticket}");
+    for (ticket, allowed) in [(ticket, true), ("pv.9.x", false), ("", false)] {
+        let answer = house.hook("outgoing", "WebRTC", &asked(ticket)).await;
+        assert_eq!(answer["allowed"], allowed, "{ticket}");
+    }
+    // Forward-auth: a login that may change this room, each time; the ticket
+    // alone opens nothing, here or on the live host.
+    for uri in [
+        way.to_owned(),
+        format!("{way}?ticket={ticket}"),
+        format!("{way}/llhls.m3u8?ticket={ticket}"),
+        format!("{way}/seg_0_0_video_x_llhls.m4s"),
+    ] {
+        for (who, expected) in [("anna", 200), ("ben", 200), ("bea", 403), ("cleo", 403)] {
+            let cookie = format!("__Host-cs_admin={who}");
+            assert_eq!(
+                house.player(&uri, &cookie, "https://admin.live.tld").await,
+                expected,
+                "{who} {uri}"
+            );
+            assert_eq!(
+                house
+                    .player(&uri, &cookie, "https://evil.example")
+                    .await,
+                403,
+                "{who} {uri}"
+            );
+            assert_eq!(house.forward_auth(LIVE, &uri, &cookie).await, 401, "{uri}");
+        }
+        for cookie in ["", "__Host-cs_admin=nobody", "cs_admin=anna"] {
+            assert_eq!(
+                house.player(&uri, cookie, "https://admin.live.tld").await,
+                401,
+                "{cookie} {uri}"
+            );
+        }
+    }
+    // A login that ended shows nothing more.
+    let logged_out = house
+        .admin("ben", "POST", "/api/v1/logout", Value::Null)
+        .await;
+    assert_eq!(logged_out.status, 204);
+    let cookie = "__Host-cs_admin=ben";
+    assert_eq!(
+        house.player(way, cookie, "https://admin.live.tld").await,
+        401
+    );
+}
+
+#[tokio::test]
+async fn the_quality_profiles_are_told_with_what_they_mean() {
+    let house = house();
+    for who in ["anna", "ben", "cleo"] {
+        let answer = house
+            .admin(who, "GET", "/api/v1/profiles", Value::Null)
+            .await;
+        assert_eq!(
+            answer.json(),
+            json!({"items": [{"name": "live", "title": "Live", "min_bitrate": null,
+                "chunk_seconds": 0.5, "segment_seconds": 1, "audio_bitrate": 128_000}]}),
+            "{who}"
         );
     }
 }
@@ -1661,11 +1756,15 @@ async fn each_host_has_its_pages_and_strangers_none() {
     let live = ask("GET", LIVE, "/").to(&house.pages).await;
     let policy = live.header("content-security-policy");
     for part in [
-        "default-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
+        "default-src 'self';",
+        "script-src 'self';",
+        "style-src 'self';",
+        "img-src 'self';",
+        "worker-src 'none';",
+        "connect-src 'self' wss://live.tld;",
         "frame-src 'self' https://video.live.tld;",
-        "wss://live.tld",
-        "frame-ancestors 'none'",
+        "frame-ancestors 'none';",
+        "object-src 'none'",
     ] {
         assert!(policy.contains(part), "{part} in {policy}");
     }
@@ -1678,12 +1777,21 @@ async fn each_host_has_its_pages_and_strangers_none() {
         left.header("content-security-policy")
             .contains("frame-ancestors 'self'")
     );
+    for page in ["/", "/j", "/some-room", "/left"] {
+        let answer = ask("GET", LIVE, page).to(&house.pages).await;
+        let policy = answer.header("content-security-policy");
+        assert!(!policy.contains("unsafe"), "{page}: {policy}");
+    }
     let admin = ask("GET", ADMIN, "/").to(&house.pages).await;
-    assert!(
-        admin
-            .header("content-security-policy")
-            .contains("style-src 'self';")
-    );
+    let policy = admin.header("content-security-policy");
+    for part in [
+        "style-src 'self';",
+        "connect-src 'self' wss://admin.live.tld;",
+        "frame-src 'none';",
+    ] {
+        assert!(policy.contains(part), "{part} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(
         ask("POST", LIVE, "/some-room")
             .to(&house.pages)

@@ -1,7 +1,7 @@
 //! The admin host: one table of routes, each with who may use it. The router,
 //! the guard, the OpenAPI document and the tests are made from that table.
 
-mod actor;
+pub(super) mod actor;
 mod people;
 mod rooms;
 mod stack;
@@ -82,6 +82,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/rooms/{id}/activity", RoomsRead, "What happened in a room", none, 200, of::<v::ActivityPage>, get(rooms::activity)),
         route(p.clone(), "/api/v1/rooms/{id}/preview", RoomsWrite, "Addresses for the portal's own player", none, 200, of::<v::Playback>, post(rooms::preview)),
         route(g.clone(), "/api/v1/slug", RoomsRead, "A name made of a title", none, 200, of::<rooms::Suggestion>, get(rooms::suggest)),
+        route(g.clone(), "/api/v1/profiles", RoomsRead, "Quality profiles a room may have", none, 200, of::<v::ProfileList>, get(rooms::quality)),
         route(g.clone(), "/api/v1/slug/{slug}", RoomsRead, "Whether a name is free", none, 200, of::<rooms::SlugCheck>, get(rooms::check_slug)),
         // The stack.
         route(g.clone(), "/api/v1/events", Any, "What changes, as it does", none, 200, none, get(stack::events)),

@@ -443,8 +443,8 @@ export interface PlanView {
 
 /** Addresses of the picture. */
 export interface Playback {
-  /** LLHLS master playlist; absent in the portal's preview. */
-  llhls?: string | null
+  /** LLHLS master playlist. */
+  llhls: string
   /** WebRTC signalling. */
   webrtc: string
 }
@@ -473,6 +473,28 @@ export interface Problem {
   title: string
   /** A short kebab-case word. */
   type: string
+}
+
+/** The quality profiles. */
+export interface ProfileList {
+  /** In the order of the settings; a new room gets the first. */
+  items: ProfileView[]
+}
+
+/** A quality profile, as set in the settings file. */
+export interface ProfileView {
+  /** Bits per second of the sound over WebRTC. */
+  audio_bitrate: number
+  /** LLHLS: length of a part, in seconds. */
+  chunk_seconds: number
+  /** Below so many bits per second the encoder is said to be too slow. */
+  min_bitrate?: number | null
+  /** What rooms name it by. */
+  name: string
+  /** LLHLS: length of a segment, in seconds; key frames come at least so often. */
+  segment_seconds: number
+  /** What people read. */
+  title: string
 }
 
 /** What a container is for. There is one container per role. */

@@ -147,8 +147,7 @@ export class PlayerKeeper {
   }
 
   private attempt(transport: Transport, playback: Playback, muted: boolean): Attempt {
-    // Only asked for where there is such an address.
-    const file = playback[transport] ?? playback.webrtc
+    const file = playback[transport]
     const box = document.createElement('div')
     box.className = 'picture-box'
     const mount = box.appendChild(document.createElement('div'))
@@ -235,7 +234,7 @@ export class PlayerKeeper {
     this.current = null
     this.cancelProbe()
     discard(attempt)
-    if (attempt.transport === 'webrtc' && !attempt.playing && this.playback?.llhls) {
+    if (attempt.transport === 'webrtc' && !attempt.playing) {
       if (why === 'error') this.refusals += 1
       if (why === 'late' || this.refusals >= QUICK_REFUSALS) {
         this.refusals = 0
