@@ -24,6 +24,9 @@ pub(super) struct Effects {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Services for which a container was made: what was refused before was
+    /// about another one.
+    pub made: Vec<Role>,
     /// Services started.
     pub started: Vec<Role>,
     /// Services the engine refused to bring up: reason and port.
@@ -42,6 +45,7 @@ impl Effects {
     fn merge(&mut self, other: Self) {
         self.done += other.done;
         self.failed += other.failed;
+        self.made.extend(other.made);
         self.started.extend(other.started);
         self.refused.extend(other.refused);
         self.restarted.extend(other.restarted);
@@ -199,7 +203,9 @@ impl<E: Engine> Hands<'_, E> {
             return Ok(());
         };
         if matches!(call, EngineCall::CreateContainer { .. }) {
-            return self.create(role, call.clone()).await;
+            self.create(role, call.clone()).await?;
+            effects.made.push(role);
+            return Ok(());
         }
         let performed = self.engine.perform(call.clone()).await?;
         match (call, performed) {

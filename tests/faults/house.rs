@@ -273,3 +273,8 @@ impl House {
         self.status().is_some_and(|status| issue(&status, code).is_some())
     }
 }
+
+/// Whether an issue of this name is open.
+pub fn told(status: &Value, code: &str) -> bool {
+    issue(status, code).is_some()
+}
