@@ -242,7 +242,8 @@ impl Runner {
             since.elapsed() > Duration::from_millis(2500)
         });
         if case.fault != Fault::LoseAnswer && house.proxy.fired() > 0 {
-            let until = Instant::now() + Duration::from_secs(5);
+            // Killed after: when the engine has done it.
+            let until = Instant::now() + Duration::from_secs(60);
             while !house.stack.has_ended() && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(10));
             }

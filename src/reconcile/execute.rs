@@ -32,6 +32,9 @@ pub(super) struct Effects {
     pub failed: usize,
     /// Steps were left because the look they follow from is too old.
     pub stale: bool,
+    /// Services for which a container was made: what was refused before was
+    /// about another one.
+    pub made: Vec<Role>,
     /// Services started.
     pub started: Vec<Role>,
     /// Services the engine refused to bring up: reason and port.
@@ -51,6 +54,7 @@ impl Effects {
         self.done += other.done;
         self.failed += other.failed;
         self.stale |= other.stale;
+        self.made.extend(other.made);
         self.started.extend(other.started);
         self.refused.extend(other.refused);
         self.restarted.extend(other.restarted);
@@ -215,7 +219,9 @@ impl<E: Engine> Hands<'_, E> {
             return Ok(());
         };
         if matches!(call, EngineCall::CreateContainer { .. }) {
-            return self.create(role, call.clone()).await;
+            self.create(role, call.clone()).await?;
+            effects.made.push(role);
+            return Ok(());
         }
         let performed = self.engine.perform(call.clone()).await?;
         match (call, performed) {

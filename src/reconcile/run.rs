@@ -681,7 +681,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
 
     fn remember(&mut self, effects: Effects, now: Timestamp) {
         let memory = &mut self.state.memory;
-        for role in effects.started {
+        for role in effects.made.into_iter().chain(effects.started) {
             memory.clear_start_failure(role);
         }
         for role in effects.restarted {

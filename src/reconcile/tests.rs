@@ -162,6 +162,37 @@ async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
     }
 }
 
+/// Found on a real engine: a container made by hand took the name in the very
+/// moment in which ours was to be made, and its replacement was taken for the
+/// one that had been refused.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_held_against_a_container_that_was_made_later() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let mirotalk = stage.main(Role::Mirotalk);
+    stage.world.remove(&mirotalk.name);
+    stage.world.fail(
+        When::Before,
+        EngineError::Conflict("the name is already in use".into()),
+        |call| matches!(call, EngineCall::CreateContainer { .. }),
+    );
+    let pass = stage.pass(&[Trigger::Engine]).await;
+    assert_eq!(pass.failed, 1);
+    let by_hand = crate::engine::ContainerFacts {
+        id: "ab".repeat(32),
+        memory: mirotalk.memory + 1,
+        ..mirotalk
+    };
+    stage.world.add_container(by_hand);
+    let pass = stage.settle().await;
+    assert!(
+        !has(&pass.plan.issues, IssueCode::ReplacementFailed),
+        "{:?}",
+        pass.plan.issues
+    );
+    stage.assert_converged().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_controller_that_was_stopped_looks_again_before_it_does_more() {
     let mut stage = Stage::new(PLAIN);

@@ -256,9 +256,58 @@ impl House {
         }
     }
 
+    /// Everything anew: nothing on the engine, no state, then an install.
+    pub fn afresh(&mut self) -> Result<(), String> {
+        self.proxy.disarm();
+        self.wipe(true);
+        derive(&self.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=100\n");
+        self.settings("1.0.0", "");
+        self.install()
+    }
+
+    /// Waits until the world was looked at once more, from now on.
+    pub fn a_look(&mut self) -> Result<(), String> {
+        let looks = |status: &Value| status["reconcile"].as_u64().unwrap_or_default();
+        let before = self.until("a status", BOUND, |_| true).map(|status| looks(&status))?;
+        // One may be under way that began before.
+        self.until("a look", BOUND, |status| looks(status) > before + 1).map(drop)
+    }
+
+    /// The proxy's socket.
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.stack.dir.path().join("engine.sock")
+    }
+
+    /// Waits two seconds for the engine instead of a minute, or no longer; the
+    /// controller is started anew for it.
+    pub fn impatient(&mut self, yes: bool) -> Result<(), String> {
+        self.stack.kill();
+        let text = self.stack.settings_text(&self.more);
+        let address = format!("engine: unix://{}", self.socket().display());
+        let impatient = format!("engine: {{address: 'unix://{}', timeout: 2s}}", self.socket().display());
+        let text = if yes { text.replace(&address, &impatient) } else { text };
+        std::fs::write(self.stack.config(), text).unwrap();
+        self.serve();
+        self.settle("started anew")
+    }
+
+    /// Bytes of memory the controller has.
+    pub fn memory(&self) -> Result<u64, String> {
+        let pid = self.stack.pid().ok_or("it does not run")?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| "no figure of memory".to_owned())
+    }
+
     /// Whether the issue is told.
     pub fn tells(&self, code: &str) -> bool {
         self.status()
             .is_some_and(|status| issue(&status, code).is_some())
     }
+}
+
+/// Whether an issue of this name is open.
+pub fn told(status: &Value, code: &str) -> bool {
+    issue(status, code).is_some()
 }

@@ -78,7 +78,8 @@ pub enum Fault {
 pub enum Which {
     /// The one of this name that has so many before it.
     Call(String, usize),
-    /// The first read of this kind after that call, or at all.
+    /// The first read of this kind once that call was made, or at all. (The
+    /// lanes of the services run side by side: another call may come between.)
     ReadBehind(Option<(String, usize)>, String),
     /// All whose name begins with this.
     Like(String),
@@ -89,11 +90,12 @@ pub enum Which {
 }
 
 impl Which {
-    fn is(&self, call: &Call) -> bool {
+    fn is(&self, call: &Call, changes: &[(String, usize)]) -> bool {
         match self {
             Self::Call(point, nth) => call.point == *point && call.nth == *nth,
             Self::ReadBehind(behind, kind) => {
-                !call.changes && call.behind == *behind && call.kind() == kind
+                let made = behind.as_ref().is_none_or(|behind| changes.contains(behind));
+                !call.changes && made && call.kind() == kind
             }
             Self::Like(prefix) => call.point.starts_with(prefix.as_str()),
             Self::Changes => call.changes,
@@ -127,7 +129,8 @@ pub enum Events {
 struct Book {
     calls: Vec<Call>,
     counts: HashMap<String, usize>,
-    behind: Option<(String, usize)>,
+    /// The calls that can change something, in their order.
+    changes: Vec<(String, usize)>,
     rules: Vec<Rule>,
     fired: usize,
     names: BTreeMap<String, String>,
@@ -189,7 +192,7 @@ impl Proxy {
         let mut book = self.book();
         book.calls.clear();
         book.counts.clear();
-        book.behind = None;
+        book.changes.clear();
         book.rules.clear();
         book.fired = 0;
         book.first_answers.clear();
@@ -387,21 +390,21 @@ impl Shared {
             point: point.clone(),
             nth,
             changes,
-            behind: book.behind.clone(),
+            behind: book.changes.last().cloned(),
             watched,
             status: None,
         };
-        let rule = book
-            .rules
+        let Book { rules, changes: made, .. } = &mut *book;
+        let rule = rules
             .iter_mut()
-            .find(|rule| watched && rule.times > 0 && rule.which.is(&call));
+            .find(|rule| watched && rule.times > 0 && rule.which.is(&call, made));
         let fault = rule.map(|rule| {
             rule.times -= 1;
             rule.fault.clone()
         });
         book.fired += usize::from(fault.is_some());
         if changes && watched {
-            book.behind = Some((point, nth));
+            book.changes.push((point, nth));
         }
         book.calls.push(call);
         (book.calls.len() - 1, fault)

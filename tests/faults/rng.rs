@@ -27,6 +27,14 @@ impl Rng {
         &items[self.below(items.len())]
     }
 
+    /// The same in another order.
+    pub fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
+        for end in (1..items.len()).rev() {
+            items.swap(end, self.below(end + 1));
+        }
+        items
+    }
+
     /// So many of them, in their order.
     pub fn sample<T: Clone>(&mut self, items: &[T], count: usize) -> Vec<T> {
         let mut places: Vec<usize> = (0..items.len()).collect();

@@ -229,7 +229,11 @@ impl Script {
                 why: "it has no address in our network".into(),
             });
         }
-        let age = now.duration_since(facts.started_at?);
+        let age = match now.duration_since(facts.started_at?) {
+            // Like the real one: the clock was set back since.
+            age if age < SignedDuration::from_mins(-1) => PATIENCE,
+            age => age,
+        };
         let silent = self.mute.lock().unwrap().contains(&facts.image_id);
         if age < TO_READY || silent && age < PATIENCE {
             return Some(Health::Starting {
