@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::backup::{self, BackupFile};
 use crate::desired::{PlannedPort, Protocol, labels, port_plan};
 use crate::engine::{Engine, EngineError, EngineFacts};
 use crate::host::{self, Listener, Space};
 use crate::model::{Issue, Severity};
-use crate::backup::{self, BackupFile};
 use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
 use crate::store::{self, Facts, StoreError};
 use crate::tls;
@@ -576,12 +576,18 @@ fn check_backup(settings: &Settings, view: &HostView, now: Timestamp) -> Check {
             name,
             Verdict::Warning,
             "no backup is made by itself, and none is here",
-            format!("`backup.every` is `off`, and {} holds none", folder.display()),
+            format!(
+                "`backup.every` is `off`, and {} holds none",
+                folder.display()
+            ),
             "make them yourself with `colourstream backup FILE`, or set `backup: 24h`",
         ),
         (None, Some(_)) => ok(
             name,
-            format!("none yet; the first is made in {} a minute after a start", folder.display()),
+            format!(
+                "none yet; the first is made in {} a minute after a start",
+                folder.display()
+            ),
         ),
         (Some(last), every) => {
             let said = format!(

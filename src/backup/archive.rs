@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::gather::{self, Found};
 use super::seal::{self, Seal, SealError, Unseal};
 use super::{BackupError, FORMAT, Item, Made, Manifest, Order, tar};
-use crate::disk::{Draft, DiskError};
+use crate::disk::{DiskError, Draft};
 use crate::host;
 use crate::model::{Digest, Secret};
 use crate::store::{self, StoreError};
@@ -88,21 +88,31 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
         schema: facts.schema,
         schema_by: facts.schema_by.unwrap_or_default(),
         instance: settings.instance.clone(),
-        addresses: BTreeMap::from(hosts.map(|(name, host)| (name.to_owned(), settings.origin(host)))),
+        addresses: BTreeMap::from(
+            hosts.map(|(name, host)| (name.to_owned(), settings.origin(host))),
+        ),
         files: files.iter().map(|(_, _, item)| item.clone()).collect(),
         left_out,
     };
     let failed = |error: io::Error| told(&to, error);
     let out = BufWriter::new(draft.create(WHOLE)?);
-    let contents = files.iter().map(|(found, bytes, item)| (found, bytes.as_deref(), item));
+    let contents = files
+        .iter()
+        .map(|(found, bytes, item)| (found, bytes.as_deref(), item));
     match order.passphrase {
         None => {
             let mut out = write(out, &manifest, contents).map_err(failed)?;
             out.flush().map_err(failed)?;
         }
         Some(passphrase) => {
-            let seal = Seal::new(out, passphrase, order.version, &settings.instance, order.now)
-                .map_err(failed)?;
+            let seal = Seal::new(
+                out,
+                passphrase,
+                order.version,
+                &settings.instance,
+                order.now,
+            )
+            .map_err(failed)?;
             let seal = write(seal, &manifest, contents).map_err(failed)?;
             seal.finish().map_err(failed)?;
         }
@@ -147,10 +157,12 @@ fn workshop(order: &Order<'_>, draft: &Draft) -> Result<Option<Draft>, BackupErr
     let size = |name: &str| std::fs::metadata(state.join(name)).map_or(0, |meta| meta.len());
     let need = 2 * (size(store::FILE) + size("colourstream.db-wal")) + (1 << 20);
     let tmp = state.join("tmp");
-    let has_room = host::writable(&tmp).is_ok()
-        && host::space(&tmp).is_ok_and(|space| space.free > need);
+    let has_room =
+        host::writable(&tmp).is_ok() && host::space(&tmp).is_ok_and(|space| space.free > need);
     let other_disk = std::fs::metadata(&tmp).map(|meta| meta.dev()).ok()
-        != std::fs::metadata(draft.path("")).map(|meta| meta.dev()).ok();
+        != std::fs::metadata(draft.path(""))
+            .map(|meta| meta.dev())
+            .ok();
     if !has_room && other_disk && order.passphrase.is_none() {
         return Ok(None);
     }
@@ -206,7 +218,12 @@ fn write<'a, W: Write>(
     for (found, bytes, item) in files {
         match bytes {
             Some(mut bytes) => archive.file(&item.path, item.size, seconds, &mut bytes)?,
-            None => archive.file(&item.path, item.size, seconds, &mut File::open(&found.path)?)?,
+            None => archive.file(
+                &item.path,
+                item.size,
+                seconds,
+                &mut File::open(&found.path)?,
+            )?,
         }
     }
     archive.finish()
@@ -256,7 +273,11 @@ struct AnyManifest {
 type Stream = Box<dyn Read>;
 
 /// Opens a backup, sealed or not.
-fn stream(path: &Path, passphrase: Option<&Secret<String>>, version: &str) -> Result<Stream, BackupError> {
+fn stream(
+    path: &Path,
+    passphrase: Option<&Secret<String>>,
+    version: &str,
+) -> Result<Stream, BackupError> {
     let strange = |why: &str| BackupError::Strange {
         path: path.to_owned(),
         why: why.to_owned(),
@@ -275,8 +296,8 @@ fn stream(path: &Path, passphrase: Option<&Secret<String>>, version: &str) -> Re
     let Some(passphrase) = passphrase else {
         return Err(BackupError::Sealed(path.to_owned()));
     };
-    let (cover, _) = seal::cover(&mut open(path).map(BufReader::new)?)
-        .map_err(|error| told(path, error))?;
+    let (cover, _) =
+        seal::cover(&mut open(path).map(BufReader::new)?).map_err(|error| told(path, error))?;
     if cover.format > FORMAT {
         return Err(newer(path, cover.controller, version));
     }
@@ -348,11 +369,19 @@ pub fn unpack(
         .map(|item| (item.path.as_str(), item))
         .collect();
     while let Some((name, size)) = archive.next().map_err(|error| told(path, error))? {
-        let Some(item) = expected.remove(name.as_str()).filter(|item| item.size == size) else {
-            return Err(damaged(path, format!("`{name}` in it is not what its manifest says")));
+        let Some(item) = expected
+            .remove(name.as_str())
+            .filter(|item| item.size == size)
+        else {
+            return Err(damaged(
+                path,
+                format!("`{name}` in it is not what its manifest says"),
+            ));
         };
         let mut out = Hashing::new(create(&name)?);
-        archive.content(size, &mut out).map_err(|error| told(path, error))?;
+        archive
+            .content(size, &mut out)
+            .map_err(|error| told(path, error))?;
         if out.digest() != item.sha256 {
             return Err(damaged(path, format!("`{name}` in it was changed")));
         }

@@ -139,5 +139,7 @@ pub(super) fn content(found: &Found) -> std::io::Result<Vec<u8>> {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    Err(std::io::Error::other("it is not whole, second after second"))
+    Err(std::io::Error::other(
+        "it is not whole, second after second",
+    ))
 }

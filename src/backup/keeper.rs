@@ -148,7 +148,9 @@ impl Keeper {
             })
         })?;
         match &made {
-            Ok(made) => info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back"),
+            Ok(made) => {
+                info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back")
+            }
             Err(error) => warn!(%error, "no backup was made"),
         }
         self.kept.send_modify(|kept| {

@@ -96,7 +96,9 @@ pub fn newest(settings: &Settings) -> Option<BackupFile> {
 /// # Errors
 /// When one cannot be removed.
 pub fn prune(settings: &Settings) -> Result<(), DiskError> {
-    let daily = list(settings).into_iter().filter(|one| one.why == Why::Daily);
+    let daily = list(settings)
+        .into_iter()
+        .filter(|one| one.why == Why::Daily);
     for old in daily.skip(settings.backup.keep) {
         discard(&old.path)?;
     }

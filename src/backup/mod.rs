@@ -198,7 +198,9 @@ impl BackupError {
             |last| format!("The last good one is {}", last.path.display()),
         );
         let fix = match self {
-            Self::Disk(DiskError::Full { .. }) => "Free space there, or choose another folder with `backup.folder`",
+            Self::Disk(DiskError::Full { .. }) => {
+                "Free space there, or choose another folder with `backup.folder`"
+            }
             Self::Disk(DiskError::ReadOnly { .. } | DiskError::Denied { .. }) => {
                 "Make the folder writable for the controller's user, or choose another with `backup.folder`"
             }

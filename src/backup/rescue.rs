@@ -10,21 +10,26 @@ use crate::store::StoreError;
 pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
     let backups = super::list(settings);
     let last = backups.first();
-    let empty = "`colourstream restore --empty` begins without any room and sets the old file aside";
-    let restore = |last: Option<&BackupFile>| match last {
+    let empty =
+        "`colourstream restore --empty` begins without any room and sets the old file aside";
+    let restore = |last: Option<&BackupFile>| {
+        match last {
         Some(last) => format!(
             "`colourstream restore {}` brings back the last good backup, of {}",
             last.path.display(),
             last.at.strftime("%Y-%m-%d %H:%M UTC")
         ),
         None => "No backup is in the folder for them: `colourstream restore FILE` brings back one you have".to_owned(),
+    }
     };
     let (code, what, fix) = match error {
-        StoreError::Damaged { .. } | StoreError::NoDatabase { .. } | StoreError::Foreign { .. } => (
-            IssueCode::DatabaseDamaged,
-            "The database is damaged; rooms and links cannot be read",
-            format!("{}. Or {empty}", restore(last)),
-        ),
+        StoreError::Damaged { .. } | StoreError::NoDatabase { .. } | StoreError::Foreign { .. } => {
+            (
+                IssueCode::DatabaseDamaged,
+                "The database is damaged; rooms and links cannot be read",
+                format!("{}. Or {empty}", restore(last)),
+            )
+        }
         StoreError::Gone { .. } => (
             IssueCode::DatabaseDamaged,
             "The database is gone; rooms and links cannot be read",
@@ -49,12 +54,14 @@ pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
         StoreError::Locked { .. } => (
             IssueCode::StoreFailed,
             "Another process keeps the database for itself",
-            "End that process (`fuser -v` on the file names it); it is tried again by itself".to_owned(),
+            "End that process (`fuser -v` on the file names it); it is tried again by itself"
+                .to_owned(),
         ),
         _ => (
             IssueCode::StoreFailed,
             "The database cannot be used",
-            "Free space or mend the rights of the state folder; it is tried again by itself".to_owned(),
+            "Free space or mend the rights of the state folder; it is tried again by itself"
+                .to_owned(),
         ),
     };
     Issue {

@@ -63,7 +63,10 @@ pub fn restore(
     let entry = NewAudit {
         what: "restored",
         who: "command line".into(),
-        detail: format!("the backup of {}", manifest.at.strftime("%Y-%m-%d %H:%M UTC")),
+        detail: format!(
+            "the backup of {}",
+            manifest.at.strftime("%Y-%m-%d %H:%M UTC")
+        ),
         ..NewAudit::default()
     };
     store.audit(&entry, now)?;
@@ -84,7 +87,11 @@ pub fn restore(
             let path = item.path.strip_prefix("state/")?;
             Some(Put {
                 path: path.into(),
-                mode: if item.path == DATABASE { 0o600 } else { item.mode & 0o777 },
+                mode: if item.path == DATABASE {
+                    0o600
+                } else {
+                    item.mode & 0o777
+                },
                 owner: path.starts_with("traefik/acme/").then_some(TRAEFIK),
             })
         })
@@ -141,11 +148,12 @@ fn give_back(
     state: &Path,
     restored: &mut Restored,
 ) -> Result<(), BackupError> {
-    let base = settings_file
-        .map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+    let base =
+        settings_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
     let base = base.as_deref().and_then(Path::parent);
     let first = restored.manifest.files.iter().find(|item| {
-        item.path.starts_with("settings/") && !item.path.trim_start_matches("settings/").contains('/')
+        item.path.starts_with("settings/")
+            && !item.path.trim_start_matches("settings/").contains('/')
     });
     let settings = first.map(|item| item.path.clone());
     for item in &restored.manifest.files {
@@ -170,16 +178,18 @@ fn give_back(
         let folder = to.parent().unwrap_or(Path::new("/"));
         private_folder(folder)?;
         let draft = Draft::below(folder)?;
-        let mut from = std::fs::File::open(&laid).map_err(|error| {
-            crate::disk::DiskError::of("read", &laid, &error)
-        })?;
+        let mut from = std::fs::File::open(&laid)
+            .map_err(|error| crate::disk::DiskError::of("read", &laid, &error))?;
         std::io::copy(&mut from, &mut draft.create("file")?)
             .map_err(|error| crate::disk::DiskError::of("write", &to, &error))?;
         draft.publish("file", &to, place.is_none())?;
         match place {
             Some(_) => restored.written.push(to),
             None => {
-                let belongs = item.from.clone().unwrap_or_else(|| item.path.clone().into());
+                let belongs = item
+                    .from
+                    .clone()
+                    .unwrap_or_else(|| item.path.clone().into());
                 restored.waiting.push((to, belongs));
             }
         }

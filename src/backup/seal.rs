@@ -287,7 +287,9 @@ mod tests {
     #[test]
     fn what_was_sealed_comes_out_again_whatever_its_size() {
         for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
-            let text: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let text: Vec<u8> = (0..size)
+                .map(|at| u8::try_from(at % 251).unwrap())
+                .collect();
             let bytes = sealed(&text);
             assert!(bytes.starts_with(MAGIC), "{size}");
             assert_eq!(opened(&bytes, "correct horse").unwrap(), text, "{size}");

@@ -54,7 +54,9 @@ impl<W: Write> Writer<W> {
 
 fn header(name: &str, size: u64, seconds: i64) -> io::Result<[u8; BLOCK]> {
     if name.is_empty() || name.len() > LONGEST_NAME || !is_plain(name) {
-        return Err(io::Error::other(format!("`{name}` is no name for a file here")));
+        return Err(io::Error::other(format!(
+            "`{name}` is no name for a file here"
+        )));
     }
     let mut block = [0; BLOCK];
     let mut put = |at: usize, bytes: &[u8]| {
@@ -81,10 +83,7 @@ fn header(name: &str, size: u64, seconds: i64) -> io::Result<[u8; BLOCK]> {
 
 /// Whether the name stays below the folder it is unpacked in.
 pub fn is_plain(name: &str) -> bool {
-    !name.contains(['\0', '\\'])
-        && name
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | ".."))
+    !name.contains(['\0', '\\']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Reads files out of an archive.
@@ -195,7 +194,10 @@ mod tests {
             .arg(&path)
             .output()
             .unwrap();
-        assert_eq!(String::from_utf8_lossy(&out.stdout), "manifest.json\nstate/a\n");
+        assert_eq!(
+            String::from_utf8_lossy(&out.stdout),
+            "manifest.json\nstate/a\n"
+        );
     }
 
     #[test]

@@ -32,7 +32,13 @@ impl House {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        for folder in ["state/tls", "state/traefik/acme", "state/tmp", "secrets", "templates/traefik"] {
+        for folder in [
+            "state/tls",
+            "state/traefik/acme",
+            "state/tmp",
+            "secrets",
+            "templates/traefik",
+        ] {
             std::fs::create_dir_all(path(folder)).unwrap();
         }
         let turn = dir.path().join("secrets/turn");
@@ -47,7 +53,10 @@ impl House {
             ("templates/traefik/dynamic.yml.tera", "http: {}"),
             ("state/secrets.json", "{\"ticket_key\": \"s3cr3t\"}"),
             ("state/tls/authority.key", "the authority's key"),
-            ("state/traefik/acme/acme.json", "{\"acme\": {\"Certificates\": null}}"),
+            (
+                "state/traefik/acme/acme.json",
+                "{\"acme\": {\"Certificates\": null}}",
+            ),
             ("state/lock", "not taken along"),
         ] {
             std::fs::write(path(name), text).unwrap();
@@ -92,7 +101,10 @@ impl House {
     }
 
     fn room(&self) -> Option<String> {
-        Store::open(&self.database(), VERSION).unwrap().meta("room").unwrap()
+        Store::open(&self.database(), VERSION)
+            .unwrap()
+            .meta("room")
+            .unwrap()
     }
 }
 
@@ -140,23 +152,39 @@ fn everything_that_cannot_be_made_again_comes_back() {
         let other = tempfile::tempdir().unwrap();
         let state = other.path().join("deep/state");
         let config = other.path().join("deep/review.yaml");
-        let restored = put_back(&state, &file, passphrase, Some(&config)).unwrap().unwrap();
+        let restored = put_back(&state, &file, passphrase, Some(&config))
+            .unwrap()
+            .unwrap();
         assert_eq!(restored.aside, None, "nothing was there");
         let store = Store::open(&state.join(store::FILE), VERSION).unwrap();
         assert_eq!(store.meta("room").unwrap().as_deref(), Some("Northlight"));
-        assert_eq!(store.meta("late").unwrap().as_deref(), Some("in the log alone"));
+        assert_eq!(
+            store.meta("late").unwrap().as_deref(),
+            Some("in the log alone")
+        );
         let audit = store.audit_page(None, None, 1).unwrap();
         assert_eq!(audit[0].what, "restored");
-        for name in ["secrets.json", "tls/authority.key", "traefik/acme/acme.json"] {
+        for name in [
+            "secrets.json",
+            "tls/authority.key",
+            "traefik/acme/acme.json",
+        ] {
             let (was, is) = (house.settings.state.join(name), state.join(name));
-            assert_eq!(std::fs::read(was).unwrap(), std::fs::read(is).unwrap(), "{name}");
+            assert_eq!(
+                std::fs::read(was).unwrap(),
+                std::fs::read(is).unwrap(),
+                "{name}"
+            );
         }
         assert!(!state.join("lock").metadata().unwrap().is_dir());
         // The settings under the name they have here, and what lay beside them.
         for (was, is) in [
             ("colourstream.yaml", "review.yaml"),
             ("secrets/turn", "secrets/turn"),
-            ("templates/traefik/dynamic.yml.tera", "templates/traefik/dynamic.yml.tera"),
+            (
+                "templates/traefik/dynamic.yml.tera",
+                "templates/traefik/dynamic.yml.tera",
+            ),
         ] {
             let is = other.path().join("deep").join(is);
             assert_eq!(
@@ -167,7 +195,9 @@ fn everything_that_cannot_be_made_again_comes_back() {
         }
         // Nothing is left lying about.
         assert!(!state.join("restore").exists());
-        let left: Vec<_> = std::fs::read_dir(house.settings.state.join("tmp")).unwrap().collect();
+        let left: Vec<_> = std::fs::read_dir(house.settings.state.join("tmp"))
+            .unwrap()
+            .collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -209,7 +239,12 @@ fn files_from_elsewhere_wait_and_are_written_nowhere_else() {
     let house = House { settings, ..house };
     let file = house.path("one.backup");
     let made = house.back_up(&file, None).unwrap();
-    assert_eq!(made.manifest.left_out.len(), 1, "{:?}", made.manifest.left_out);
+    assert_eq!(
+        made.manifest.left_out.len(),
+        1,
+        "{:?}",
+        made.manifest.left_out
+    );
     std::fs::remove_file(&key).unwrap();
     let state = other.path().join("state");
     let restored = put_back(&state, &file, None, None).unwrap().unwrap();
@@ -257,7 +292,9 @@ fn what_is_no_good_backup_is_refused_in_its_own_words_and_changes_nothing() {
     let newer = |from: &str, to: &str| {
         assert_eq!(from.len(), to.len());
         let mut bytes = bytes.clone();
-        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+        let at = bytes
+            .windows(from.len())
+            .position(|part| part == from.as_bytes());
         bytes[at.unwrap()..][..to.len()].copy_from_slice(to.as_bytes());
         bytes
     };
@@ -265,7 +302,11 @@ fn what_is_no_good_backup_is_refused_in_its_own_words_and_changes_nothing() {
         (house.path("nothing"), None, "nothing"),
         (house.path("secrets"), None, "it is a folder"),
         (written("letter", b"dear grandmother"), None, "not a backup"),
-        (written("cut", &bytes[..bytes.len() / 2]), None, "is damaged"),
+        (
+            written("cut", &bytes[..bytes.len() / 2]),
+            None,
+            "is damaged",
+        ),
         (written("changed", &changed), None, "is damaged"),
         (
             written("newer", &newer("\"format\": 1", "\"format\": 9")),
@@ -273,7 +314,11 @@ fn what_is_no_good_backup_is_refused_in_its_own_words_and_changes_nothing() {
             "newer than this one",
         ),
         (sealed.clone(), None, "sealed with a passphrase"),
-        (sealed.clone(), Some("another passphrase"), "another passphrase"),
+        (
+            sealed.clone(),
+            Some("another passphrase"),
+            "another passphrase",
+        ),
         (
             written("sealed-cut", &std::fs::read(&sealed).unwrap()[..70_000]),
             Some("a long passphrase"),
@@ -292,7 +337,8 @@ fn what_is_no_good_backup_is_refused_in_its_own_words_and_changes_nothing() {
 #[test]
 fn a_backup_of_a_newer_schema_is_refused_by_the_version_that_wrote_it() {
     let house = House::new();
-    let newer = "PRAGMA user_version = 9999; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';";
+    let newer =
+        "PRAGMA user_version = 9999; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';";
     store::for_tests(&house.database(), newer);
     // It can be backed up all the same: it may be all there is.
     let file = house.path("one.backup");
@@ -310,10 +356,16 @@ fn nothing_is_overwritten_and_a_failure_leaves_nothing() {
     let house = House::new();
     let file = house.path("one.backup");
     std::fs::write(&file, "mine").unwrap();
-    assert!(matches!(house.back_up(&file, None), Err(BackupError::Exists(_))));
+    assert!(matches!(
+        house.back_up(&file, None),
+        Err(BackupError::Exists(_))
+    ));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     let nowhere = house.path("no/such/folder/x");
-    assert!(matches!(house.back_up(&nowhere, None), Err(BackupError::Disk(_))));
+    assert!(matches!(
+        house.back_up(&nowhere, None),
+        Err(BackupError::Disk(_))
+    ));
     // A damaged database gives no backup.
     let mut bytes = std::fs::read(house.database()).unwrap();
     let page = bytes.len() / 2;
@@ -465,7 +517,10 @@ async fn off_is_off_and_asking_works_all_the_same() {
     assert_eq!(list(&kept.house.settings), []);
     let made = kept.keeper.make(Why::Asked, "ben").await.unwrap();
     assert_eq!(made.manifest.who, "ben");
-    assert_eq!(kept.keeper.kept().borrow().last.as_ref().unwrap().path, made.path);
+    assert_eq!(
+        kept.keeper.kept().borrow().last.as_ref().unwrap().path,
+        made.path
+    );
 }
 
 #[test]

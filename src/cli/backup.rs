@@ -93,7 +93,10 @@ fn tell(common: &Common, made: &Made) -> Result<(), Failure> {
         terminal::line(serde_json::to_string_pretty(&value).map_err(Failure::told)?);
         return Ok(());
     }
-    terminal::line(format!("Backup made and read back: {}", made.path.display()));
+    terminal::line(format!(
+        "Backup made and read back: {}",
+        made.path.display()
+    ));
     terminal::line(format!("  {}", contents(manifest, made.bytes)));
     for left in &manifest.left_out {
         terminal::line(format!("  ! not in it: {left}"));

@@ -74,8 +74,11 @@ pub async fn run(
         if !agree("Begin without any room?") {
             return Ok(unchanged());
         }
-        let aside = backup::begin_empty(&settings.state, &lock, now, VERSION).map_err(Failure::told)?;
-        terminal::line("The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.");
+        let aside =
+            backup::begin_empty(&settings.state, &lock, now, VERSION).map_err(Failure::told)?;
+        terminal::line(
+            "The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.",
+        );
         tell_aside(aside.as_deref());
         return Ok(ExitCode::SUCCESS);
     };
@@ -189,7 +192,11 @@ async fn make_room(state: &Path) -> bool {
     let status: Result<Status, Failure> = control.get("/api/v1/status").await;
     // It never looked at anything.
     let waits = status.is_ok_and(|status| status.services.is_empty() && status.reconcile == 0);
-    waits && control.post("/api/v1/stand-aside", &json!({})).await.is_ok()
+    waits
+        && control
+            .post("/api/v1/stand-aside", &json!({}))
+            .await
+            .is_ok()
 }
 
 fn refused(state: &Path, holder: &crate::disk::Holder) -> Failure {
@@ -211,7 +218,9 @@ fn as_it_is(database: &Path) -> Result<ExitCode, Failure> {
     }
     store::accept_loss(database);
     store::examine(database, VERSION, true).map_err(Failure::told)?;
-    terminal::line("The database is used as it is. Compare rooms and links with what you remember.");
+    terminal::line(
+        "The database is used as it is. Compare rooms and links with what you remember.",
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -288,6 +297,8 @@ fn tell(common: &Common, restored: &Restored) -> Result<(), Failure> {
         ));
     }
     tell_aside(restored.aside.as_deref());
-    terminal::line("  → start the controller: `colourstream serve`; one that waits goes on by itself");
+    terminal::line(
+        "  → start the controller: `colourstream serve`; one that waits goes on by itself",
+    );
     Ok(())
 }

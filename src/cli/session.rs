@@ -99,10 +99,14 @@ impl Unready {
             Self::Disk(error) => Some(error.issue()),
             Self::Store(error) => Some(backup::rescue(error, settings)),
             Self::Backup(error) => {
-                let issue = error.issue(&backup::upgrades(settings), backup::newest(settings).as_ref());
+                let issue = error.issue(
+                    &backup::upgrades(settings),
+                    backup::newest(settings).as_ref(),
+                );
                 Some(Issue {
                     severity: Severity::Error,
-                    what: "The backup before the upgrade could not be made, so nothing was changed".into(),
+                    what: "The backup before the upgrade could not be made, so nothing was changed"
+                        .into(),
                     ..issue
                 })
             }
@@ -152,7 +156,11 @@ pub fn is_mended(settings: &Settings, lock: Option<&StateLock>) -> bool {
         // What is not held yet has to be free.
         let _free = match lock {
             Some(_) => None,
-            None => Some(StateLock::acquire(&settings.state, Timestamp::now(), VERSION)?),
+            None => Some(StateLock::acquire(
+                &settings.state,
+                Timestamp::now(),
+                VERSION,
+            )?),
         };
         service_folders(&disk)?;
         if is_in_use(settings) {

@@ -171,7 +171,10 @@ mod tests {
         draft.publish("a", &to, false).unwrap();
         drop(draft);
         assert_eq!(std::fs::read(&to).unwrap(), b"x");
-        assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&to).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

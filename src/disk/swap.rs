@@ -241,7 +241,12 @@ mod tests {
     fn what_is_replaced_is_set_aside() {
         let (dir, lock) = state();
         let aside = lay_out(dir.path(), &lock)
-            .commit(&lock, "then", vec![put("db"), put("tls/key")], vec!["db-wal".into()])
+            .commit(
+                &lock,
+                "then",
+                vec![put("db"), put("tls/key")],
+                vec!["db-wal".into()],
+            )
             .unwrap();
         assert_eq!(aside, dir.path().join("aside/then"));
         is_new(dir.path());

@@ -113,9 +113,9 @@ pub fn control(status: Arc<Status>, aside: mpsc::Sender<()>) -> Router {
             }),
         )
         .fallback(move || {
-            let (title, detail) = issue
-                .as_ref()
-                .map_or_else(Default::default, |issue| (issue.what.clone(), issue.fix.clone()));
+            let (title, detail) = issue.as_ref().map_or_else(Default::default, |issue| {
+                (issue.what.clone(), issue.fix.clone())
+            });
             async move { Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rescue", title, detail) }
         })
 }
@@ -160,17 +160,28 @@ mod tests {
         let (live, words) = ask(pages(), "live.tld:8443", "/northlight").await;
         assert_eq!(live.status(), 503);
         assert_eq!(live.headers()["retry-after"], "15");
-        assert!(words.contains("being looked after") && !words.contains("atabase"), "{words}");
+        assert!(
+            words.contains("being looked after") && !words.contains("atabase"),
+            "{words}"
+        );
         let (portal, words) = ask(pages(), "admin.live.tld", "/").await;
         assert_eq!(portal.status(), 503);
         assert!(words.contains("The database is damaged"), "{words}");
         assert!(words.contains("colourstream status"), "{words}");
-        for (host, path) in [("live.tld", "/"), ("admin.live.tld", "/"), ("admin.live.tld", "/api/v1/status")] {
+        for (host, path) in [
+            ("live.tld", "/"),
+            ("admin.live.tld", "/"),
+            ("admin.live.tld", "/api/v1/status"),
+        ] {
             let (_, words) = ask(pages(), host, path).await;
             assert!(!words.contains("/srv/secret"), "{host}{path}: {words}");
         }
         assert_eq!(ask(pages(), "x", "/livez").await.0.status(), 200);
-        for path in ["/internal/forward-auth", "/internal/ome/admission", "/metrics"] {
+        for path in [
+            "/internal/forward-auth",
+            "/internal/ome/admission",
+            "/metrics",
+        ] {
             assert_eq!(ask(internal(), "controller", path).await.0.status(), 503);
         }
     }
@@ -188,7 +199,9 @@ mod tests {
         let (rooms, words) = ask(router.clone(), "control", "/api/v1/rooms").await;
         assert_eq!(rooms.status(), 503);
         assert!(words.contains("colourstream restore"), "{words}");
-        let request = Request::post("/api/v1/stand-aside").body(Body::empty()).unwrap();
+        let request = Request::post("/api/v1/stand-aside")
+            .body(Body::empty())
+            .unwrap();
         let answer = router.oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 202);
         assert!(asked.try_recv().is_ok());

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use crate::backup::Keeper;
 use crate::access::{Access, AdmissionKeys, TicketKey};
+use crate::backup::Keeper;
 use crate::desired::Secrets;
 use crate::engine::{DockerEngine, placement};
 use crate::http::{self, App};
@@ -90,6 +90,7 @@ pub async fn run(
         stack: Arc::new(stack),
         mint: minting(Arc::clone(&secrets)),
         mirotalk_hook: secrets.mirotalk_hook_path.clone(),
+        keeper: Arc::clone(&keeper),
     })?;
     let cutter = cutter::ServiceCutter {
         services: services.clone(),

@@ -54,7 +54,10 @@ pub async fn run(
         settings.ports.internal,
         addresses,
     ));
-    tasks.spawn(super::control(http::rescue::control(status, aside), socket.clone()));
+    tasks.spawn(super::control(
+        http::rescue::control(status, aside),
+        socket.clone(),
+    ));
     tasks.spawn(find_the_way(Arc::clone(&settings), scenes));
     loop {
         // Cancel-safe: both only wait.

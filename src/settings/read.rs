@@ -10,8 +10,8 @@ use super::error::{Origin, SettingsError};
 use super::keys::{self, Default as KeyDefault, Key, Nearest};
 use super::yaml::{self, Node, Path, Place, Seek};
 use super::{
-    Acme, AcmeChallenge, Backup, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings, Mode,
-    PortRange, Ports, Profile, PublicScheme, Reconcile, Settings, Tls, Turn,
+    Acme, AcmeChallenge, Backup, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings,
+    Mode, PortRange, Ports, Profile, PublicScheme, Reconcile, Settings, Tls, Turn,
 };
 
 /// More than this many at once help nobody.

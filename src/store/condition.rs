@@ -58,7 +58,9 @@ pub(super) fn mark_open(path: &Path) -> std::io::Result<()> {
 pub(super) fn mark_closed(path: &Path) {
     // Not there, or not ours to remove: then the log is there as well.
     let _gone = std::fs::remove_file(beside(path, "-open"));
-    let folder = path.parent().and_then(|folder| std::fs::File::open(folder).ok());
+    let folder = path
+        .parent()
+        .and_then(|folder| std::fs::File::open(folder).ok());
     if let Some(folder) = folder {
         let _unsupported = folder.sync_all();
     }
@@ -180,7 +182,9 @@ pub(super) fn facts(
     if facts.schema > newest(migrations) {
         return Err(StoreError::Newer {
             path: path.to_owned(),
-            by: facts.schema_by.unwrap_or_else(|| "an unknown version".to_owned()),
+            by: facts
+                .schema_by
+                .unwrap_or_else(|| "an unknown version".to_owned()),
             version: version.to_owned(),
         });
     }
@@ -197,8 +201,10 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
     db.busy_timeout(Duration::from_secs(5)).map_err(read)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(read)?;
-    db.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;")
-        .map_err(read)?;
+    db.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;",
+    )
+    .map_err(read)?;
     Ok(db)
 }
 
@@ -222,10 +228,12 @@ pub fn copy(from: &Path, to: &Path) -> Result<Facts, StoreError> {
     let mut copy = Connection::open(to).map_err(|error| unusable(error.to_string()))?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
     // All at once: a few megabytes, and what is written meanwhile waits in the log.
-    let done = backup.step(-1).map_err(|error| match classify(from, error) {
-        StoreError::Unusable { reason, .. } => unusable(reason),
-        other => other,
-    })?;
+    let done = backup
+        .step(-1)
+        .map_err(|error| match classify(from, error) {
+            StoreError::Unusable { reason, .. } => unusable(reason),
+            other => other,
+        })?;
     drop(backup);
     if done != rusqlite::backup::StepResult::Done {
         return Err(StoreError::Locked {
@@ -308,7 +316,10 @@ mod tests {
             "PRAGMA foreign_keys = OFF; INSERT INTO old_slugs VALUES ('a', 'no-such-room', 0);",
         );
         let error = refused(&path).to_string();
-        assert!(error.contains("`old_slugs` belongs to nothing in `rooms`"), "{error}");
+        assert!(
+            error.contains("`old_slugs` belongs to nothing in `rooms`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -88,7 +88,9 @@ impl Store {
         if facts.is_older() {
             return Err(StoreError::Older {
                 path: path.to_owned(),
-                by: facts.controller.unwrap_or_else(|| "an older version".into()),
+                by: facts
+                    .controller
+                    .unwrap_or_else(|| "an older version".into()),
                 version: version.to_owned(),
             });
         }

@@ -1,7 +1,14 @@
 //! One ColourStream of its own for a test: the real binary, a state folder, a
 //! name and a block of ports that nobody else has, and nothing left behind.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a helper of tests; not every binary uses all of it"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
