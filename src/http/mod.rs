@@ -39,6 +39,7 @@ pub use stack::{NoStack, Soon, Stack};
 pub use views::{FileView, LogLine, Series};
 
 use crate::access::{Access, Names, bare_host};
+use crate::backup::Keeper;
 use crate::model::{Id, Role, Seat, Secret};
 use crate::reconcile::{Command, Status};
 use crate::settings::{Cidr, Settings};
@@ -66,6 +67,8 @@ pub struct App {
     pub mint: Mint,
     /// Unguessable last part of MiroTalk's webhook path.
     pub mirotalk_hook: Secret<String>,
+    /// Makes backups.
+    pub keeper: Arc<Keeper>,
     people: Arc<ArcSwap<HashMap<Id, String>>>,
     streams: Arc<events::Streams>,
     boards: Arc<board::Boards>,
@@ -95,6 +98,8 @@ pub struct Parts {
     pub mint: Mint,
     /// See [`App`].
     pub mirotalk_hook: Secret<String>,
+    /// See [`App`].
+    pub keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -115,6 +120,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
         } = parts;
         let app = Self {
             store,
@@ -125,6 +131,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
             people: Arc::default(),
             streams: Arc::default(),
             boards: Arc::default(),

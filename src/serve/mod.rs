@@ -91,6 +91,7 @@ pub async fn run(
         stack: Arc::new(stack),
         mint: minting(Arc::clone(&secrets)),
         mirotalk_hook: secrets.mirotalk_hook_path.clone(),
+        keeper: Arc::clone(&keeper),
     })?;
     let cutter = cutter::ServiceCutter {
         services: services.clone(),
