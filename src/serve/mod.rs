@@ -117,6 +117,7 @@ pub async fn run(
     };
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
+    let told_scene = scene.clone();
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
@@ -137,7 +138,7 @@ pub async fn run(
             addresses,
         )),
         tokio::spawn(control(http::control(app), socket.clone())),
-        tokio::spawn(story.tell(status, set_up)),
+        tokio::spawn(story.tell(status, told_scene, set_up)),
     ];
     controller.run(triggers, stop).await;
     for task in background {
