@@ -110,13 +110,7 @@ pub fn pass(
     }
 }
 
-fn media(
-    index: &Index,
-    live: &Live,
-    names: &Names,
-    ask: Ask<'_>,
-    now: Timestamp,
-) -> Pass {
+fn media(index: &Index, live: &Live, names: &Names, ask: Ask<'_>, now: Timestamp) -> Pass {
     let (room, file) = match open_room(index, ask.uri, now) {
         Ok(found) => found,
         Err(no) => return no,

@@ -552,9 +552,7 @@ async fn the_portals_player_needs_the_login_and_the_ticket_at_its_own_host() {
                 "{who} {uri}"
             );
             assert_eq!(
-                house
-                    .player(&uri, &cookie, "https://evil.example")
-                    .await,
+                house.player(&uri, &cookie, "https://evil.example").await,
                 403,
                 "{who} {uri}"
             );
