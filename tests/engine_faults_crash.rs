@@ -397,6 +397,14 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
         .filter(|scenario| asked(*scenario))
     {
         let begun = Instant::now();
+        // Each scenario starts from the same settings in every house.
+        for runner in &runners {
+            let mut runner = runner.lock().unwrap();
+            runner.turn = false;
+            runner.house.settings("1.0.0", "");
+            runner.house.revive();
+            runner.house.settle("a good start").unwrap();
+        }
         let recorded = {
             let mut first = runners[0].lock().unwrap();
             first.run(scenario, None).unwrap();
@@ -436,9 +444,8 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
                         common::tell(&format!("{result:?} {took:.1} s {}", case.name()));
                         if result.is_err() {
                             // The next case starts from nothing.
-                            runner.house.wipe(true);
-                            runner.house.settings("1.0.0", "");
-                            let anew = runner.house.install();
+                            runner.turn = false;
+                            let anew = runner.house.afresh();
                             if let Err(why) = anew {
                                 eprintln!("  no fresh start: {why}");
                             }

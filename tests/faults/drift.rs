@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::house::{BOUND, CALL, House, told};
-use crate::common::{derive, docker, inspect, try_docker};
+use super::house::{BOUND, House, told};
+use crate::common::{docker, try_docker};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -28,7 +28,7 @@ pub enum Outcome {
 pub struct Drift {
     pub name: &'static str,
     pub outcome: Outcome,
-    act: Act,
+    pub act: Act,
     /// Takes away what was only told.
     pub undo: fn(&House),
 }
@@ -57,11 +57,11 @@ fn at_call(house: &House, before: &[&str], after: &[&str]) {
 /// Makes the call's container anew by hand, with its labels or not.
 fn made_by_hand(house: &House, name: &str, labels: &dyn Fn(&str) -> bool, more: &[&str]) {
     let call = house.stack.of("mirotalk");
-    let facts = inspect(&call);
+    let facts = super::world::ask(&format!("/containers/{call}/json"));
     let labels: Vec<String> = facts["Config"]["Labels"]
         .as_object()
-        .unwrap()
-        .iter()
+        .into_iter()
+        .flatten()
         .filter(|(key, _)| labels(key))
         .map(|(key, value)| format!("{key}={}", text(value)))
         .collect();
@@ -163,13 +163,14 @@ pub fn drifts() -> Vec<Drift> {
         }),
         drift("image and container removed", Told("image-missing"), |house| {
             house.stack.while_it_sleeps(|| {
-                let image = inspect(&house.stack.of("mirotalk"))["Image"].clone();
+                let call = format!("/containers/{}/json", house.stack.of("mirotalk"));
+                let image = super::world::ask(&call)["Image"].clone();
                 at_call(house, &["rm", "-f"], &[]);
                 try_docker(&["rmi", "-f", &house.call("1.0.0"), text(&image)]);
             });
         }),
         drift("tag moved", Told("image-moved"), |house| {
-            derive(&house.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=150\nLABEL moved=yes");
+            house.make_image("1.0.0", "LABEL moved=yes");
         }),
         drift("extra file in the watched folder", Untouched, |house| {
             std::fs::write(house.stack.rendered("traefik/dynamic/zz.yml"), "http: {}\n").unwrap();
@@ -190,7 +191,7 @@ pub fn drifts() -> Vec<Drift> {
                 docker(&["rm", "-f", &format!("{}-copy", house.stack.name)]);
             },
             "image and container removed" | "image untagged" => |house| {
-                derive(&house.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=100\n");
+                house.make_image("1.0.0", "");
             },
             "tag moved" => |house| {
                 let said = house.stack.run(&["apply", "--update-images"]);

@@ -34,14 +34,6 @@ impl House {
             format!("unix://{}/engine.sock", dir.display())
         });
         let proxy = Proxy::open(&stack.dir.path().join("engine.sock"), &stack.name);
-        for (version, lines) in [
-            ("1.0.0", ""),
-            ("1.0.1", "LABEL version=two"),
-            ("broken", "ENV SIM_FAULT=die"),
-        ] {
-            let tag = format!("{}/call:{version}", stack.name);
-            derive(&tag, CALL, &format!("ENV SIM_START_DELAY_MS=100\n{lines}"));
-        }
         let world = World::watch(&stack, CALL);
         let mut house = Self {
             stack,
@@ -51,8 +43,21 @@ impl House {
             journal: 0,
             was_killed: false,
         };
+        house.make_image("1.0.0", "");
+        house.make_image("1.0.1", "LABEL version=two");
+        house.make_image("broken", "ENV SIM_FAULT=die");
         house.settings("1.0.0", "");
         house
+    }
+
+    /// Makes a call image that is nobody else's; the same lines, the same image.
+    pub fn make_image(&self, version: &str, lines: &str) {
+        let own = &self.stack.name;
+        derive(
+            &self.call(version),
+            CALL,
+            &format!("ENV SIM_START_DELAY_MS=100\nLABEL house={own}\n{lines}"),
+        );
     }
 
     /// Another call image, and settings besides.
@@ -260,7 +265,7 @@ impl House {
     pub fn afresh(&mut self) -> Result<(), String> {
         self.proxy.disarm();
         self.wipe(true);
-        derive(&self.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=100\n");
+        self.make_image("1.0.0", "");
         self.settings("1.0.0", "");
         self.install()
     }
