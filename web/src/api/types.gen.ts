@@ -71,6 +71,55 @@ export interface AudioFacts {
   sample_rate: number
 }
 
+/** A backup on disk. It has this name only because it was read back whole. */
+export interface BackupFile {
+  /** When it was made. */
+  at: string
+  /** Its size in bytes. */
+  bytes: number
+  /** Where it is. */
+  path: string
+  /** Why. */
+  why: Why
+}
+
+/** What was made and what will be. */
+export interface BackupList {
+  failed?: Issue | null
+  /** The last tries, newest first. */
+  items: BackupView[]
+  last?: BackupFile | null
+  /** When the next is due. */
+  next?: string | null
+}
+
+/** The backups that are made by themselves. */
+export interface BackupStatus {
+  last?: BackupFile | null
+  /** When the next is due. */
+  next?: string | null
+}
+
+/** One try. */
+export interface BackupView {
+  /** When. */
+  at: string
+  /** Its size in bytes, if it was made. */
+  bytes?: number | null
+  /** Why it was not made. */
+  error?: string | null
+  /** Whether it is still there. */
+  here: boolean
+  /** Where it is, or should be. */
+  path: string
+  /** Whether a passphrase is needed to open it. */
+  sealed: boolean
+  /** Who asked. */
+  who: string
+  /** `daily`, `asked` or `upgrade`. */
+  why: string
+}
+
 export interface ByLink {
   name?: string | null
   token: string
@@ -229,7 +278,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "database-damaged" | "database-newer" | "backup-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings"
 
 /** A page of what the loop did. */
 export interface JournalPage {
@@ -366,6 +415,9 @@ export interface NewAdmin {
   password: string
   role: AdminRole
 }
+
+/** Nothing is chosen: where it goes and what seals it are the settings'. */
+export type NewBackup = Record<string, unknown>
 
 /** A new link. */
 export interface NewLink {
@@ -679,6 +731,8 @@ export interface Status {
   addresses: Record<string, string>
   /** When it was looked. */
   at?: string | null
+  /** The backups. */
+  backup?: BackupStatus
   /** The certificates of the three names; none where TLS is ended elsewhere. */
   certificates?: CertificateStatus[]
   /** The engine. */
@@ -824,3 +878,6 @@ export interface Watermark {
   /** The viewer's name. */
   text: string
 }
+
+/** Why a backup was made. */
+export type Why = "daily" | "asked" | "upgrade"
