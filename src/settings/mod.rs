@@ -254,6 +254,8 @@ pub struct EngineSettings {
     pub address: String,
     /// How long one answer may take.
     pub timeout: Duration,
+    /// File with logins of registries, as `docker login` writes it.
+    pub logins: Option<PathBuf>,
 }
 
 /// How to reconcile.
