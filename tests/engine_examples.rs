@@ -349,82 +349,100 @@ fn behind_another_reverse_proxy_whose_word_alone_is_believed() {
     const NAME: &str = "cst3-behind";
     const FRONT: u16 = 31_345;
     let inside = Inside::new(NAME, 31_320);
-    // The proxy in front, another real Traefik: it ends TLS, on a network of
-    // the engine whose addresses are known.
-    let network = format!("{NAME}-front");
-    docker(&["network", "create", "--subnet", "10.99.77.0/24", &network]);
-    let port = inside.base;
+    let plain = std::fs::read_to_string(inside.file()).unwrap();
+    let settings = |trusted: &str| {
+        let text = plain
+            .replace("tls: local-ca\n", "")
+            .replace(&format!("{NAME}.localhost"), &format!("{NAME}.example.com"));
+        let more = format!("tls: off\ntrusted_proxies: [{trusted}]\n");
+        std::fs::write(inside.file(), text + &more).unwrap();
+    };
+    settings("192.0.2.10");
+    inside.run();
+    inside.ready();
+
+    // The proxy in front, another real Traefik: it ends TLS. On the same engine
+    // it joins our network; over a published port it would arrive with the
+    // address of the network's gateway, as everybody on this host does.
     let files = inside.dir.path().join("front");
     std::fs::create_dir_all(&files).unwrap();
     std::fs::write(
         files.join("routes.yml"),
-        format!(
-            "http:\n  routers:\n    all: {{entryPoints: [public], rule: 'PathPrefix(`/`)', service: house, tls: {{}}}}\n  \
-             services:\n    house: {{loadBalancer: {{servers: [{{url: 'http://10.99.77.1:{port}'}}]}}}}\n"
-        ),
+        "http:\n  routers:\n    all: {entryPoints: [public], rule: 'PathPrefix(`/`)', service: house, tls: {}}\n    \
+         plain: {entryPoints: [plain], rule: 'PathPrefix(`/`)', service: house}\n  \
+         services:\n    house: {loadBalancer: {servers: [{url: 'http://traefik:80'}]}}\n",
     )
     .unwrap();
-    let more = format!(
-        "hosts: {{live: {NAME}.example.com, admin: admin.{NAME}.example.com, video: video.{NAME}.example.com}}\n\
-         tls: {{mode: off, public_scheme: https}}\ntrusted_proxies: [10.99.77.2]\n"
-    );
-    // Reached over the network's gateway, not over loopback.
-    let settings = std::fs::read_to_string(inside.file()).unwrap();
-    let settings = settings
-        .replace("bind: 127.0.0.1", "bind: 10.99.77.1")
-        .replace("tls: local-ca\n", &more)
-        .replace(
-            &format!("domain: {NAME}.localhost\n"),
-            &format!("domain: {NAME}.example.com\n"),
-        );
-    std::fs::write(inside.file(), settings).unwrap();
+    let front = format!("{NAME}-front");
     docker(&[
         "run",
         "-d",
         "--name",
-        &format!("{NAME}-front"),
+        &front,
         "--network",
-        &network,
-        "--ip",
-        "10.99.77.2",
+        NAME,
         "-p",
         &format!("127.0.0.1:{FRONT}:8443"),
         "-v",
         &format!("{}:/routes:ro", files.display()),
         "traefik:v3.7.15",
         "--entryPoints.public.address=:8443",
-        // Stands for clients of any address.
-        "--entryPoints.public.forwardedHeaders.insecure=true",
+        "--entryPoints.plain.address=:8000",
         "--providers.file.directory=/routes",
     ]);
-    inside.run();
-    inside.ready();
+    let format = format!("{{{{(index .NetworkSettings.Networks \"{NAME}\").IPAddress}}}}");
+    let address = docker(&["inspect", "--format", &format, &front]);
+    // Where its clients are.
+    let outside = format!("{NAME}-outside");
+    docker(&["network", "create", "--subnet", "198.51.100.0/24", &outside]);
+    docker(&[
+        "network",
+        "connect",
+        "--ip",
+        "198.51.100.2",
+        &outside,
+        &front,
+    ]);
+    let traefik = || docker_try(&["inspect", "--format", "{{.Id}}", &inside.of("traefik")]);
+    let before = text(&traefik().stdout);
+    settings(&address);
+    inside.until("the proxy is trusted", |status| {
+        let now = text(&traefik().stdout);
+        status["summary"] == "ready" && !now.is_empty() && now != before
+    });
     let live = format!("{NAME}.example.com");
-    let ask = |front: bool, path: &str, client: &str| {
-        let (scheme, address, port) = if front {
-            ("https", "127.0.0.1", FRONT)
-        } else {
-            ("http", "10.99.77.1", inside.base)
-        };
+    let ask = |scheme: &str, port: u16, path: &str| {
         let said = Command::new("curl")
-            .args([
-                "-sk",
-                "--max-time",
-                "10",
-                "-o",
-                "/dev/null",
-                "-w",
-                "%{http_code}",
-            ])
-            .args(["-H", &format!("X-Forwarded-For: {client}")])
-            .args(["--resolve", &format!("{live}:{port}:{address}")])
+            .args(["-sk", "--max-time", "10", "-o", "/dev/null"])
+            .args(["-w", "%{http_code}", "-H", "X-Forwarded-For: 198.51.100.7"])
+            .args(["--resolve", &format!("{live}:{port}:127.0.0.1")])
             .arg(format!("{scheme}://{live}:{port}{path}"))
             .output()
             .unwrap();
         text(&said.stdout)
     };
+    // A client of the proxy, by its own address and whatever it claims.
+    let ask_as = |client: &str, path: &str, claim: &str| {
+        let (host, claim) = (format!("Host: {live}"), format!("X-Forwarded-For: {claim}"));
+        let said = docker_try(
+            &[
+                &["run", "--rm", "--network", &outside, "--ip", client][..],
+                &["--entrypoint", "/bin/busybox", "traefik:v3.7.15", "wget"],
+                &["-S", "-O", "/dev/null", "--header", &host],
+                &["--header", &claim],
+                &[&format!("http://198.51.100.2:8000{path}")],
+            ]
+            .concat(),
+        );
+        let said = text(&said.stderr);
+        let code = said.split("HTTP/1.1 ").nth(1).unwrap_or(&said);
+        code.split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     wait("the page through the proxy", 30, || {
-        (ask(true, "/", "198.51.100.7") == "200").then_some(())
+        (ask("https", FRONT, "/") == "200").then_some(())
     });
     // People are told the address in front.
     let status = inside.status().unwrap();
@@ -435,17 +453,18 @@ fn behind_another_reverse_proxy_whose_word_alone_is_believed() {
     assert_eq!(status["certificates"].as_array().unwrap().len(), 0);
 
     // A room for one network only.
-    rig::good(inside.exec(&["room", "create", "Northlight", "--allow", "198.51.100.0/24"]));
+    rig::good(inside.exec(&["room", "create", "Northlight", "--allow", "198.51.100.0/28"]));
     let room = inside.exec(&["room", "show", "northlight", "--json"]);
     let room: Value = serde_json::from_slice(&room.stdout).unwrap();
     let path = format!("/live/{}/master.m3u8", room["stream"].as_str().unwrap());
     // Let in by the proxy's word, and stopped by the next guard: no cookie.
     wait("its route", 30, || {
-        (ask(true, &path, "198.51.100.7") == "401").then_some(())
+        (ask_as("198.51.100.7", &path, "203.0.113.9") == "401").then_some(())
     });
-    assert_eq!(ask(true, &path, "203.0.113.9"), "403");
+    assert_eq!(ask_as("198.51.100.99", &path, "198.51.100.7"), "403");
     // Nobody else's word counts.
-    assert_eq!(ask(false, &path, "198.51.100.7"), "403");
+    assert_eq!(ask("http", inside.base, &path), "403");
+    docker(&["rm", "-f", &front]);
     rig::good(inside.exec(&["down", "--yes"]));
 }
 
@@ -529,6 +548,85 @@ fn certificates_of_ones_own_are_renewed_in_place_and_wrong_ones_refused() {
     inside.ready();
     assert_eq!(runs(), since, "nothing was restarted for any of it");
     rig::good(inside.exec(&["down", "--yes"]));
+}
+
+#[test]
+fn from_a_private_registry_that_asks_for_a_login() {
+    const NAME: &str = "cst3-login";
+    const REGISTRY: &str = "127.0.0.1:31490";
+    const SFU: &str = "mirotalk/sfu:2.3.77";
+    let inside = Inside::new(NAME, 31_440);
+    let dir = inside.file().parent().unwrap().to_path_buf();
+    // `ops`, and a password as `htpasswd -B` keeps it.
+    std::fs::write(dir.join("users"), format!("ops:{HASH}\n")).unwrap();
+    std::fs::write(
+        dir.join("registry.yml"),
+        format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\nauth: {{htpasswd: {{realm: r, path: {}}}}}\n",
+            inside.dir.path().join("data").display(),
+            dir.join("users").display()
+        ),
+    )
+    .unwrap();
+    let registry = Command::new("docker-registry")
+        .arg("serve")
+        .arg(dir.join("registry.yml"))
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let _ends = Ends(registry);
+    wait("the registry", 30, || {
+        http(REGISTRY, "GET", "/v2/", REGISTRY, "").filter(|(code, _)| *code == 401)
+    });
+    // Whoever fills it logs in as people do.
+    let login = inside.dir.path().join("docker");
+    let client = |arguments: &[&str]| {
+        let said = Command::new("docker")
+            .env("DOCKER_HOST", format!("unix://{}", rig::socket()))
+            .env("DOCKER_CONFIG", &login)
+            .args(arguments)
+            .output()
+            .unwrap();
+        rig::good(said)
+    };
+    client(&["login", "-u", "ops", "-p", PASSWORD, REGISTRY]);
+    let private = format!("{REGISTRY}/{SFU}");
+    client(&["tag", SFU, &private]);
+    client(&["push", &private]);
+    client(&["rmi", &private]);
+
+    let images = format!("tls: local-ca\nimages: {{mirotalk: '{private}'}}\n");
+    inside.settings(&images);
+    inside.run();
+    let status = inside.until("a refusal", |status| {
+        status["issues"].to_string().contains("image-missing")
+    });
+    assert!(!status.to_string().contains(PASSWORD));
+    // The very file, and another start: the engine's settings are read then.
+    std::fs::copy(login.join("config.json"), dir.join("registry-login.json")).unwrap();
+    inside.settings(&format!(
+        "{images}engine: {{logins: ./registry-login.json}}\n"
+    ));
+    docker(&["restart", "-t", "5", &inside.controller()]);
+    inside.ready();
+    let log = docker_try(&["logs", &inside.controller()]);
+    assert!(!(text(&log.stdout) + &text(&log.stderr)).contains(PASSWORD));
+    rig::good(inside.exec(&["down", "--yes"]));
+    docker_try(&["rmi", &private]);
+}
+
+const PASSWORD: &str = "correct-horse";
+const HASH: &str = "$2b$05$.qRXNMPMt60aCEcrtOjvz.clTy68.rXh8JdnXFFX.uBIA2kkXzb7O";
+
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _ended = self.0.wait();
+    }
 }
 
 #[test]

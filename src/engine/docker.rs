@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bollard::BollardRequest;
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
@@ -40,6 +41,7 @@ use jiff::Timestamp;
 use tokio::net::UnixStream;
 
 use super::facts::{self, NO_NEW_PRIVILEGES, sorted};
+use super::logins;
 use super::words::{self, Lines};
 use super::{
     Attachment, ContainerFacts, ContainerState, Ended, Engine, EngineCall, EngineError,
@@ -66,6 +68,8 @@ pub struct DockerEngine {
     docker: Docker,
     address: Arc<str>,
     timeout: Duration,
+    /// File with logins of registries.
+    logins: Option<Arc<Path>>,
     /// Asked once per connection: forgotten whenever the engine was away.
     info: Arc<Mutex<Option<EngineInfo>>>,
     /// The container we run in ourselves, once it is found.
@@ -118,6 +122,7 @@ impl DockerEngine {
             docker: docker.map_err(|error| wrong(error.to_string()))?,
             address: Arc::from(address),
             timeout: settings.timeout,
+            logins: settings.logins.as_deref().map(Arc::from),
             info: Arc::default(),
             own: Arc::default(),
         })
@@ -724,10 +729,22 @@ impl Engine for DockerEngine {
         let options = CreateImageOptionsBuilder::new()
             .from_image(&words::with_tag(reference))
             .build();
+        // A file that is not there means no login: the registry says the rest.
+        let login = self
+            .logins
+            .as_ref()
+            .and_then(|file| std::fs::read_to_string(file).ok())
+            .and_then(|file| logins::login(&file, reference))
+            .map(|login| DockerCredentials {
+                username: Some(login.username),
+                password: Some(login.password.expose().clone()),
+                serveraddress: Some(login.registry),
+                ..DockerCredentials::default()
+            });
         let pull = Pull {
             engine: self.clone(),
             reference: reference.to_owned(),
-            messages: self.docker.create_image(Some(options), None, None).boxed(),
+            messages: self.docker.create_image(Some(options), None, login).boxed(),
             layers: BTreeMap::new(),
             finished: false,
         };

@@ -68,6 +68,7 @@ fn settings() -> Settings {
         engine: EngineSettings {
             address: "unix:///x".into(),
             timeout: Duration::from_secs(5),
+            logins: None,
         },
         instance: "colourstream".into(),
         // Nothing can be made there.
