@@ -160,12 +160,12 @@ export async function untilFrames(page, more, timeout = 20_000) {
 
 /** A page that fell back to the compatible picture, made anew. */
 export async function untilWebRtc(page) {
-  for (let n = 0; n < 3; n++) {
+  for (let n = 0; n < 4; n++) {
     await page.waitForSelector('.is-playing', { timeout: 15_000 })
     if ((await transport(page)) === 'webrtc') return
     await page.reload()
   }
-  throw new Error('no WebRTC in three tries')
+  throw new Error('no WebRTC in four tries')
 }
 
 export const says = (page, text, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
