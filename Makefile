@@ -2,11 +2,11 @@
 PROFILE ?= dev
 export PROFILE
 
-.PHONY: help run test bench lint clean
+.PHONY: help run test test-faults bench lint clean
 
 help: # this page
 	@printf '\n  \033[1mColourStream\033[0m  picture above, call below, one address\n\n'
-	@awk -F ': # ' '/^[a-z-]+: # / { printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2 }' Makefile
+	@awk -F ': # ' '/^[a-z-]+: # / { printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2 }' Makefile
 	@printf '\n  make run PROFILE=release: small and fast, but minutes to compile.\n\n'
 
 run: # start it here: engine, images, pages, controller
@@ -14,6 +14,9 @@ run: # start it here: engine, images, pages, controller
 
 test: # everything that must hold, with the sums at the end
 	@scripts/test
+
+test-faults: # every fault, crash and drift, into docs/reliability.md
+	@scripts/test-faults
 
 bench: # the figures, against Compose doing nothing
 	@scripts/bench

@@ -15,6 +15,7 @@
 //! status (what is).
 
 pub mod access;
+pub mod backup;
 pub mod cli;
 pub mod desired;
 pub mod disk;
@@ -27,6 +28,14 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod render;
+#[cfg(test)]
+#[path = "../tests/faults/report.rs"]
+#[expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "shared with the suites on the real engine"
+)]
+mod report;
 pub mod serve;
 pub mod services;
 pub mod settings;

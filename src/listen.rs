@@ -1,19 +1,58 @@
 //! Listeners that follow the addresses they should have: the network's gateway
-//! exists only once the engine made the network.
+//! exists only once the engine made the network. Whoever connects has so long
+//! to say what they want, and there are only so many at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
 /// An address that cannot be had yet is tried again this often.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// From connecting, or from the last answer, to the end of the next request's
+/// head. Longer than the 90 s for which Traefik keeps a connection it does not
+/// use: closed by us, it could be in the middle of being used again.
+const HEAD: Duration = Duration::from_secs(100);
+
+/// Connections at once on all listeners, beside what files we need ourselves.
+/// Every open page is one, through Traefik.
+static OPEN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let most = files().saturating_sub(256).clamp(64, 16_384);
+    Arc::new(Semaphore::new(most))
+});
+
+/// What is said to one more than that.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 27\r\n\r\nToo many connections. Wait.";
+
+/// How many files we may have open, raised as far as we may.
+fn files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    })
+}
 
 /// Serves `app` on `port` of every wanted address, as long as it is wanted.
 /// Cancel-safe: dropping the future drops every listener.
@@ -71,12 +110,7 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
             Ok(listener) => {
                 info!(%address, "{what} listening");
                 told = false;
-                let app = app
-                    .clone()
-                    .into_make_service_with_connect_info::<SocketAddr>();
-                if let Err(error) = axum::serve(listener, app).await {
-                    warn!(%address, %error, "{what} stopped listening");
-                }
+                serve(listener, &app).await;
             }
             // The gateway's address is not there before the network is.
             Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
@@ -89,6 +123,48 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
             Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Takes connections for ever. Those that are open go on when it is dropped.
+async fn serve(listener: TcpListener, app: &Router) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, peer, app.clone()));
+            }
+            // Gone again before it was taken.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                // Out of files or memory: it passes, or does not by trying at once.
+                warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Router) {
+    let Ok(_open) = Arc::clone(&OPEN).try_acquire_owned() else {
+        debug!(%peer, "too many connections");
+        // Never waits: it fits into the socket's buffer, or is not said.
+        let _said = stream.try_write(FULL);
+        return;
+    };
+    // Answers are whole: nothing is gained by waiting for more.
+    let _either = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        app.clone().oneshot(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // A peer that goes away in the middle is no news.
+    if let Err(error) = served.await {
+        debug!(%peer, %error, "a connection ended badly");
     }
 }
 
@@ -106,4 +182,72 @@ pub async fn control(app: Router, socket: &Path) -> std::io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
     axum::serve(listener, app.into_make_service()).await
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn house() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app =
+            Router::new()
+                .route(
+                    "/",
+                    get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move {
+                        peer.ip().to_string()
+                    }),
+                )
+                .route(
+                    "/body",
+                    post(|body: crate::http::Whole| async move { body.0.len().to_string() }),
+                );
+        tokio::spawn(async move { serve(listener, &app).await });
+        address
+    }
+
+    async fn said(stream: &mut TcpStream) -> String {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_is_known_by_address() {
+        let mut stream = TcpStream::connect(house().await).await.unwrap();
+        let ask = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(ask).await.unwrap();
+        assert!(said(&mut stream).await.ends_with("127.0.0.1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_never_ends_is_not_waited_for() {
+        let address = house().await;
+        for said_so_far in ["", "GET / HTTP/1.1\r\nhost: x\r\nx-a: "] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(said_so_far.as_bytes()).await.unwrap();
+            let begun = tokio::time::Instant::now();
+            let _nothing_or_408 = said(&mut stream).await;
+            assert!(
+                begun.elapsed() <= HEAD + Duration::from_secs(1),
+                "{said_so_far}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let mut stream = TcpStream::connect(house().await).await.unwrap();
+        let ask = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+        stream.write_all(ask).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let answer = said(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(begun.elapsed() <= Duration::from_secs(60));
+    }
 }

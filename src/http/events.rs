@@ -4,11 +4,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -18,40 +17,104 @@ use tokio::sync::watch;
 
 use super::App;
 use super::admin::{Actor, Needs};
+use super::board::Board;
 use super::live::Here;
 use super::problem::Problem;
 use super::views::{JournalView, LogLine, facts, presence, room_view, visit};
-use crate::access::blocking;
+use crate::access::{blocking, network_of};
 use crate::model::{Digest, Gate, Id};
-use crate::store::JournalFilter;
 
-/// Streams open at once; a page that is refused asks again by itself.
-const MOST: usize = 2_000;
+/// Visitors' streams open at once; a page that is refused asks again by itself.
+const VISITORS: usize = 2_000;
+/// The same from one network: a company, or a home that means harm.
+const NETWORK: usize = 500;
+/// The same of one person in one room.
+const PERSON: usize = 12;
+/// Streams of the portal, which visitors cannot use up.
+const PORTAL: usize = 400;
+/// The same of one login.
+const LOGIN: usize = 24;
 
 /// Changes that come together are told together.
 const TOGETHER: Duration = Duration::from_millis(40);
 
-/// Counts a stream for as long as it lives.
-struct Counted(Arc<AtomicUsize>);
+/// Open streams, by all that counts them: one stream counts under several.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<String, usize>>);
 
-impl Counted {
-    fn new(app: &App) -> Result<Self, Problem> {
-        let counted = Self(Arc::clone(&app.streams));
-        if app.streams.fetch_add(1, Ordering::Relaxed) >= MOST {
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too-many-streams",
-                "Too many pages are open",
-                "This page tries again by itself.",
-            ));
-        }
-        Ok(counted)
+impl Streams {
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // A count is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        let counts = self.counts();
+        let all = [ALL_VISITORS, ALL_PORTAL];
+        all.iter().filter_map(|name| counts.get(*name)).sum()
+    }
+
+    /// Counts one more under every name, unless that is too many under one.
+    fn count<const N: usize>(
+        self: &Arc<Self>,
+        limits: [(String, usize, &'static str); N],
+    ) -> Result<Counted, Problem> {
+        let mut counts = self.counts();
+        for (name, most, whose) in &limits {
+            if counts.get(name).is_some_and(|count| count >= most) {
+                return Err(Problem::too_many_streams(whose));
+            }
+        }
+        for (name, ..) in &limits {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+        Ok(Counted {
+            streams: Arc::clone(self),
+            names: limits.map(|(name, ..)| name).to_vec(),
+        })
+    }
+
+    fn visitor(self: &Arc<Self>, place: &Id, address: &str) -> Result<Counted, Problem> {
+        self.count([
+            (format!("place {place}"), PERSON, "in this browser"),
+            (
+                format!("network {}", network_of(address)),
+                NETWORK,
+                "at your address",
+            ),
+            (ALL_VISITORS.to_owned(), VISITORS, "just now"),
+        ])
+    }
+
+    fn portal(self: &Arc<Self>, actor: &Actor) -> Result<Counted, Problem> {
+        self.count([
+            (format!("login {}", actor.login()), LOGIN, "in this login"),
+            (ALL_PORTAL.to_owned(), PORTAL, "just now"),
+        ])
+    }
+}
+
+const ALL_VISITORS: &str = "visitors";
+const ALL_PORTAL: &str = "portal";
+
+/// Counts a stream for as long as it lives.
+struct Counted {
+    streams: Arc<Streams>,
+    names: Vec<String>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut counts = self.streams.counts();
+        for name in &self.names {
+            if let Some(count) = counts.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(name);
+                }
+            }
+        }
     }
 }
 
@@ -116,7 +179,7 @@ struct Ended {
 }
 
 /// One visitor in one room.
-pub(super) fn visitor(app: App, here: Here) -> Result<Response, Problem> {
+pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, Problem> {
     struct State {
         app: App,
         here: Here,
@@ -129,7 +192,7 @@ pub(super) fn visitor(app: App, here: Here) -> Result<Response, Problem> {
         _page: crate::access::OpenPage,
     }
     let state = State {
-        _counted: Counted::new(&app)?,
+        _counted: app.streams.visitor(&here.grant.id, address)?,
         _page: app.access.page(&here.grant.id),
         tick: app.access.tick(),
         status: app.status.clone(),
@@ -195,98 +258,80 @@ fn sent_or_empty(event: Option<Event>) -> Vec<Event> {
     event.into_iter().collect()
 }
 
-/// The portal.
+/// The portal. All it keeps is the board it told last.
 pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
     struct State {
         app: App,
         actor: Actor,
-        sent: Sent,
-        rooms: Vec<Id>,
-        journal: Option<i64>,
+        told: Option<Arc<Board>>,
         tick: watch::Receiver<u64>,
         status: watch::Receiver<Arc<crate::reconcile::Status>>,
-        first: bool,
         _counted: Counted,
     }
     let state = State {
-        _counted: Counted::new(&app)?,
+        _counted: app.streams.portal(&actor)?,
         tick: app.access.tick(),
         status: app.status.clone(),
-        sent: Sent::default(),
-        rooms: Vec::new(),
-        journal: None,
-        first: true,
+        told: None,
         app,
         actor,
     };
     let events = stream::unfold(state, |mut state| async move {
-        if !state.first && !changed(&mut state.tick, &mut state.status).await {
+        if state.told.is_some() && !changed(&mut state.tick, &mut state.status).await {
             return None;
         }
         // Somebody who was logged out, or lost their role, hears no more.
         if !state.actor.still_holds(&state.app).await {
             return None;
         }
-        let first = std::mem::take(&mut state.first);
         let State {
-            app,
-            actor,
-            sent,
-            rooms,
-            journal,
-            ..
+            app, actor, told, ..
         } = &mut state;
+        let now = app.boards.now(app).await;
+        let before = told.replace(Arc::clone(&now));
+        let before = before.as_deref();
         let mut events = Vec::new();
-        events.extend(sent.news("status", "status", &*app.status()));
-        let index = app.access.index();
-        let mut changed_rooms = Vec::new();
-        let mut seen = Vec::new();
-        for room in index.rooms().filter(|room| actor.sees(room)) {
-            let view = room_view(app, room);
-            seen.push(room.id.clone());
-            if sent
-                .news("rooms", &format!("room {}", room.id), &view)
-                .is_some()
-                && !first
-            {
-                changed_rooms.push(view);
-            }
+        if before.is_none_or(|before| before.status != now.status) {
+            events.push(Event::default().event("status").data(&*now.status));
         }
-        // A room that was archived is told once more, as such.
-        for gone in rooms.iter().filter(|id| !seen.contains(id)) {
-            sent.0.remove(&format!("room {gone}"));
-            let (store, id) = (Arc::clone(&app.store), gone.clone());
-            if let Ok(room) = blocking(move || store.room(&id)).await {
-                changed_rooms.push(room_view(app, &room));
-            }
-        }
-        *rooms = seen;
-        if !changed_rooms.is_empty() {
-            events.extend(
-                Event::default()
-                    .event("rooms")
-                    .json_data(&changed_rooms)
-                    .ok(),
-            );
-        }
-        if !actor.may(Needs::StackRead) {
+        // What was there before this page opened is no news.
+        let Some(before) = before else {
             return Some((events, state));
+        };
+        let mut rooms: Vec<Arc<str>> = now
+            .rooms
+            .iter()
+            .filter(|(id, told)| {
+                actor.sees(&told.room)
+                    && before
+                        .rooms
+                        .get(*id)
+                        .is_none_or(|before| before.text != told.text)
+            })
+            .map(|(_, told)| Arc::clone(&told.text))
+            .collect();
+        // A room that was archived is told once more, as such.
+        for (id, gone) in &before.rooms {
+            if now.rooms.contains_key(id) || !actor.sees(&gone.room) {
+                continue;
+            }
+            let (store, id) = (Arc::clone(&app.store), id.clone());
+            if let Ok(room) = blocking(move || store.room(&id)).await
+                && let Ok(text) = serde_json::to_string(&room_view(app, &room))
+            {
+                rooms.push(text.into());
+            }
         }
-        let store = Arc::clone(&app.store);
-        if let Ok(latest) =
-            blocking(move || store.journal(&JournalFilter::default(), None, 50)).await
-        {
-            let known = *journal;
-            // What was there before this page opened is no news.
-            *journal = Some(
-                latest
-                    .first()
-                    .map_or(known.unwrap_or_default(), |entry| entry.id),
-            );
-            let new: Vec<JournalView> = latest
-                .into_iter()
-                .filter(|entry| known.is_some_and(|known| entry.id > known))
-                .map(JournalView::from)
+        if !rooms.is_empty() {
+            let all = format!("[{}]", rooms.join(","));
+            events.push(Event::default().event("rooms").data(all));
+        }
+        if actor.may(Needs::StackRead) {
+            let known = before.journal.first().map_or(0, |entry| entry.id);
+            let new: Vec<&JournalView> = now
+                .journal
+                .iter()
+                .filter(|entry| entry.id > known)
                 .collect();
             if !new.is_empty() {
                 events.extend(Event::default().event("journal").json_data(&new).ok());
@@ -299,8 +344,12 @@ pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
 }
 
 /// Lines of a container's log as they come.
-pub(super) fn lines(app: &App, lines: BoxStream<'static, LogLine>) -> Result<Response, Problem> {
-    let counted = Counted::new(app)?;
+pub(super) fn lines(
+    app: &App,
+    actor: &Actor,
+    lines: BoxStream<'static, LogLine>,
+) -> Result<Response, Problem> {
+    let counted = app.streams.portal(actor)?;
     let events = lines.map(move |line| {
         let _ = &counted;
         Event::default()

@@ -4,15 +4,14 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 
 use super::App;
 use super::admin::actor::{Actor, Needs};
-use super::problem::BODY_LIMIT;
+use super::problem::Whole;
 use crate::access::{Ask, Decision, Pass};
 use crate::model::{Id, Secret};
 
@@ -25,11 +24,10 @@ pub(super) fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(app)
 }
 
-async fn admission(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn admission(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Response {
     let began = Instant::now();
     let decision = app.access.admit(
         &body,
@@ -55,14 +53,14 @@ async fn admission(State(app): State<App>, headers: HeaderMap, body: Bytes) -> R
 
 /// An alert is a reason to look; what it says is read from the stream itself,
 /// so that it also ends when the fault does.
-async fn nudge(State(app): State<App>, _: Bytes) -> StatusCode {
+async fn nudge(State(app): State<App>, _: Whole) -> StatusCode {
     app.access.nudge();
     StatusCode::OK
 }
 
 /// Unsigned, so the path is the secret; the body holds a live token and is
 /// neither read nor logged.
-async fn mirotalk(State(app): State<App>, Path(secret): Path<String>, _: Bytes) -> StatusCode {
+async fn mirotalk(State(app): State<App>, Path(secret): Path<String>, _: Whole) -> StatusCode {
     if Secret::new(secret) == app.mirotalk_hook && !app.mirotalk_hook.expose().is_empty() {
         app.access.nudge();
         StatusCode::OK
@@ -171,10 +169,7 @@ async fn metrics(State(app): State<App>) -> Response {
     gauge(
         "event_streams",
         "",
-        f64::from(
-            u32::try_from(app.streams.load(std::sync::atomic::Ordering::Relaxed))
-                .unwrap_or(u32::MAX),
-        ),
+        f64::from(u32::try_from(app.streams.open()).unwrap_or(u32::MAX)),
     );
     out.push_str("# TYPE colourstream_service_healthy gauge\n");
     for service in &status.services {
@@ -184,6 +179,26 @@ async fn metrics(State(app): State<App>) -> Response {
             service.role,
             u8::from(service.health == "healthy")
         );
+    }
+    out.push_str("# TYPE colourstream_certificate_good gauge\n");
+    for certificate in &status.certificates {
+        let _ = writeln!(
+            out,
+            "colourstream_certificate_good{{host=\"{}\"}} {}",
+            certificate.host,
+            u8::from(certificate.state == "good")
+        );
+    }
+    out.push_str("# TYPE colourstream_certificate_expires_timestamp_seconds gauge\n");
+    for certificate in &status.certificates {
+        if let Some(until) = certificate.until {
+            let _ = writeln!(
+                out,
+                "colourstream_certificate_expires_timestamp_seconds{{host=\"{}\"}} {}",
+                certificate.host,
+                until.as_second()
+            );
+        }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response()
 }

@@ -52,7 +52,7 @@ async fn own_page_alone(State(app): State<App>, mut request: Request, next: Next
     ) {
         return Problem::cross_site().into_response();
     }
-    let address = Address(client_address(&request));
+    let address = Address(client_address(&settings, &request));
     request.extensions_mut().insert(address);
     let mut response = next.run(request).await;
     response
@@ -289,10 +289,11 @@ async fn call(
 async fn follow(
     State(app): State<App>,
     headers: HeaderMap,
+    Extension(Address(address)): Extension<Address>,
     Path(slug): Path<String>,
 ) -> Result<Response, Problem> {
     let here = Here::find(&app, &headers, &slug)?;
-    events::visitor(app, here)
+    events::visitor(app, here, &address)
 }
 
 /// Percent-encoding of everything that is not plain.

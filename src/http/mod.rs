@@ -8,20 +8,21 @@
 
 pub mod admin;
 mod assets;
+mod board;
 mod events;
 mod internal;
 mod live;
 mod openapi;
 mod problem;
+pub mod rescue;
 mod stack;
 mod video;
 mod views;
 mod zip;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -33,14 +34,15 @@ use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
 pub use openapi::document as openapi;
-pub use problem::{Body, Problem};
+pub use problem::{Body, Problem, Whole};
 pub use stack::{NoStack, Soon, Stack};
 pub use views::{FileView, LogLine, Series};
 
 use crate::access::{Access, Names, bare_host};
+use crate::backup::Keeper;
 use crate::model::{Id, Role, Seat, Secret};
 use crate::reconcile::{Command, Status};
-use crate::settings::Settings;
+use crate::settings::{Cidr, Settings};
 use crate::store::{Store, StoreError};
 
 /// Makes MiroTalk's token for somebody who joins now.
@@ -65,8 +67,11 @@ pub struct App {
     pub mint: Mint,
     /// Unguessable last part of MiroTalk's webhook path.
     pub mirotalk_hook: Secret<String>,
+    /// Makes backups.
+    pub keeper: Arc<Keeper>,
     people: Arc<ArcSwap<HashMap<Id, String>>>,
-    streams: Arc<AtomicUsize>,
+    streams: Arc<events::Streams>,
+    boards: Arc<board::Boards>,
 }
 
 impl std::fmt::Debug for App {
@@ -93,6 +98,8 @@ pub struct Parts {
     pub mint: Mint,
     /// See [`App`].
     pub mirotalk_hook: Secret<String>,
+    /// See [`App`].
+    pub keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -113,6 +120,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
         } = parts;
         let app = Self {
             store,
@@ -123,8 +131,10 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
             people: Arc::default(),
             streams: Arc::default(),
+            boards: Arc::default(),
         };
         app.people_changed()?;
         Ok(app)
@@ -238,19 +248,34 @@ pub fn control(app: App) -> Router {
 }
 
 /// The address of whoever asks, as Traefik tells it; nobody else reaches us.
-fn client_address(request: &Request) -> String {
-    address_of(
-        request.headers(),
-        request.extensions().get::<ConnectInfo<SocketAddr>>(),
-    )
+fn client_address(settings: &Settings, request: &Request) -> String {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    address_of(request.headers(), peer, &settings.trusted_proxies)
 }
 
-fn address_of(headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> String {
-    let forwarded = ["x-real-ip", "x-forwarded-for"]
-        .into_iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok()?.split(',').next())
-        .find_map(|address| address.trim().parse::<std::net::IpAddr>().ok());
-    forwarded
+/// PURE. Each proxy on the way appends whom it was asked by, so the last
+/// address that is no trusted proxy's is true. What stands before it is what
+/// the client says of itself.
+fn address_of(
+    headers: &HeaderMap,
+    peer: Option<&ConnectInfo<SocketAddr>>,
+    trusted: &[String],
+) -> String {
+    let is_proxy = |address: IpAddr| {
+        let mut networks = trusted.iter().filter_map(|text| text.parse::<Cidr>().ok());
+        networks.any(|network| network.contains(address.to_canonical()))
+    };
+    let way: Vec<IpAddr> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|address| address.trim().parse().ok())
+        .collect();
+    let client = way.iter().rev().find(|address| !is_proxy(**address));
+    client
+        .or(way.first())
+        .copied()
         .or_else(|| peer.map(|ConnectInfo(peer)| peer.ip()))
         .map_or_else(String::new, |address| address.to_string())
 }

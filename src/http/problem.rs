@@ -1,10 +1,13 @@
 //! Refusals: `application/problem+json`, told once.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +17,9 @@ use crate::store::StoreError;
 
 /// The most a request's body may hold.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long it may take to come.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -113,6 +119,19 @@ impl Problem {
                 "too-many-tries",
                 "Too many tries",
                 "Wait a little and try again.",
+            )
+        }
+    }
+
+    /// As many pages are open as may be.
+    pub fn too_many_streams(whose: &str) -> Self {
+        Self {
+            retry_after: Some(5),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-streams",
+                format!("Too many pages are open {whose}"),
+                "Close some of them; this page tries again by itself.",
             )
         }
     }
@@ -270,7 +289,7 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -290,23 +309,76 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 "Send `content-type: application/json`.",
             ));
         }
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
-            .await
-            .map_err(|_| {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-large",
-                    "The body is too large",
-                    "Send at most 64 KiB.",
-                )
-            })?;
+        let Whole(bytes) = Whole::from_request(request, state).await?;
         serde_json::from_slice(&bytes).map(Body).map_err(|error| {
+            // What was sent is in the words, however long it was.
+            let words: String = error.to_string().chars().take(300).collect();
+            let detail = match field_before(&bytes, &error) {
+                Some(field) => format!("`{field}`: {words}"),
+                None => words,
+            };
             Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "The body cannot be understood",
-                error.to_string(),
+                detail,
             )
         })
+    }
+}
+
+/// The field at which reading JSON ended: the last key before that place.
+fn field_before(bytes: &[u8], error: &serde_json::Error) -> Option<String> {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .take(error.line())
+        .last()?;
+    let text = String::from_utf8_lossy(line.get(..error.column())?).into_owned();
+    let (mut key, mut word, mut start, mut escaped) = (None, None, None, false);
+    for (at, letter) in text.char_indices() {
+        match (letter, start) {
+            ('"', None) => start = Some(at + 1),
+            ('"', Some(from)) if !escaped => {
+                word = text.get(from..at);
+                start = None;
+            }
+            (':', None) => key = word.take(),
+            _ => {}
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    let is_name = |key: &&str| {
+        key.len() <= 40
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    key.filter(is_name).map(str::to_owned)
+}
+
+/// A whole body, which is not too large and came in time.
+#[derive(Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = axum::body::to_bytes(request.into_body(), BODY_LIMIT);
+        match tokio::time::timeout(BODY_TIME, body).await {
+            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Err(_)) => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The body is too large",
+                "Send at most 64 KiB.",
+            )),
+            Err(_) => Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "The body did not come",
+                "Send it again, within 20 seconds.",
+            )),
+        }
     }
 }

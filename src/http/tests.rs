@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used)]
 
+mod hostile;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,13 +70,20 @@ fn settings() -> Settings {
             timeout: Duration::from_secs(5),
         },
         instance: "colourstream".into(),
-        state: PathBuf::from("state"),
+        // Nothing can be made there.
+        state: PathBuf::from("/proc/no-state"),
         templates: None,
         reconcile: Reconcile {
             mode: Mode::Heal,
             sweep: Duration::from_secs(30),
         },
         trusted_proxies: Vec::new(),
+        backup: crate::settings::Backup {
+            every: None,
+            keep: 7,
+            folder: None,
+            passphrase_file: None,
+        },
         log: LogSettings {
             level: "info".into(),
             json: false,
@@ -136,6 +145,12 @@ fn house_of(store: Arc<Store>) -> House {
     let (settings, settings_in) = watch::channel(Arc::new(settings()));
     let (status, status_in) = watch::channel(Arc::new(Status::default()));
     let (commands_out, commands) = mpsc::channel(8);
+    let keeper = Keeper::new(
+        Arc::clone(&store),
+        settings_in.clone(),
+        None,
+        Arc::new(Timestamp::now),
+    );
     let app = App::new(Parts {
         store,
         access,
@@ -145,6 +160,7 @@ fn house_of(store: Arc<Store>) -> House {
         stack: Arc::new(NoStack),
         mint: Arc::new(|seat, _| Secret::new(format!("jwt-{}", seat.as_str()))),
         mirotalk_hook: Secret::new("hook-path".into()),
+        keeper,
     })
     .unwrap();
     House {
@@ -199,7 +215,7 @@ fn ask(method: &str, host: &str, path: &str) -> Ask {
         .method(method)
         .uri(path)
         .header("host", format!("{host}:8443"))
-        .header("x-real-ip", "198.51.100.9")
+        .header("x-forwarded-for", "198.51.100.9")
         .header("origin", format!("https://{host}"))
         .header("sec-fetch-site", "same-origin");
     Ask(request, Body::empty())
@@ -1699,6 +1715,31 @@ async fn what_is_asked_of_the_loop_reaches_it() {
 }
 
 #[tokio::test]
+async fn an_owner_sees_the_backups_and_is_told_why_one_fails() {
+    let house = house();
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await;
+    assert_eq!(
+        (list.status, list.json()["items"].clone()),
+        (200, json!([]))
+    );
+    // A store in memory has no file to copy.
+    let made = house
+        .admin("anna", "POST", "/api/v1/backups", json!({}))
+        .await;
+    assert_eq!((made.status, made.kind()), (503, "backup-failed".into()));
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await
+        .json();
+    assert_eq!(list["items"][0]["who"], "anna", "{list}");
+    assert_eq!(list["items"][0]["here"], false);
+    assert!(list["items"][0]["error"].is_string(), "{list}");
+    assert_eq!(list["failed"]["code"], "backup-failed");
+}
+
+#[tokio::test]
 async fn the_control_socket_is_the_owner() {
     let house = house();
     let control = control(house.app.clone());
@@ -2018,10 +2059,7 @@ async fn a_page_is_told_of_closing_and_of_opening_again() {
     assert_eq!(until(&mut events, "ended").await["reason"], "session-ended");
     // And the page no longer counts as here.
     drop(events);
-    assert_eq!(
-        house.app.streams.load(std::sync::atomic::Ordering::Relaxed),
-        0
-    );
+    assert_eq!(house.app.streams.open(), 0);
 }
 
 #[tokio::test]
@@ -2059,6 +2097,34 @@ async fn the_portal_is_told_of_what_changes_and_only_of_what_it_may_see() {
     let told = next_event(&mut bea).await;
     assert!(told.iter().all(|(name, _)| name != "rooms"), "{told:?}");
     assert_eq!(until(&mut anna, "journal").await[0]["what"], "write file");
+}
+
+#[tokio::test]
+async fn a_thousand_pages_share_what_they_are_told() {
+    let house = house();
+    let (edited, _) = house.room("ben", "Edited").await;
+    let (other, _) = house.room("ben", "Other").await;
+    let app = &house.app;
+    let id = |room: &Value| crate::model::Id::kept(room["id"].as_str().unwrap());
+    let one = app.boards.now(app).await;
+    let two = app.boards.now(app).await;
+    assert!(Arc::ptr_eq(&one, &two), "one board for all pages");
+    let path = format!("/api/v1/rooms/{}", edited["id"].as_str().unwrap());
+    let answer = ask("PATCH", ADMIN, &path)
+        .by("ben")
+        .with("if-match", "*")
+        .json(&json!({"title": "Told"}))
+        .to(&house.pages)
+        .await;
+    assert_eq!(answer.status, 200);
+    let after = app.boards.now(app).await;
+    let text = |board: &super::board::Board, room: &Value| Arc::clone(&board.rooms[&id(room)].text);
+    assert!(text(&after, &edited).contains("\"title\":\"Told\""));
+    assert!(
+        Arc::ptr_eq(&text(&one, &other), &text(&after, &other)),
+        "what did not change is not kept twice"
+    );
+    assert!(Arc::ptr_eq(&one.status, &after.status));
 }
 
 #[tokio::test]

@@ -33,7 +33,9 @@ pub fn one_line(field: &'static str, text: &str, max: usize) -> Result<String, W
     let text: String = text
         .chars()
         .map(|letter| {
-            if letter.is_control() || ('\u{2028}'..='\u{202e}').contains(&letter) {
+            // Those that break lines, and those that turn round what follows them.
+            let turns = matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if letter.is_control() || turns {
                 ' '
             } else {
                 letter

@@ -9,6 +9,7 @@
 )]
 
 mod fixture;
+mod worlds;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,6 @@ use jiff::SignedDuration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use fixture::*;
-use proptest::prelude::*;
 
 use super::{Command, Status, Summary, Trigger, Triggers};
 use crate::engine::fake::{Fate, When};
@@ -144,6 +144,76 @@ async fn healing_survives_any_call_that_fails_is_lost_or_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
+    for strike in [Strike::KilledAfter, Strike::Lost] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        let mirotalk = name(Role::Mirotalk);
+        stage.world.remove(&mirotalk);
+        // The first call of the heal makes it.
+        stage.guard.strike(0, strike);
+        stage.pass(&[Trigger::Engine]).await;
+        assert!(stage.world.container(&mirotalk).is_some());
+        stage.world.rename_by_hand(&mirotalk, "aside");
+        let pass = stage.settle().await;
+        assert!(!has(&pass.plan.issues, IssueCode::LookAlike), "{strike:?}");
+        assert!(stage.world.container("aside").is_none(), "{strike:?}");
+        stage.assert_converged().await;
+    }
+}
+
+/// Found on a real engine: a container made by hand took the name in the very
+/// moment in which ours was to be made, and its replacement was taken for the
+/// one that had been refused.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_held_against_a_container_that_was_made_later() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let mirotalk = stage.main(Role::Mirotalk);
+    stage.world.remove(&mirotalk.name);
+    stage.world.fail(
+        When::Before,
+        EngineError::Conflict("the name is already in use".into()),
+        |call| matches!(call, EngineCall::CreateContainer { .. }),
+    );
+    let pass = stage.pass(&[Trigger::Engine]).await;
+    assert_eq!(pass.failed, 1);
+    let by_hand = crate::engine::ContainerFacts {
+        id: "ab".repeat(32),
+        memory: mirotalk.memory + 1,
+        ..mirotalk
+    };
+    stage.world.add_container(by_hand);
+    let pass = stage.settle().await;
+    assert!(
+        !has(&pass.plan.issues, IssueCode::ReplacementFailed),
+        "{:?}",
+        pass.plan.issues
+    );
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_was_stopped_looks_again_before_it_does_more() {
+    let mut stage = Stage::new(PLAIN);
+    let whole = stage.pass(&[Trigger::Sweep]).await;
+    assert!(whole.done > 3 && !whole.stale, "{}", whole.done);
+    // The ground: everything else waits for it.
+    for call in 0..2 {
+        let mut stage = Stage::new(PLAIN);
+        stage.guard.strike(call, Strike::Stopped);
+        let pass = stage.pass(&[Trigger::Sweep]).await;
+        assert!(pass.stale, "call {call}");
+        assert_eq!(pass.failed, 0);
+        let calls = stage.world.take_calls().len();
+        assert_eq!(calls, call + 1, "nothing was begun after it");
+        assert!(pass.next(stage.now(), Duration::from_secs(30)) < Duration::from_secs(1));
+        stage.settle().await;
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
     let mut stage = Stage::new(PLAIN);
     let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });
@@ -210,6 +280,48 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
     tokio::time::advance(Duration::from_secs(3 * 60)).await;
     stage.assert_converged().await;
     assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
+    const DAY: i64 = 24 * 60 * 60;
+    for step in [-DAY, DAY] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        // All that waits for a time: a failed replacement, a refused start.
+        stage
+            .script
+            .mute
+            .lock()
+            .unwrap()
+            .insert("sha256:ome-new".into());
+        let newer =
+            format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+        stage.settings(&newer).await;
+        stage.settle().await;
+        stage.world.remove(&name(Role::Mirotalk));
+        stage
+            .world
+            .fail(When::Before, EngineError::Other("no".into()), |call| {
+                matches!(call, EngineCall::StartContainer { .. })
+            });
+        stage.pass(&[Trigger::Engine]).await;
+        let before = stage.main(OME).id;
+
+        stage.set_clock(step);
+        stage.settle().await;
+        stage.assert_sane();
+        let well = stage.main(Role::Mirotalk);
+        assert_eq!(well.state, ContainerState::Running, "{step}");
+        // Back: its ten minutes begin again, and do not last a day.
+        if step < 0 {
+            assert_eq!(stage.main(OME).id, before, "{step}");
+        }
+        stage.script.mute.lock().unwrap().clear();
+        tokio::time::advance(Duration::from_secs(11 * 60)).await;
+        stage.assert_converged().await;
+        assert_eq!(stage.main(OME).image_id, "sha256:ome-new", "{step}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -1025,213 +1137,130 @@ async fn a_service_that_ends_again_and_again_is_left_alone_for_a_while() {
     running.end().await;
     stage.assert_sane();
 }
-
-// --- Anything in any order -----------------------------------------------------
-
-/// What may happen to a stack.
-#[derive(Clone, Debug)]
-enum Happening {
-    Settings(usize),
-    NewRoom(u8),
-    CloseRoom(u8),
-    Removed(Role),
-    Killed(Role),
-    Paused(Role),
-    Renamed(Role),
-    Detached(Role),
-    Crashed(Role),
-    Tampered(Role),
-    NetworkGone,
-    FileEdited,
-    FileExtra,
-    Strike(usize, Strike),
-    Away(u64),
-    Muted(Role),
-    TryOutFails,
-    Live(u32),
-    Now,
-    Restart,
-    Passes(usize),
-    Time(u64),
-}
-
-const TEXTS: [&str; 5] = [
-    PLAIN,
-    MOVED,
-    "tls: off\npublic_address: 192.0.2.8\nimages: {mirotalk: mirotalk/sfu:2.4.0, traefik: traefik:v3.8.0}\n",
-    "tls: off\npublic_address: 192.0.2.7\nimages: {ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}\n",
-    "this is: [no settings\n",
-];
-
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    let role = || prop::sample::select(Role::ALL.to_vec());
-    let one = prop_oneof![
-        3 => (0..TEXTS.len()).prop_map(Happening::Settings),
-        1 => (0..4_u8).prop_map(Happening::NewRoom),
-        1 => (0..4_u8).prop_map(Happening::CloseRoom),
-        1 => role().prop_map(Happening::Removed),
-        1 => role().prop_map(Happening::Killed),
-        1 => role().prop_map(Happening::Paused),
-        1 => role().prop_map(Happening::Renamed),
-        1 => role().prop_map(Happening::Detached),
-        1 => role().prop_map(Happening::Crashed),
-        1 => role().prop_map(Happening::Tampered),
-        1 => Just(Happening::NetworkGone),
-        1 => Just(Happening::FileEdited),
-        1 => Just(Happening::FileExtra),
-        4 => (0..6_usize, prop::sample::select(STRIKES.to_vec())).prop_map(|(call, strike)| Happening::Strike(call, strike)),
-        1 => (1..40_u64).prop_map(Happening::Away),
-        1 => role().prop_map(Happening::Muted),
-        1 => Just(Happening::TryOutFails),
-        1 => (0..2_u32).prop_map(Happening::Live),
-        1 => Just(Happening::Now),
-        1 => Just(Happening::Restart),
-        5 => (1..4_usize).prop_map(Happening::Passes),
-        2 => (1..60_u64).prop_map(Happening::Time),
-    ];
-    prop::collection::vec(one, 1..9)
-}
-
-impl Happening {
-    async fn strike(&self, stage: &mut Stage) {
-        match self {
-            Self::Settings(which) => {
-                stage.settings(TEXTS[*which]).await;
-            }
-            Self::NewRoom(number) => {
-                // One that is there already is refused.
-                let _there = stage.store.insert_room(&room(*number), stage.now());
-            }
-            Self::CloseRoom(number) => {
-                let close = |room: &mut crate::model::Room| {
-                    room.closed = true;
-                    Ok(Visits::End)
-                };
-                let _absent = stage
-                    .store
-                    .change_room(&room(*number).id, None, stage.now(), close);
-            }
-            Self::Removed(role) => stage.world.remove(&name(*role)),
-            Self::Killed(role) => stage.world.kill(&name(*role)),
-            Self::Paused(role) => {
-                if stage
-                    .world
-                    .container(&name(*role))
-                    .is_some_and(|facts| facts.state == ContainerState::Running)
-                {
-                    stage.world.pause(&name(*role));
-                }
-            }
-            Self::Renamed(role) => stage
-                .world
-                .rename_by_hand(&name(*role), &format!("renamed-{role}")),
-            Self::Detached(role) => stage.world.disconnect(&name(*role), INSTANCE),
-            Self::Crashed(role) => {
-                if stage
-                    .world
-                    .container(&name(*role))
-                    .is_some_and(|facts| facts.state == ContainerState::Running)
-                {
-                    stage.world.crash(&name(*role), 1);
-                }
-            }
-            Self::Tampered(role) => stage.world.tamper(&name(*role), |facts| facts.memory += 1),
-            Self::NetworkGone => stage.world.remove_network(INSTANCE),
-            Self::FileEdited => {
-                let _absent = std::fs::write(
-                    stage
-                        .disk
-                        .rendered()
-                        .join("traefik/dynamic/colourstream.yml"),
-                    "?",
-                );
-            }
-            Self::FileExtra => {
-                std::fs::write(stage.disk.rendered().join("mirotalk/extra"), "?").unwrap()
-            }
-            Self::Strike(call, strike) => stage.guard.strike(*call, *strike),
-            Self::Away(seconds) => {
-                stage.world.go_away();
-                stage.pass(&[Trigger::Sweep]).await;
-                tokio::time::advance(Duration::from_secs(*seconds)).await;
-                stage.pass(&[Trigger::Sweep]).await;
-                stage.world.come_back();
-            }
-            Self::Muted(role) => {
-                let facts = stage.world.container(&name(*role));
-                stage
-                    .script
-                    .mute
-                    .lock()
-                    .unwrap()
-                    .extend(facts.map(|facts| facts.image_id));
-            }
-            Self::TryOutFails => {
-                let ended = Ended {
-                    code: 1,
-                    last_lines: vec!["no".into()],
-                };
-                stage.world.next_try_out(Some(ended));
-            }
-            Self::Live(streams) => stage.go_live(*streams),
-            Self::Now => {
-                stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
-            }
-            Self::Restart => {
-                // One that finds no good settings does not start.
-                if crate::settings::load(Some(&stage.file), &Default::default()).is_ok() {
-                    stage.restart();
-                }
-            }
-            Self::Passes(count) => {
-                for _ in 0..*count {
-                    let pass = stage.pass(&[Trigger::Recheck]).await;
-                    tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
-                }
-            }
-            Self::Time(seconds) => tokio::time::advance(Duration::from_secs(*seconds)).await,
+/// Watches the status for so many seconds: every look comes when it was told
+/// for, by the last word or the one before (changes are gathered for 0.1 s).
+/// Answers the pauses between them.
+async fn looks_come_when_they_were_told(running: &Running, seconds: u64) -> Vec<f64> {
+    let mut last = Arc::clone(&running.status.borrow());
+    let mut told = vec![last.next.unwrap()];
+    let mut pauses = Vec::new();
+    for _ in 0..seconds * 20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let status = Arc::clone(&running.status.borrow());
+        let (next, at) = (status.next.unwrap(), status.at.unwrap());
+        if status.reconcile != last.reconcile {
+            let told = std::mem::take(&mut told);
+            let close = SignedDuration::from_millis(250);
+            assert!(
+                told.iter()
+                    .rev()
+                    .take(2)
+                    .any(|told| at.duration_since(*told).abs() < close),
+                "look {} was told for {told:?} and came at {at}",
+                status.reconcile
+            );
+            pauses.push(at.duration_since(last.at.unwrap()).as_secs_f64());
         }
-        stage.assert_sane();
+        if told.last() != Some(&next) {
+            told.push(next);
+        }
+        last = status;
+    }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_look_comes_when_the_status_says() {
+    let mut stage = Stage::new(PLAIN);
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    let pauses = looks_come_when_they_were_told(&running, 100).await;
+    assert!(pauses.iter().all(|pause| *pause > 29.0), "idle: {pauses:?}");
+    stage.world.go_away();
+    running
+        .until("away", 31, |status| {
+            has(&status.issues, IssueCode::EngineAway)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let pauses = looks_come_when_they_were_told(&running, 120).await;
+    let longest = pauses.iter().copied().fold(0.0, f64::max);
+    assert!(
+        pauses[0] < 3.0 && longest > 15.0,
+        "tries grow rarer: {pauses:?}"
+    );
+    stage.world.come_back();
+    running.ready(45).await;
+    running.end().await;
+
+    let mut stage = Stage::new(PLAIN);
+    let (reference, _) = IMAGES[2];
+    stage.world.remove_image(reference);
+    stage.world.registry_refuses(reference, "no such host");
+    let mut running = Running::start(&mut stage);
+    running
+        .until("missing", 5, |status| {
+            has(&status.issues, IssueCode::ImageMissing)
+        })
+        .await;
+    // Until the other two are up.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    looks_come_when_they_were_told(&running, 200).await;
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_now_holds_until_all_of_it_is_done() {
+    for mode in ["report", "paused"] {
+        let mut stage = Stage::new(&format!("{PLAIN}reconcile: {mode}\n"));
+        let mut running = Running::start(&mut stage);
+        running
+            .until("told", 5, |status| !status.plan.is_empty())
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(ours(&stage.world).len(), 0, "{mode}");
+        let now = Trigger::Person(Command::ApplyNow);
+        running.triggers.send(now).await.unwrap();
+        running
+            .until("all is up after one word", 60, |status| {
+                status.plan.is_empty()
+                    && status.services.len() == 3
+                    && status.services.iter().all(|one| one.health == "healthy")
+            })
+            .await;
+        // What comes after it is not meant by it.
+        stage.world.remove(&name(OME));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(stage.world.container(&name(OME)).is_none(), "{mode}");
+        running.end().await;
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+#[tokio::test(start_paused = true)]
+async fn a_sweep_takes_up_settings_and_templates_that_nobody_told_of() {
+    let mut stage = Stage::new(PLAIN);
+    let folder = stage.folder().join("templates");
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    let with = |plain: &str| format!("{plain}templates: {}\n", folder.display());
+    stage.settings(&with(PLAIN)).await;
+    stage.assert_converged().await;
+    let before = stage.main(OME).id;
+    stage.write_settings(&with(MOVED));
+    stage.pass(&[Trigger::Engine]).await;
+    assert!(stage.settle().await.plan.is_empty(), "nobody told of it");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    stage.settle().await;
+    stage.assert_converged().await;
+    assert_ne!(stage.main(OME).id, before);
 
-    /// Whatever happened, in any order: once the world lets it, all is as
-    /// wanted again.
-    #[test]
-    fn whatever_happens_it_ends_as_wanted(all in happenings()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let mut stage = Stage::new(PLAIN);
-            for happening in &all {
-                happening.strike(&mut stage).await;
-            }
-            // As it is, it is as wanted, or waits for quiet, or says why not.
-            match stage.rest(400).await {
-                Ok(pass) => {
-                    let quiet = holding(&pass.plan).iter().all(|wait| *wait == Wait::Quiet);
-                    assert!(quiet || !pass.plan.issues.is_empty(), "it waits for nothing that is told");
-                }
-                Err(passes) => {
-                    let told = passes.iter().any(|pass| !errors(&pass.plan.issues).is_empty());
-                    assert!(told, "it does not rest and does not say why");
-                }
-            }
-            stage.assert_sane();
-            // And once nothing is in the way any more, all is as wanted.
-            stage.go_live(0);
-            stage.script.mute.lock().unwrap().clear();
-            stage.settings(PLAIN).await;
-            // Each failed try-out that is still in the script costs one try.
-            for _ in 0..all.len() + 1 {
-                stage.settle().await;
-                tokio::time::advance(Duration::from_secs(11 * 60)).await;
-            }
-            stage.settle().await;
-            tokio::time::advance(Duration::from_secs(40)).await;
-            stage.assert_converged().await;
-        });
-    }
+    // The folder itself is another by now.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    std::fs::write(folder.join("traefik/dynamic.yml.tera"), "{% if %}").unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    std::fs::remove_file(folder.join("traefik/dynamic.yml.tera")).unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(!has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    stage.assert_converged().await;
 }

@@ -1,5 +1,7 @@
 //! Rooms and links.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -26,6 +28,16 @@ const LINK: &str =
 impl Store {
     /// Keeps a new room.
     pub fn insert_room(&self, room: &Room, now: Timestamp) -> Result<(), StoreError> {
+        self.insert_room_with(room, None, now)
+    }
+
+    /// Keeps a new room and its first link, both or neither.
+    pub fn insert_room_with(
+        &self,
+        room: &Room,
+        link: Option<(&Link, Digest)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write_rooms(|db| {
             check_slug(db, &room.slug, &room.id, now)?;
             db.prepare_cached(&format!("INSERT INTO rooms ({ROOM}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"))?
@@ -34,7 +46,7 @@ impl Store {
                     room.passcode, room.opens_at.map(ms), room.expires_at.map(ms), room.closed, room.archived, room.viewer_cap,
                     serde_json::to_string(&room.allowed_addresses).unwrap_or_default(), room.watermark, room.owner.as_str(), ms(room.created_at),
                 ])?;
-            Ok(())
+            link.map_or(Ok(()), |(link, token)| insert_link(db, link, token))
         })
     }
 
@@ -136,6 +148,17 @@ impl Store {
         })
     }
 
+    /// Every name that a room has or had lately.
+    pub fn slugs(&self, now: Timestamp) -> Result<HashSet<String>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT slug FROM rooms UNION SELECT slug FROM old_slugs WHERE until > ?1",
+            )?;
+            let rows = query.query_map([ms(now)], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Whether no room has this name or had it lately.
     pub fn slug_is_free(&self, slug: &str, now: Timestamp) -> Result<bool, StoreError> {
         self.read(|db| {
@@ -190,11 +213,7 @@ impl Store {
     pub fn insert_link(&self, link: &Link, token: Digest) -> Result<(), StoreError> {
         self.write_rooms(|db| {
             room(db, &link.room)?;
-            db.prepare_cached(&format!("INSERT INTO links (token, {LINK}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"))?.execute(params![
-                token.to_string(), link.id.as_str(), link.room.as_str(), link.name, link.seat.as_str(), link.expires_at.map(ms), link.max_uses,
-                link.uses, link.revoked, link.last_seen.map(ms), ms(link.created_at),
-            ])?;
-            Ok(())
+            insert_link(db, link, token)
         })
     }
 
@@ -257,6 +276,26 @@ fn room(db: &rusqlite::Connection, id: &Id) -> Result<Room, StoreError> {
         .query_row([id.as_str()], read_room)
         .optional()?
         .ok_or(StoreError::Missing("room"))
+}
+
+fn insert_link(db: &Transaction<'_>, link: &Link, token: Digest) -> Result<(), StoreError> {
+    db.prepare_cached(&format!(
+        "INSERT INTO links (token, {LINK}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    ))?
+    .execute(params![
+        token.to_string(),
+        link.id.as_str(),
+        link.room.as_str(),
+        link.name,
+        link.seat.as_str(),
+        link.expires_at.map(ms),
+        link.max_uses,
+        link.uses,
+        link.revoked,
+        link.last_seen.map(ms),
+        ms(link.created_at),
+    ])?;
+    Ok(())
 }
 
 /// A name belongs to one room, and to its former room while it redirects.

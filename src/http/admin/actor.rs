@@ -181,6 +181,15 @@ impl Actor {
         }
     }
 
+    /// What their open pages are counted under.
+    pub(in super::super) fn login(&self) -> &str {
+        match self {
+            Actor::Control => "control",
+            Actor::Person { session, .. } => session.id.as_str(),
+            Actor::Program { token } => token.id.as_str(),
+        }
+    }
+
     /// How audit calls them.
     pub(super) fn name(&self) -> String {
         match self {

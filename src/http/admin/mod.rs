@@ -2,6 +2,7 @@
 //! the guard, the OpenAPI document and the tests are made from that table.
 
 pub(super) mod actor;
+mod backups;
 mod people;
 mod rooms;
 mod stack;
@@ -90,10 +91,12 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/plan", StackRead, "What will be done", none, 200, of::<v::PlanView>, get(stack::plan)),
         route(g.clone(), "/api/v1/journal", StackRead, "What was done", none, 200, of::<v::JournalPage>, get(stack::journal)),
         route(p.clone(), "/api/v1/apply", StackWrite, "Look again, or apply now", of::<stack::Apply>, 202, none, post(stack::apply)),
-        route(p, "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
+        route(p.clone(), "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
         route(g.clone(), "/api/v1/files", StackRead, "Rendered files against disk", none, 200, of::<v::FileList>, get(stack::files)),
         route(g.clone(), "/api/v1/files/{*path}", StackRead, "One rendered file, with its diff", none, 200, of::<v::FileView>, get(stack::file)),
         route(g.clone(), "/api/v1/services/{role}/logs", StackRead, "What a container says", none, 200, of::<v::LogList>, get(stack::logs)),
+        route(g.clone(), "/api/v1/backups", Owner, "Backups", none, 200, of::<backups::BackupList>, get(backups::list)),
+        route(p, "/api/v1/backups", Owner, "Make a backup now", of::<backups::NewBackup>, 201, of::<crate::backup::BackupFile>, post(backups::make)),
         route(g, "/api/v1/series", StackRead, "The last hour in figures", none, 200, of::<v::Series>, get(stack::series)),
     ]
 }
@@ -145,7 +148,7 @@ async fn guard(
     let address = if way == Way::Socket {
         String::new()
     } else {
-        client_address(&request)
+        client_address(&app.settings(), &request)
     };
     let actor = match way {
         Way::Socket => Some(Actor::Control),

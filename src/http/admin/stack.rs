@@ -186,6 +186,7 @@ pub struct LogQuery {
 
 pub async fn logs(
     State(app): State<App>,
+    Extension(actor): Who,
     Path(role): Path<String>,
     Query(asked): Query<LogQuery>,
 ) -> Result<Response, Problem> {
@@ -200,7 +201,7 @@ pub async fn logs(
     };
     if asked.follow {
         let lines = app.stack.follow(role).await.map_err(away)?;
-        return streams::lines(&app, lines);
+        return streams::lines(&app, &actor, lines);
     }
     let items = app
         .stack

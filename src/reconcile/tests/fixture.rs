@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ use crate::store::{JournalEntry, JournalFilter, Store};
 pub const INSTANCE: &str = "colourstream";
 /// A container that has been here before us and is nobody's business.
 pub const FOREIGN: &str = "postgres";
+/// The same of a network.
+const THEIRS: &str = "theirs";
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +45,16 @@ pub enum Strike {
     KilledBefore,
     /// The controller is killed after the engine did the work.
     KilledAfter,
+    /// The controller is stopped for a minute after the engine did the work.
+    Stopped,
 }
 
-pub const STRIKES: [Strike; 4] = [
+pub const STRIKES: [Strike; 5] = [
     Strike::Refused,
     Strike::Lost,
     Strike::KilledBefore,
     Strike::KilledAfter,
+    Strike::Stopped,
 ];
 
 /// The engine as the loop sees it.
@@ -154,6 +159,10 @@ impl Engine for Guard {
                 seconds: 10,
             }),
             Some(Strike::KilledAfter) => self.die().await,
+            Some(Strike::Stopped) => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                result
+            }
             _ => result,
         }
     }
@@ -220,7 +229,11 @@ impl Script {
                 why: "it has no address in our network".into(),
             });
         }
-        let age = now.duration_since(facts.started_at?);
+        let age = match now.duration_since(facts.started_at?) {
+            // Like the real one: the clock was set back since.
+            age if age < SignedDuration::from_mins(-1) => PATIENCE,
+            age => age,
+        };
         let silent = self.mute.lock().unwrap().contains(&facts.image_id);
         if age < TO_READY || silent && age < PATIENCE {
             return Some(Health::Starting {
@@ -273,7 +286,9 @@ pub struct Stage {
     /// How often.
     pub kills: usize,
     began: tokio::time::Instant,
-    foreign: ContainerFacts,
+    /// Seconds by which the clock was set.
+    shift: Arc<AtomicI64>,
+    foreign: (ContainerFacts, NetworkFacts),
     folder: tempfile::TempDir,
 }
 
@@ -333,7 +348,7 @@ impl Stage {
         world.add_foreign(FOREIGN, &[port]);
         world.add_network(NetworkFacts {
             id: "f0".into(),
-            name: "theirs".into(),
+            name: THEIRS.into(),
             driver: "bridge".into(),
             labels: BTreeMap::new(),
             subnets: vec!["10.83.1.0/24".into()],
@@ -374,7 +389,11 @@ impl Stage {
             killed: false,
             kills: 0,
             began: tokio::time::Instant::now(),
-            foreign: world.container(FOREIGN).unwrap(),
+            shift: Arc::default(),
+            foreign: (
+                world.container(FOREIGN).unwrap(),
+                world.network(THEIRS).unwrap(),
+            ),
             world,
             folder,
         };
@@ -414,9 +433,11 @@ impl Stage {
         );
         let (sender, status) = watch::channel(Arc::default());
         self.status = status;
-        let (world, began) = (self.world.clone(), self.began);
+        let (world, began, shift) = (self.world.clone(), self.began, Arc::clone(&self.shift));
         let clock = move || {
-            let now = begin() + SignedDuration::try_from(began.elapsed()).unwrap();
+            let now = begin()
+                + SignedDuration::try_from(began.elapsed()).unwrap()
+                + SignedDuration::from_secs(shift.load(Ordering::SeqCst));
             // One clock: the engine's follows.
             if let Ok(behind) = Duration::try_from(now.duration_since(world.now())) {
                 world.advance(behind);
@@ -436,7 +457,15 @@ impl Stage {
     }
 
     pub fn now(&self) -> Timestamp {
-        begin() + SignedDuration::try_from(self.began.elapsed()).unwrap()
+        begin()
+            + SignedDuration::try_from(self.began.elapsed()).unwrap()
+            + SignedDuration::from_secs(self.shift.load(Ordering::SeqCst))
+    }
+
+    /// Somebody sets the clock of the machine; engine and controller have one.
+    pub fn set_clock(&self, seconds: i64) {
+        self.shift.fetch_add(seconds, Ordering::SeqCst);
+        self.world.set_clock(self.now());
     }
 
     /// One pass; a controller that is killed in it is made anew and passes.
@@ -541,8 +570,7 @@ impl Stage {
 
     /// What holds whatever happened.
     pub fn assert_sane(&self) {
-        self.guard.check();
-        assert_eq!(self.world.container(FOREIGN).as_ref(), Some(&self.foreign));
+        self.assert_untouched();
         let open = self
             .journal()
             .iter()
@@ -550,6 +578,47 @@ impl Stage {
             .count();
         // Each time it is killed, one entry per lane may have no end.
         assert!(open <= 3 * self.kills, "{open} steps have no outcome");
+    }
+
+    /// The part of it that costs nothing to ask.
+    pub fn assert_untouched(&self) {
+        self.guard.check();
+        let (container, network) = &self.foreign;
+        assert_eq!(self.world.container(FOREIGN).as_ref(), Some(container));
+        assert_eq!(self.world.network(THEIRS).as_ref(), Some(network));
+    }
+
+    /// Secrets stay where they belong: nothing that is told, kept as a story or
+    /// shown by the engine holds one.
+    pub fn assert_silent(&self) {
+        let told = format!(
+            "{:?} {:?} {:?}",
+            self.journal(),
+            *self.status.borrow(),
+            ours(&self.world)
+        );
+        let secrets = &self.secrets;
+        let known = [
+            &secrets.ome_api_token,
+            &secrets.ome_hook_key,
+            &secrets.mirotalk_jwt_key,
+            &secrets.mirotalk_api_key,
+            &secrets.mirotalk_viewer_password,
+            &secrets.mirotalk_host_password,
+            &secrets.mirotalk_hook_path,
+            &secrets.ticket_key,
+        ];
+        for secret in known {
+            assert!(!told.contains(secret.expose().as_str()), "a secret is told");
+        }
+        let (told, routes) = (told, self.routes());
+        for room in self.store.rooms().unwrap() {
+            let key = room.key.expose();
+            assert!(
+                !told.contains(key) && !routes.contains(key),
+                "a key is told"
+            );
+        }
     }
 
     pub fn journal(&self) -> Vec<JournalEntry> {

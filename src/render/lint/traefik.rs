@@ -116,9 +116,9 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
         (Some(wanted), Some(acme)) => {
             require!(
 findings,
-                acme.text_at(&["storage"]) == Some("/acme/acme.json"),
-                "the ACME storage is not /acme/acme.json, the only place that is kept",
-                "write storage: /acme/acme.json",
+                acme.text_at(&["storage"]) == Some(&*wanted.storage),
+                format!("the ACME storage is not {}, which is kept and this authority's own", wanted.storage),
+                "write storage: {{ tls.acme.storage | yaml }}",
             );
             require!(
 findings,
@@ -542,10 +542,9 @@ impl<'a> File<'a> {
             );
             require!(
                 findings,
-                auth.at(&["trustForwardHeader"])
-                    == Some(&Node::Bool(!self.context.trusted_proxies.is_empty())),
-                format!("{who} trusts, or does not trust, forwarded headers against the settings"),
-                "trustForwardHeader is true exactly if `trusted_proxies`",
+                auth.at(&["trustForwardHeader"]) == Some(&Node::Bool(false)),
+                format!("{who} believes what a client says of its own host and path"),
+                "write trustForwardHeader: false",
             );
             require!(
                 findings,

@@ -95,6 +95,18 @@ export interface CallView {
   why?: string | null
 }
 
+/** The certificate of one name. */
+export interface CertificateStatus {
+  /** The name. */
+  host: string
+  /** Who signed the one Traefik has. */
+  issuer?: string | null
+  /** `good`, `ordered`, `held-back`, `failed`, `expired`, `unknown`. */
+  state: string
+  /** Until when that is good. */
+  until?: string | null
+}
+
 /** A link with its address, answered once. */
 export type CreatedLink = LinkView & {
   /** The address; its fragment is the token. */
@@ -217,7 +229,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "paused" | "encoder-settings"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings"
 
 /** A page of what the loop did. */
 export interface JournalPage {
@@ -667,6 +679,8 @@ export interface Status {
   addresses: Record<string, string>
   /** When it was looked. */
   at?: string | null
+  /** The certificates of the three names; none where TLS is ended elsewhere. */
+  certificates?: CertificateStatus[]
   /** The engine. */
   engine: EngineStatus
   /** Name of this ColourStream. */
@@ -689,6 +703,8 @@ export interface Status {
   summary: Summary
   /** How long the look and its steps took, in milliseconds. */
   took_ms: number
+  /** The command that makes a machine trust the local authority, where there is one. */
+  trust?: string | null
   /** Version of the controller. */
   version: string
 }

@@ -1,0 +1,429 @@
+//! What a client claims on its way through the real Traefik: who it is, where
+//! it comes from, which host and path it wants. None of it is believed.
+//!
+//! Needs the images of `scripts/images --simulated`, `curl`, and an engine at
+//! /var/run/docker.sock or at the address in `COLOURSTREAM_TEST_ENGINE`.
+
+#![expect(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+mod faults;
+
+use std::process::Command;
+
+use common::{Stack, is_ready};
+use faults::report::{Count, Report};
+use serde_json::{Value, json};
+
+/// From nothing to healthy on a busy machine.
+const INSTALL: u64 = 90;
+
+/// What came back through Traefik.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn cookie(&self) -> String {
+        let line = self
+            .head
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"));
+        let line = line.unwrap_or_else(|| panic!("no cookie: {}", self.head));
+        let (_, value) = line.split_once(':').unwrap();
+        value.trim().split(';').next().unwrap().to_owned()
+    }
+}
+
+/// A request over TLS as `curl` sends it: the path as it is, nothing tidied.
+fn curl(
+    stack: &Stack,
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[&str],
+    body: Option<&str>,
+) -> Answer {
+    let port = stack.port(1);
+    let mut command = Command::new("curl");
+    command
+        .args([
+            "-sSk",
+            "--noproxy",
+            "*",
+            "--path-as-is",
+            "-m",
+            "15",
+            "-D",
+            "-",
+            "-X",
+            method,
+        ])
+        .args(["--resolve", &format!("{host}:{port}:127.0.0.1")]);
+    for header in headers {
+        command.args(["-H", header]);
+    }
+    if let Some(body) = body {
+        command.args(["-H", "Content-Type: application/json", "-d", body]);
+    }
+    let output = command
+        .arg(format!("https://{host}:{port}{path}"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+/// A room with a link: its stream and the cookie of somebody who came in.
+fn room(stack: &Stack, title: &str) -> (String, String) {
+    let body = json!({"title": title, "link": {"name": "Ann", "role": "viewer"}});
+    let (status, made) = stack.api("POST", "/api/v1/rooms", &body).unwrap();
+    assert_eq!(status, 201, "{made}");
+    let stream = made["room"]["stream"].as_str().unwrap().to_owned();
+    let token = made["link"]["url"]
+        .as_str()
+        .unwrap()
+        .split_once("/j#")
+        .unwrap()
+        .1;
+    let origin = format!("Origin: https://{}:{}", stack.live(), stack.port(1));
+    let body = json!({"token": token}).to_string();
+    let answer = curl(
+        stack,
+        "POST",
+        &stack.live(),
+        "/api/v1/session/link",
+        &[&origin],
+        Some(&body),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    (stream, format!("Cookie: {}", answer.cookie()))
+}
+
+/// Wrong logins, each with another claim about where it comes from, until one
+/// is told to wait; how many were judged.
+fn logins(stack: &Stack, claims: impl Fn(usize) -> Vec<String>) -> usize {
+    let admin = format!("admin.{}", stack.live());
+    let origin = format!("Origin: https://{admin}:{}", stack.port(1));
+    let body =
+        |number: usize| json!({"name": format!("n{number}"), "password": "wrong"}).to_string();
+    for number in 0..30 {
+        let claimed = claims(number);
+        let mut headers: Vec<&str> = claimed.iter().map(String::as_str).collect();
+        headers.push(&origin);
+        let answer = curl(
+            stack,
+            "POST",
+            &admin,
+            "/api/v1/login",
+            &headers,
+            Some(&body(number)),
+        );
+        match answer.status {
+            403 => {}
+            429 => return number,
+            other => panic!("{other}: {}", answer.body),
+        }
+    }
+    30
+}
+
+/// Claims about the request itself that some proxy somewhere believes.
+fn claims(uri: &str, host: &str) -> Vec<Vec<String>> {
+    let one = |text: String| vec![text];
+    vec![
+        one(format!("X-Forwarded-Uri: {uri}")),
+        one(format!("X_Forwarded_Uri: {uri}")),
+        one(format!("x-forwarded-uri: {uri}")),
+        one(format!("X-Original-Url: {uri}")),
+        one(format!("X-Original-Uri: {uri}")),
+        one(format!("X-Rewrite-Url: {uri}")),
+        one(format!("X-Forwarded-Prefix: {uri}")),
+        one(format!("X-Forwarded-Path: {uri}")),
+        one(format!("X-Forwarded-Host: {host}")),
+        one("X-Forwarded-Method: OPTIONS".into()),
+        one("X-Http-Method-Override: OPTIONS".into()),
+        one("X-Forwarded-Proto: http".into()),
+        one("X-Room-Id: room".into()),
+        one("X-Room-Role: presenter".into()),
+        one("X_Room_Id: room".into()),
+        one("Connection: Cookie, X-Forwarded-Uri".into()),
+        one("Connection: X-Forwarded-Host".into()),
+        vec![
+            format!("X-Forwarded-Uri: {uri}"),
+            format!("X-Forwarded-Host: {host}"),
+            "X-Forwarded-Method: GET".into(),
+            "X-Forwarded-For: 127.0.0.1".into(),
+            "X-Real-Ip: 127.0.0.1".into(),
+        ],
+    ]
+}
+
+fn refused(answer: &Answer, statuses: &[u16]) -> Result<(), String> {
+    if statuses.contains(&answer.status) {
+        Ok(())
+    } else {
+        Err(format!("{}: {:.200}", answer.status, answer.body))
+    }
+}
+
+#[test]
+fn what_a_client_claims_is_not_believed() {
+    let mut stack = Stack::new("hostile", 27_000);
+    stack.serve();
+    stack.until("installed", INSTALL, is_ready);
+    let live = stack.live();
+    let mut report = Report::new("hostile-traefik");
+    let (ours, cookie) = room(&stack, "Ours");
+    let (theirs, other_cookie) = room(&stack, "Theirs");
+    stack.until("the routes", 20, is_ready);
+    let settled = |path: &str, cookie: &str| {
+        for _ in 0..50 {
+            let status = curl(&stack, "GET", &live, path, &[cookie], None).status;
+            if status != 404 || path.contains("llhls") {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    let own = format!("/live/{ours}/llhls.m3u8");
+    let foreign = format!("/live/{theirs}/llhls.m3u8");
+    settled(&format!("/live/{theirs}"), &other_cookie);
+    // The measure: with the right cookie the guard lets the request through.
+    let through =
+        |path: &str, cookie: &str| curl(&stack, "GET", &live, path, &[cookie], None).status;
+    assert!(
+        ![401, 403].contains(&through(&own, &cookie)),
+        "{}",
+        through(&own, &cookie)
+    );
+    assert!(![401, 403].contains(&through(&foreign, &other_cookie)));
+    assert_eq!(through(&foreign, &cookie), 401);
+    assert_eq!(through(&own, "X-Nothing: x"), 401);
+
+    for trusted in [false, true] {
+        let kind = if trusted {
+            "claims through Traefik, sent by a trusted proxy"
+        } else {
+            "claims through Traefik"
+        };
+        if trusted {
+            stack.settings(
+                "trusted_proxies: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8]\n",
+            );
+            stack.until("the proxies are trusted", 60, |status| {
+                is_ready(status) && trusts(&stack)
+            });
+            stack.until("it is ready", 60, is_ready);
+        }
+        let mut count = Count::of(kind).note(
+            "headers, paths, cookies and hosts of every kind; the guard judges the request itself",
+        );
+        for claimed in claims(&own, &live) {
+            for path in [
+                &foreign,
+                &format!("/live/{theirs}"),
+                &format!("/live/{theirs}/seg_0.m4s"),
+            ] {
+                for cookie in [&cookie, &"X-Nothing: x".to_owned()] {
+                    let mut headers: Vec<&str> = claimed.iter().map(String::as_str).collect();
+                    headers.push(cookie);
+                    let answer = curl(&stack, "GET", &live, path, &headers, None);
+                    count.case(
+                        &format!("{path} {headers:?}"),
+                        refused(&answer, &[401, 400]),
+                    );
+                }
+            }
+            // The call's host is shut without its own cookie, whatever is claimed.
+            let mut headers: Vec<&str> = claimed.iter().map(String::as_str).collect();
+            headers.push(&cookie);
+            let answer = curl(
+                &stack,
+                "GET",
+                &format!("video.{live}"),
+                &format!("/join?room={ours}"),
+                &headers,
+                None,
+            );
+            count.case(
+                &format!("the call {headers:?}"),
+                refused(&answer, &[401, 403, 503, 400]),
+            );
+        }
+        for path in [
+            format!("/live/{ours}/../{theirs}/llhls.m3u8"),
+            format!("/live/{ours}/%2e%2e/{theirs}/llhls.m3u8"),
+            format!("/live/{ours}/..%2f{theirs}/llhls.m3u8"),
+            format!("/live/{ours}%2f..%2f{theirs}/llhls.m3u8"),
+            format!("/live/{ours}/..%5c{theirs}/llhls.m3u8"),
+            format!("/live/{ours}/..;/{theirs}/llhls.m3u8"),
+            format!("/live/{ours}/%252e%252e/{theirs}/llhls.m3u8"),
+            format!("/live/{theirs}%00/llhls.m3u8"),
+            format!("/live//{theirs}/llhls.m3u8"),
+            format!("//live/{theirs}/llhls.m3u8"),
+            format!("/./live/{theirs}/llhls.m3u8"),
+            format!("/LIVE/{theirs}/llhls.m3u8"),
+            format!("/live/{}/llhls.m3u8", theirs.to_uppercase()),
+            format!("/%6cive/{theirs}/llhls.m3u8"),
+            format!("/live/{theirs}/llhls.m3u8?x=/live/{ours}/x"),
+            format!("/live/{theirs}/llhls.m3u8#/live/{ours}"),
+            format!("/app/{theirs}/llhls.m3u8"),
+            "/live/sk_0000000000000000000000000".to_owned(),
+        ] {
+            let answer = curl(&stack, "GET", &live, &path, &[&cookie], None);
+            count.case(&path, refused(&answer, &[400, 401, 403, 404, 301, 308]));
+        }
+        // A viewer's cookie publishes nothing.
+        for method in [
+            "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND",
+        ] {
+            let answer = curl(
+                &stack,
+                method,
+                &live,
+                &format!("/live/{ours}?direction=whip"),
+                &[&cookie],
+                None,
+            );
+            count.case(
+                &format!("{method} with a viewer's cookie"),
+                refused(&answer, &[400, 401, 403, 404, 405, 501]),
+            );
+        }
+        // Cookies that look like ours.
+        let value = cookie.split_once('=').unwrap().1;
+        for name in [
+            "cs_session",
+            "__Secure-cs_session",
+            "__host-cs_session",
+            "__Host-cs_session ",
+            "x; cs_session",
+        ] {
+            let answer = curl(
+                &stack,
+                "GET",
+                &live,
+                &own,
+                &[&format!("Cookie: {name}={value}")],
+                None,
+            );
+            let trimmed = name.ends_with(' ');
+            count.case(
+                &format!("cookie {name:?}"),
+                refused(
+                    &answer,
+                    if trimmed {
+                        &[401, 400, 404, 200]
+                    } else {
+                        &[401, 400]
+                    },
+                ),
+            );
+        }
+        // The inside stays inside.
+        for host in [
+            &*live,
+            &format!("admin.{live}"),
+            &format!("video.{live}"),
+            "controller",
+            "127.0.0.1",
+            "traefik",
+            "evil.example",
+        ] {
+            for path in [
+                "/internal/forward-auth",
+                "/internal/ome/admission",
+                "/metrics",
+                "/readyz",
+                "/api/rawdata",
+                "/config-generation",
+                "/v1/stats/current",
+                "/api/v1/meeting",
+            ] {
+                let answer = curl(&stack, "POST", host, path, &[], Some("{}"));
+                let told = ["\"allowed\"", "colourstream_", "\"routers\"", "ready\n"]
+                    .iter()
+                    .any(|word| answer.body.contains(word));
+                count.case(
+                    &format!("{host}{path}"),
+                    if told || answer.status == 200 && host == "evil.example" {
+                        Err(format!("{}: {:.100}", answer.status, answer.body))
+                    } else {
+                        Ok(())
+                    },
+                );
+            }
+        }
+        // Where a guess comes from: ten, whatever is claimed about it. Behind a
+        // proxy its own word counts, and not its client's.
+        let judged = logins(&stack, |number| {
+            let proxied = if trusted { ", 203.0.113.7" } else { "" };
+            vec![
+                format!("X-Forwarded-For: 198.51.100.{number}{proxied}"),
+                format!("X-Real-Ip: 198.51.101.{number}"),
+                format!("X_Forwarded_For: 198.51.102.{number}"),
+                format!("X_Real_Ip: 198.51.102.{number}"),
+                format!("Forwarded: for=198.51.103.{number}"),
+                format!("True-Client-Ip: 198.51.104.{number}"),
+                format!("Cf-Connecting-Ip: 198.51.105.{number}"),
+                format!("X-Client-Ip: 198.51.106.{number}"),
+            ]
+        });
+        count.case(
+            "guesses from one place",
+            if judged == 10 {
+                Ok(())
+            } else {
+                Err(format!("{judged} were judged"))
+            },
+        );
+        report.add(count);
+    }
+    // And all the while it ran as it should.
+    stack.until("all is well", 30, is_ready);
+    let log = stack.log();
+    assert!(!log.contains("panicked"), "{log}");
+    report.conclude();
+}
+
+/// Whether Traefik's own file says so already.
+fn trusts(stack: &Stack) -> bool {
+    let (_, plan) = stack
+        .api("GET", "/api/v1/plan", &Value::Null)
+        .unwrap_or_default();
+    let files = stack
+        .api("GET", "/api/v1/files", &Value::Null)
+        .unwrap_or_default()
+        .1;
+    plan["steps"].as_array().is_some_and(Vec::is_empty)
+        && files.to_string().contains("traefik.yml")
+        && {
+            let folder = stack.rendered("traefik");
+            let mut found = false;
+            let mut folders = vec![folder];
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                    if entry.path().is_dir() {
+                        folders.push(entry.path());
+                    } else if entry.file_name() == "traefik.yml" {
+                        found |= std::fs::read_to_string(entry.path())
+                            .is_ok_and(|text| text.contains("trustedIPs"));
+                    }
+                }
+            }
+            found
+        }
+}
