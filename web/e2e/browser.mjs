@@ -113,7 +113,7 @@ async function otherPages(context, dist) {
 // Those that the README and the documentation show, when asked to be renewed.
 const SHOWN = {
   'room-desktop': 'room-desktop', 'room-quality': 'room-quality', 'room-phone': 'room-phone', 'room-lying': 'room-lying', door: 'door', 'not-open-yet': 'not-open', 'a-link-that-has-ended': 'link-expired',
-  'room-new': 'room-new', 'room-close': 'room-close', 'room-preview': 'room-preview', 'rooms-light': 'rooms-light', 'rooms-dark': 'rooms-dark', 'rooms-light-360': 'rooms-phone', 'stack-diff': 'stack-diff', 'stack-dark': 'stack-dark',
+  'room-new': 'room-new', 'room-close': 'room-close', 'room-preview': 'room-preview', 'rooms-dark': 'rooms-dark', 'rooms-light-360': 'rooms-phone', 'stack-diff': 'stack-diff', 'stack-plan': 'stack-plan', stack: 'stack-light', 'room-call': 'room-call', 'room-dark': 'room-page-dark',
 }
 const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
 
@@ -160,12 +160,12 @@ export async function untilFrames(page, more, timeout = 20_000) {
 
 /** A page that fell back to the compatible picture, made anew. */
 export async function untilWebRtc(page) {
-  for (let n = 0; n < 3; n++) {
+  for (let n = 0; n < 4; n++) {
     await page.waitForSelector('.is-playing', { timeout: 15_000 })
     if ((await transport(page)) === 'webrtc') return
     await page.reload()
   }
-  throw new Error('no WebRTC in three tries')
+  throw new Error('no WebRTC in four tries')
 }
 
 export const says = (page, text, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })

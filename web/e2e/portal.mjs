@@ -107,7 +107,7 @@ export async function portal() {
     await says(plots.first(), /^2\b/)
     await accessible(page)
     await still(page)
-    await page.screenshot({ path: '.cache/e2e/stack.png' })
+    await shoot(page, 'stack')
   })
 
   await check('the journal is filtered by service and by outcome', async () => {

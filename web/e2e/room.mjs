@@ -1,5 +1,5 @@
 // The room: picture, call, people, figures, and its end.
-import { accessible, halves, person, says, shoot, still, untilFrames, untilWebRtc } from './browser.mjs'
+import { accessible, halves, person, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, pages, world } from './harness.mjs'
 import { LIVE, publish, VIDEO } from './stack.mjs'
 
@@ -24,7 +24,6 @@ export async function room() {
     const first = Date.now() - from
     const seen = await untilFrames(pages.jonas, 100)
     await still(pages.jonas)
-    await untilWebRtc(pages.jonas)
     await pages.jonas.mouse.move(300, 120)
     await shoot(pages.jonas, 'room-live')
     return `first frame after ${(first / 1000).toFixed(1)} s, ${seen} decoded`
@@ -34,7 +33,6 @@ export async function room() {
     pages.aiko = await person(world.browser, 'aiko', { size: [820, 1180] })
     await enter(pages.aiko, world.link, 'Aiko Tanaka')
     await pages.aiko.waitForSelector('.is-playing', { timeout: 20_000 })
-    await untilWebRtc(pages.aiko)
     return `${await untilFrames(pages.aiko, 50)} decoded`
   }, { needed: true })
 
