@@ -224,12 +224,12 @@ struct Case {
 }
 
 const CASES: [Case; 8] = [
-    Case { name: "registry down", manner: Manner::Down, words: Some("cannot be reached"), within: 90, only_full: false },
-    Case { name: "401", manner: Manner::Unauthorized, words: Some("needs a login"), within: 60, only_full: false },
+    Case { name: "registry down", manner: Manner::Down, words: Some("cannot be reached"), within: 90, only_full: true },
+    Case { name: "401", manner: Manner::Unauthorized, words: Some("needs a login"), within: 60, only_full: true },
     Case { name: "429", manner: Manner::TooMany, words: Some("too many requests"), within: 90, only_full: false },
-    Case { name: "unknown tag", manner: Manner::Pass, words: Some("no image of this name and tag"), within: 60, only_full: false },
-    Case { name: "digest mismatch", manner: Manner::Wrong, words: Some("not what its digest says"), within: 180, only_full: false },
-    Case { name: "pull that stalls", manner: Manner::Stall, words: Some("nothing came"), within: 240, only_full: true },
+    Case { name: "unknown tag", manner: Manner::Pass, words: Some("no image of this name and tag"), within: 60, only_full: true },
+    Case { name: "digest mismatch", manner: Manner::Wrong, words: Some("not what its digest says"), within: 180, only_full: true },
+    Case { name: "pull that stalls", manner: Manner::Stall, words: Some("no answer within"), within: 240, only_full: true },
     Case { name: "pull that hangs up over and over", manner: Manner::HangUp, words: Some("cannot be reached"), within: 240, only_full: true },
     Case { name: "pull killed half-way", manner: Manner::Slow, words: None, within: 60, only_full: false },
 ];

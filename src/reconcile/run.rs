@@ -226,10 +226,14 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let begun = Instant::now();
         self.state.reconcile += 1;
         let reconcile = self.state.reconcile;
-        let apply_now = self.heed(triggers);
         let sweep = self.wanted.settings().reconcile.sweep;
         let thorough = triggers.contains(&Trigger::Sweep)
             || self.state.last_sweep.is_none_or(|at| at.elapsed() >= sweep);
+        let mut triggers = triggers.to_vec();
+        if thorough && self.wanted.is_stale() {
+            triggers.push(Trigger::Settings);
+        }
+        let apply_now = self.heed(&triggers);
         if thorough {
             self.state.last_sweep = Some(Instant::now());
         }

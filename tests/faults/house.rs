@@ -76,9 +76,10 @@ impl House {
         self.stack.settings(&self.more);
     }
 
-    /// The reference of a call image of this house.
+    /// The reference of a call image of this house. Nobody listens there, so
+    /// that an image that is missing is known to be at once.
     pub fn call(&self, version: &str) -> String {
-        format!("{}/call:{version}", self.stack.name)
+        format!("127.0.0.1:9/{}/call:{version}", self.stack.name)
     }
 
     /// The first install, and two rooms that stay from now on.
