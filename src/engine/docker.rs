@@ -342,6 +342,7 @@ impl DockerEngine {
                 network,
                 labels,
             } => {
+                self.volumes_are_there(&spec).await?;
                 let body = create_body(&spec, &image, Some(&network), &labels);
                 Ok(Performed::Created(
                     self.create_container(&name, body).await?,
@@ -528,6 +529,18 @@ impl DockerEngine {
                 spec.name
             )))
         }
+    }
+
+    /// A volume that is gone by now is not left to Docker to make: it would
+    /// have neither our label nor our folder behind it.
+    async fn volumes_are_there(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        for mount in &spec.mounts {
+            if let MountSource::Volume(name) = &mount.source {
+                self.call("inspect a volume", self.docker.inspect_volume(name))
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn create_container(

@@ -162,6 +162,19 @@ async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
     }
 }
 
+/// Found on a full disk: so much was written that the inbox had no room for
+/// the word that the settings changed.
+#[tokio::test(start_paused = true)]
+async fn settings_whose_change_nobody_told_are_taken_up_by_the_sweep() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(OME).id;
+    stage.write_settings(MOVED);
+    stage.pass(&[Trigger::Sweep]).await;
+    stage.assert_converged().await;
+    assert_ne!(stage.main(OME).id, before);
+}
+
 /// Found on a real engine: a container made by hand took the name in the very
 /// moment in which ours was to be made, and its replacement was taken for the
 /// one that had been refused.

@@ -94,7 +94,9 @@ impl Which {
         match self {
             Self::Call(point, nth) => call.point == *point && call.nth == *nth,
             Self::ReadBehind(behind, kind) => {
-                let made = behind.as_ref().is_none_or(|behind| changes.contains(behind));
+                let made = behind
+                    .as_ref()
+                    .is_none_or(|behind| changes.contains(behind));
                 !call.changes && made && call.kind() == kind
             }
             Self::Like(prefix) => call.point.starts_with(prefix.as_str()),
@@ -394,7 +396,11 @@ impl Shared {
             watched,
             status: None,
         };
-        let Book { rules, changes: made, .. } = &mut *book;
+        let Book {
+            rules,
+            changes: made,
+            ..
+        } = &mut *book;
         let rule = rules
             .iter_mut()
             .find(|rule| watched && rule.times > 0 && rule.which.is(&call, made));
