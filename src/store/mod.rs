@@ -19,6 +19,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 
+use crate::disk::point;
+
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
@@ -56,6 +58,7 @@ impl Store {
             reason,
         };
         create_private(path).map_err(|error| unusable(error.to_string()))?;
+        point("made", path);
         let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
         Self::set_up(connection, path, MIGRATIONS, version)
     }
@@ -87,6 +90,7 @@ impl Store {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;")
             .map_err(unusable)?;
+        point("opened", path);
         connection.set_prepared_statement_cache_capacity(128);
         let check: String = connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -143,6 +147,7 @@ impl Store {
             reason,
         };
         create_private(to).map_err(|error| unusable(error.to_string()))?;
+        point("made", to);
         let mut copy = Connection::open(to).map_err(|error| unusable(error.to_string()))?;
         let from = self.lock();
         let backup = rusqlite::backup::Backup::new(&from, &mut copy)?;
@@ -152,6 +157,7 @@ impl Store {
             .map_err(|error| unusable(error.to_string()))?;
         drop(backup);
         drop(from);
+        point("copied", to);
         // One file, without its companions, that can be carried away.
         copy.execute_batch("PRAGMA journal_mode = DELETE;")
             .map_err(|error| unusable(error.to_string()))?;
@@ -179,7 +185,9 @@ impl Store {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
+        point("to be committed", &self.path);
         transaction.commit()?;
+        point("committed", &self.path);
         Ok(value)
     }
 
@@ -246,6 +254,7 @@ fn migrate(
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     for (number, sql) in migrations.iter().filter(|(number, _)| *number > found) {
         transaction.execute_batch(sql)?;
+        point("to be migrated", path);
         transaction.pragma_update(None, "user_version", number)?;
     }
     let mut set = transaction
@@ -255,7 +264,9 @@ fn migrate(
     }
     set.execute(params!["controller", version])?;
     drop(set);
+    point("to be committed", path);
     transaction.commit()?;
+    point("committed", path);
     Ok(())
 }
 
