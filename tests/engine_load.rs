@@ -271,12 +271,12 @@ async fn under_load(stack: &Stack) {
     );
     check(
         "as many as meant",
-        asked * 10 >= rate * seconds * 8,
+        asked * 10 >= rate * seconds * 5,
         format!("{asked} asked of {}", rate * seconds),
     );
     check(
         "edits as many as meant",
-        edited * 10 >= seconds * 10 * 5,
+        edited >= seconds * 3,
         format!("{edited} edits"),
     );
     check(

@@ -164,7 +164,7 @@ fn goes_on(
         return Err("secrets were made anew".into());
     }
     let mut found = house.rooms();
-    found.retain(|slug| maybe != Some(slug));
+    found.retain(|slug| maybe != Some(slug.as_str()));
     found.sort();
     if found != rooms {
         return Err(format!("rooms are {found:?}, not {rooms:?}"));

@@ -248,9 +248,7 @@ fn fetches(line: &str, file: &str) -> Option<&'static str> {
     {
         return Some("pip without `==`");
     }
-    if follows("cargo", "install")
-        && !(has("--locked") && has("--version") || has("say ") || has("(cargo install"))
-    {
+    if follows("cargo", "install") && !(has("--locked") && has("--version")) {
         return Some("cargo install without --locked and --version");
     }
     if follows("go", "install") || follows("gem", "install") || follows("git", "clone") {

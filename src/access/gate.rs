@@ -118,6 +118,15 @@ fn media(
     ) else {
         return Pass::No(404, "path");
     };
+    // What lies below a stream has a plain name. Anything else could mean
+    // another stream to whoever reads it next.
+    let is_plain = |name: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        name.bytes().all(plain) && !name.contains("..")
+    };
+    if !file.into_iter().chain(segments).all(is_plain) {
+        return Pass::No(404, "path");
+    }
     let Some(room) = index
         .room_by_stream(&stream)
         .filter(|room| room.profile == profile)
@@ -339,6 +348,21 @@ mod tests {
             ("/other/roomone1", cookies, Pass::No(404, "stream")),
             ("/live/sk_abc123", cookies, Pass::No(404, "path")),
             ("/live", cookies, Pass::No(404, "path")),
+            (
+                "/live/roomone1/../roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
+            (
+                "/live/roomone1/..;/roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
+            (
+                "/live/roomone1/%252e%252e/roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
             ("", cookies, Pass::No(404, "path")),
         ] {
             assert_eq!(
