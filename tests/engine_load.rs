@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use client::Client;
 use common::{Stack, is_ready};
-use faults::report::{Count, Report, of_full};
+use faults::report::{Count, Report, is_full, of_full};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -270,25 +270,29 @@ async fn under_load(stack: &Stack) {
         format!("not told: {silent:?}"),
     );
     check(
-        "as many as meant",
-        asked * 10 >= rate * seconds * 5,
-        format!("{asked} asked of {}", rate * seconds),
-    );
-    check(
-        "edits as many as meant",
-        edited >= seconds * 3,
-        format!("{edited} edits"),
-    );
-    check(
         "memory is flat",
         late <= early * 1.15 + 4.0,
         format!("{early:.1} MB, then {late:.1} MB"),
     );
-    check(
-        "an admission takes no time",
-        p99 <= 250.0,
-        format!("p99 {p99:.1} ms"),
-    );
+    // How fast is a question to a machine that does nothing else: the sample
+    // runs beside other tests.
+    if is_full() {
+        check(
+            "as many as meant",
+            asked * 10 >= rate * seconds * 9,
+            format!("{asked} asked of {}", rate * seconds),
+        );
+        check(
+            "edits as many as meant",
+            edited >= seconds * 5,
+            format!("{edited} edits"),
+        );
+        check(
+            "an admission takes no time",
+            p99 <= 250.0,
+            format!("p99 {p99:.1} ms"),
+        );
+    }
     let mut report = Report::new("load");
     report.add_timed(count, begun.elapsed());
     report.conclude();
