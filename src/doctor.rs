@@ -4,16 +4,17 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::backup::{self, BackupFile};
 use crate::desired::{PlannedPort, Protocol, labels, port_plan};
 use crate::engine::{Engine, EngineError, EngineFacts};
-use crate::host::{self, Listener, Space};
+use crate::host::{self, Listener, Names, Space};
 use crate::model::{Issue, Severity};
 use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
+use crate::store::{self, Facts, StoreError};
 use crate::tls;
 
 /// How a check came out.
@@ -46,7 +47,7 @@ pub struct Check {
 }
 
 /// What the host is like, gathered beforehand: plain values.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HostView {
     /// Whether we run in a container: its ports and addresses are not the
     /// host's, so nothing is concluded from them.
@@ -62,7 +63,7 @@ pub struct HostView {
 }
 
 /// What the state folder is like.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct StateView {
     /// Where it is.
     pub path: PathBuf,
@@ -72,12 +73,18 @@ pub struct StateView {
     pub unwritable: Option<String>,
     /// Room on its file system.
     pub space: Option<Space>,
+    /// What the database is like; nothing where none was made yet.
+    pub database: Option<Result<Facts, StoreError>>,
+    /// The last good backup.
+    pub backup: Option<BackupFile>,
 }
 
 impl HostView {
     /// Looks at this host; reads `/proc` and the state folder's file system,
     /// writes nothing.
-    pub fn gather(state: &Path, in_container: bool) -> Self {
+    pub fn gather(state: &Path, settings: Option<&Settings>, in_container: bool) -> Self {
+        let database = state.join(store::FILE);
+        let in_use = database.exists() || state.join("secrets.json").exists();
         Self {
             in_container,
             source: host::default_source(),
@@ -87,47 +94,11 @@ impl HostView {
                 exists: state.exists(),
                 unwritable: host::writable(state).err().map(|error| error.to_string()),
                 space: host::space(state).ok(),
+                database: in_use
+                    .then(|| store::examine(&database, env!("CARGO_PKG_VERSION"), false)),
+                backup: settings.and_then(backup::newest),
             },
             pid: std::process::id(),
-        }
-    }
-}
-
-/// Where names lead to.
-pub trait Names: Send + Sync {
-    /// The addresses of a name, or why there are none.
-    fn lookup(&self, name: &str) -> impl Future<Output = Result<Vec<IpAddr>, String>> + Send;
-}
-
-/// The system's resolver, with patience of its own.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemNames {
-    /// How long one name may take.
-    pub patience: Duration,
-}
-
-impl Default for SystemNames {
-    fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Names for SystemNames {
-    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
-        let found = tokio::time::timeout(self.patience, tokio::net::lookup_host((name, 0))).await;
-        match found {
-            Ok(Ok(addresses)) => {
-                let mut addresses: Vec<IpAddr> = addresses
-                    .map(|address| address.ip().to_canonical())
-                    .collect();
-                addresses.sort();
-                addresses.dedup();
-                Ok(addresses)
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", self.patience.as_secs())),
         }
     }
 }
@@ -171,6 +142,8 @@ pub async fn examine(
     });
     checks.extend(check_names(settings, announced.address.as_deref(), names).await);
     checks.extend(check_state(&view.state));
+    checks.extend(check_database(settings, &view.state));
+    checks.push(check_backup(settings, view, now));
     if let Some(facts) = facts {
         checks.extend(
             references
@@ -178,7 +151,7 @@ pub async fn examine(
                 .map(|reference| check_image(reference, facts)),
         );
     }
-    checks.extend(check_certificates(settings, now));
+    checks.extend(check_certificates(settings, &view.state.path, now));
     checks
 }
 
@@ -408,7 +381,7 @@ const fn word(protocol: Protocol) -> &'static str {
     }
 }
 
-async fn check_names(
+pub(crate) async fn check_names(
     settings: &Settings,
     announced: Option<&str>,
     names: &impl Names,
@@ -443,7 +416,7 @@ async fn check_names(
                 "names",
                 Verdict::Error,
                 format!("{host} leads nowhere"),
-                why,
+                why.to_string(),
                 record(settings, host, &target),
             ),
             Ok(found) if found.is_empty() => told(
@@ -527,6 +500,79 @@ fn check_state(state: &StateView) -> Vec<Check> {
     vec![ok("state", format!("{path}{made}; {room}"))]
 }
 
+fn check_database(settings: &Settings, state: &StateView) -> Option<Check> {
+    let name = "database";
+    match state.database.as_ref()? {
+        Ok(facts) if facts.is_older() => Some(ok(
+            name,
+            format!(
+                "sound; of ColourStream {}, brought up to date at the next start, after a backup",
+                facts.schema_by.as_deref().unwrap_or("an older version")
+            ),
+        )),
+        Ok(facts) => Some(ok(name, format!("sound, schema {}", facts.schema))),
+        Err(error) => {
+            let issue = backup::rescue(error, settings);
+            Some(told(
+                name,
+                Verdict::Error,
+                clause(&issue.what),
+                issue.why,
+                issue.fix,
+            ))
+        }
+    }
+}
+
+/// A backup that is older than this many intervals was due long ago.
+const LATE: i32 = 3;
+
+fn check_backup(settings: &Settings, view: &HostView, now: Timestamp) -> Check {
+    let name = "backup";
+    let every = settings.backup.every;
+    let folder = backup::folder(settings);
+    match (&view.state.backup, every) {
+        (None, None) => told(
+            name,
+            Verdict::Warning,
+            "no backup is made by itself, and none is here",
+            format!(
+                "`backup.every` is `off`, and {} holds none",
+                folder.display()
+            ),
+            "make them yourself with `colourstream backup FILE`, or set `backup: 24h`",
+        ),
+        (None, Some(_)) => ok(
+            name,
+            format!(
+                "none yet; the first is made in {} a minute after a start",
+                folder.display()
+            ),
+        ),
+        (Some(last), every) => {
+            let said = format!(
+                "the last good one is of {}: {}",
+                last.at.strftime("%Y-%m-%d %H:%M UTC"),
+                last.path.display()
+            );
+            let age = now.duration_since(last.at);
+            let late = every
+                .and_then(|every| jiff::SignedDuration::try_from(every).ok())
+                .is_some_and(|every| age > every.saturating_mul(LATE));
+            if late {
+                return told(
+                    name,
+                    Verdict::Warning,
+                    said,
+                    "it should be newer: no controller ran, or its backups fail",
+                    "see `colourstream status`, or make one now with `colourstream backup FILE`",
+                );
+            }
+            ok(name, said)
+        }
+    }
+}
+
 fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = count as f64;
@@ -566,12 +612,15 @@ fn check_image(reference: &str, facts: &EngineFacts) -> Check {
     }
 }
 
-fn check_certificates(settings: &Settings, now: Timestamp) -> Vec<Check> {
+fn check_certificates(settings: &Settings, state: &Path, now: Timestamp) -> Vec<Check> {
     let name = "certificate";
     match &settings.tls {
         Tls::LocalCa => vec![ok(
             name,
-            "made here; browsers trust it once its authority is installed".to_owned(),
+            format!(
+                "made here; a machine trusts it after `{}`",
+                tls::trust(state, &settings.instance, None)
+            ),
         )],
         Tls::Off { .. } => vec![ok(name, "none here: another proxy ends TLS".to_owned())],
         Tls::Files { certificate, key } => {
@@ -701,7 +750,7 @@ mod tests {
     use crate::desired::PortBinding;
     use crate::engine::fake::{World, blank, image};
     use crate::engine::{ContainerFacts, ContainerState, EngineInfo};
-    use crate::host::Process;
+    use crate::host::{NoAddress, Process};
 
     /// Names that lead somewhere; all others lead nowhere.
     struct Book(BTreeMap<String, Vec<IpAddr>>);
@@ -718,11 +767,11 @@ mod tests {
     }
 
     impl Names for Book {
-        async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
             self.0
                 .get(name)
                 .cloned()
-                .ok_or_else(|| "no such name".to_owned())
+                .ok_or_else(|| NoAddress::None("no such name".to_owned()))
         }
     }
 
@@ -747,6 +796,8 @@ mod tests {
                     free: 50 << 30,
                     total: 100 << 30,
                 }),
+                database: None,
+                backup: None,
             },
             pid: 1000,
         }
@@ -929,7 +980,7 @@ mod tests {
     #[test]
     fn this_very_host_can_be_looked_at() {
         let folder = tempfile::tempdir().unwrap();
-        let view = HostView::gather(&folder.path().join("state"), false);
+        let view = HostView::gather(&folder.path().join("state"), None, false);
         assert!(!view.state.exists);
         assert!(view.state.space.is_some());
     }

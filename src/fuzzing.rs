@@ -170,6 +170,7 @@ fn forward_auth(bytes: &[u8]) {
     };
     let names = Names {
         live: "live.tld".into(),
+        admin: "admin.live.tld".into(),
         video: "video.live.tld".into(),
         video_origin: "https://video.live.tld".into(),
         session_cookie: "__Host-cs_session".into(),
@@ -187,12 +188,12 @@ fn forward_auth(bytes: &[u8]) {
     );
     match answer {
         Pass::No(status, why) => assert!((400..600).contains(&status) && !why.is_empty()),
-        Pass::Media { place, .. } => {
-            assert!(
-                place.is_none() || ask.cookies.contains("__Host-cs_session=cookie"),
-                "a stranger watches"
-            );
-        }
+        Pass::Media { .. } => assert!(
+            ask.cookies.contains("__Host-cs_session=cookie"),
+            "a stranger watches"
+        ),
+        // Who asks is looked up by the caller.
+        Pass::Preview { .. } => {}
         Pass::Call { .. } => assert!(
             ask.cookies.contains("__Host-cs_call=ann."),
             "a stranger joins"

@@ -15,6 +15,7 @@
 //! status (what is).
 
 pub mod access;
+pub mod backup;
 pub mod cli;
 pub mod desired;
 pub mod disk;

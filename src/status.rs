@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupFile;
 use crate::model::{Issue, Role};
 
 /// The state of everything, as of the last look.
@@ -31,6 +32,13 @@ pub struct Status {
     pub engine: EngineStatus,
     /// The three services.
     pub services: Vec<ServiceStatus>,
+    /// The certificates of the three names; none where TLS is ended elsewhere.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// The command that makes a machine trust the local authority, where there
+    /// is one.
+    #[serde(default)]
+    pub trust: Option<String>,
     /// What will be done, or waits.
     pub plan: Vec<StepView>,
     /// What is wrong.
@@ -39,6 +47,18 @@ pub struct Status {
     pub addresses: BTreeMap<String, String>,
     /// Who is live.
     pub live: LiveCounts,
+    /// The backups.
+    #[serde(default)]
+    pub backup: BackupStatus,
+}
+
+/// The backups that are made by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BackupStatus {
+    /// The last good one: it was read back whole.
+    pub last: Option<BackupFile>,
+    /// When the next is due.
+    pub next: Option<Timestamp>,
 }
 
 /// The stack in one word.
@@ -98,6 +118,19 @@ pub struct ServiceStatus {
     pub why: String,
     /// Pull under way: bytes had and known.
     pub pulling: Option<(u64, u64)>,
+}
+
+/// The certificate of one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CertificateStatus {
+    /// The name.
+    pub host: String,
+    /// `good`, `ordered`, `held-back`, `failed`, `expired`, `unknown`.
+    pub state: String,
+    /// Who signed the one Traefik has.
+    pub issuer: Option<String>,
+    /// Until when that is good.
+    pub until: Option<Timestamp>,
 }
 
 /// A step, for people.

@@ -8,13 +8,21 @@
 
 #[expect(dead_code, reason = "not every binary uses all of it")]
 mod common;
-mod faults;
+#[path = "faults/report.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "shared by the fault suites; not every binary uses all of it"
+)]
+mod report;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Stack, is_ready};
-use faults::report::{Count, Report};
+use report::{Count, Report};
 use serde_json::{Value, json};
 
 /// From nothing to healthy on a busy machine.

@@ -12,7 +12,15 @@
 mod client;
 #[expect(dead_code, reason = "not every binary uses all of it")]
 mod common;
-mod faults;
+#[path = "faults/report.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "shared by the fault suites; not every binary uses all of it"
+)]
+mod report;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,9 +29,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use client::Client;
 use common::{Stack, is_ready};
-use faults::report::{Count, Report, is_full, of_full};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::Method;
+use report::{Count, Report, is_full, of_full};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use super::index::Index;
 use super::keys::TicketKey;
 use super::live::Live;
-use crate::model::{Gate, Id, Seat, StreamName, Token};
+use crate::model::{Gate, Id, Room, Seat, StreamName, Token};
 
 /// Names that depend on the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// Host of live page and media.
     pub live: String,
+    /// Host of the portal, where its own player finds the media.
+    pub admin: String,
     /// Host of the call.
     pub video: String,
     /// Origin of the call, as a browser writes it.
@@ -43,10 +45,15 @@ pub enum Pass {
     Media {
         /// Which stream.
         stream: StreamName,
-        /// Whose place; `None` for the portal's own player.
-        place: Option<Id>,
+        /// Whose place.
+        place: Id,
         /// Whether it was asked over HTTP: counts as watching.
         http: bool,
+    },
+    /// Media for the portal's own player, if the login that asks may see this.
+    Preview {
+        /// Which room.
+        room: Id,
     },
     /// The call.
     Call {
@@ -95,28 +102,58 @@ pub fn pass(
     if host.eq_ignore_ascii_case(&names.video) {
         call(index, keys, names, call_safe, ask, now)
     } else if host.eq_ignore_ascii_case(&names.live) {
-        media(index, live, keys, names, ask, now)
+        media(index, live, names, ask, now)
+    } else if host.eq_ignore_ascii_case(&names.admin) {
+        preview(index, ask, now)
     } else {
         Pass::No(404, "host")
     }
 }
 
-fn media(
-    index: &Index,
-    live: &Live,
-    keys: &TicketKey,
-    names: &Names,
-    ask: Ask<'_>,
-    now: Timestamp,
-) -> Pass {
-    let (path, query) = ask.uri.split_once('?').unwrap_or((ask.uri, ""));
+fn media(index: &Index, live: &Live, names: &Names, ask: Ask<'_>, now: Timestamp) -> Pass {
+    let (room, file) = match open_room(index, ask.uri, now) {
+        Ok(found) => found,
+        Err(no) => return no,
+    };
+    let session =
+        cookie(ask.cookies, &names.session_cookie).map(|cookie| Token::given(cookie).digest());
+    if let Some(grant) = session.and_then(|session| index.place(session, &room.id, now)) {
+        let full = room
+            .viewer_cap
+            .is_some_and(|cap| live.viewers(&room.stream, now) >= cap);
+        if full && !live.is_watching(&room.stream, &grant.id, now) {
+            return Pass::No(403, "full");
+        }
+        return Pass::Media {
+            stream: room.stream.clone(),
+            place: grant.id.clone(),
+            http: file,
+        };
+    }
+    Pass::No(401, "session")
+}
+
+/// The portal's own player. Whose login it is that asks, and whether this room
+/// is theirs, the caller has to look up: logins are not in the index.
+fn preview(index: &Index, ask: Ask<'_>, now: Timestamp) -> Pass {
+    match open_room(index, ask.uri, now) {
+        Ok((room, _)) => Pass::Preview {
+            room: room.id.clone(),
+        },
+        Err(no) => no,
+    }
+}
+
+/// The open room that a media path leads to, and whether it is a file of it.
+fn open_room<'a>(index: &'a Index, uri: &str, now: Timestamp) -> Result<(&'a Room, bool), Pass> {
+    let path = uri.split('?').next().unwrap_or_default();
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     let (Some(profile), Some(Ok(stream)), file) = (
         segments.next(),
         segments.next().map(str::parse::<StreamName>),
         segments.next(),
     ) else {
-        return Pass::No(404, "path");
+        return Err(Pass::No(404, "path"));
     };
     // What lies below a stream has a plain name. Anything else could mean
     // another stream to whoever reads it next.
@@ -125,45 +162,16 @@ fn media(
         name.bytes().all(plain) && !name.contains("..")
     };
     if !file.into_iter().chain(segments).all(is_plain) {
-        return Pass::No(404, "path");
+        return Err(Pass::No(404, "path"));
     }
-    let Some(room) = index
+    let room = index
         .room_by_stream(&stream)
         .filter(|room| room.profile == profile)
-    else {
-        return Pass::No(404, "stream");
-    };
+        .ok_or(Pass::No(404, "stream"))?;
     if room.gate(now) != Gate::Open {
-        return Pass::No(403, "shut");
+        return Err(Pass::No(403, "shut"));
     }
-    let session =
-        cookie(ask.cookies, &names.session_cookie).map(|cookie| Token::given(cookie).digest());
-    if let Some(grant) = session.and_then(|session| index.place(session, &room.id, now)) {
-        let full = room
-            .viewer_cap
-            .is_some_and(|cap| live.viewers(&stream, now) >= cap);
-        if full && !live.is_watching(&stream, &grant.id, now) {
-            return Pass::No(403, "full");
-        }
-        return Pass::Media {
-            stream,
-            place: Some(grant.id.clone()),
-            http: file.is_some(),
-        };
-    }
-    // The portal's own player comes from another host, without the cookie:
-    // signalling alone, and for a minute.
-    let preview = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("ticket="));
-    if file.is_none() && preview.is_some_and(|ticket| keys.is_preview(ticket, &stream, now)) {
-        return Pass::Media {
-            stream,
-            place: None,
-            http: false,
-        };
-    }
-    Pass::No(401, "session")
+    Ok((room, file.is_some()))
 }
 
 fn call(
@@ -222,7 +230,7 @@ fn call(
 #[expect(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Grant, Room, Secret, Slug};
+    use crate::model::{Grant, Secret, Slug};
     use crate::store::Visitor;
 
     fn now() -> Timestamp {
@@ -236,6 +244,7 @@ mod tests {
     fn names() -> Names {
         Names {
             live: "live.tld".into(),
+            admin: "admin.live.tld".into(),
             video: "video.live.tld".into(),
             video_origin: "https://video.live.tld:8443".into(),
             session_cookie: "__Host-cs_session".into(),
@@ -314,7 +323,7 @@ mod tests {
     fn the_right_cookie_opens_its_own_room_alone() {
         let (index, live) = (index(|_| {}), Live::default());
         let cookies = "theme=dark; __Host-cs_session=ann";
-        let place = Some(Id::kept("ann"));
+        let place = Id::kept("ann");
         let stream: StreamName = "roomone1".parse().unwrap();
         for (uri, http) in [
             ("/live/roomone1", false),
@@ -400,36 +409,53 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_opens_signalling_alone() {
-        let stream = "roomone1".parse().unwrap();
-        let ticket = keys().preview(
-            &stream,
-            now()
-                .checked_add(jiff::SignedDuration::from_secs(60))
-                .unwrap(),
-        );
-        let (index, live) = (index(|_| {}), Live::default());
+    fn a_preview_is_the_portals_and_its_ticket_opens_nothing_on_the_live_host() {
+        let ask = |index: &Index, host, uri: &str, cookies| {
+            pass(
+                index,
+                &Live::default(),
+                &keys(),
+                &names(),
+                true,
+                Ask {
+                    host,
+                    uri,
+                    cookies,
+                    origin: None,
+                },
+                now(),
+            )
+        };
+        let until = now()
+            .checked_add(jiff::SignedDuration::from_secs(60))
+            .unwrap();
+        let ticket = keys().preview(&"roomone1".parse().unwrap(), until);
+        let open = index(|_| {});
+        let admin = "admin.live.tld:8443";
+        for uri in [
+            format!("/live/roomone1?ticket={ticket}"),
+            format!("/live/roomone1/llhls.m3u8?ticket={ticket}"),
+            "/live/roomone1/seg_0.m4s".to_owned(),
+        ] {
+            let room = Id::kept("room");
+            assert_eq!(ask(&open, admin, &uri, ""), Pass::Preview { room }, "{uri}");
+            assert_eq!(
+                ask(&open, "live.tld", &uri, ""),
+                Pass::No(401, "session"),
+                "{uri}"
+            );
+        }
+        for (uri, expected) in [
+            ("/other/roomone1", Pass::No(404, "stream")),
+            ("/live/nobody12", Pass::No(404, "stream")),
+            ("/rooms", Pass::No(404, "path")),
+        ] {
+            assert_eq!(ask(&open, admin, uri, ""), expected, "{uri}");
+        }
+        let closed = index(|room| room.closed = true);
         assert_eq!(
-            media(
-                &index,
-                &live,
-                &format!("/live/roomone1?ticket={ticket}"),
-                ""
-            ),
-            Pass::Media {
-                stream,
-                place: None,
-                http: false
-            }
-        );
-        assert_eq!(
-            media(
-                &index,
-                &live,
-                &format!("/live/roomone1/llhls.m3u8?ticket={ticket}"),
-                ""
-            ),
-            Pass::No(401, "session")
+            ask(&closed, admin, "/live/roomone1", ""),
+            Pass::No(403, "shut")
         );
     }
 

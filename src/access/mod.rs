@@ -412,7 +412,7 @@ impl Access {
         let mut news = false;
         if let Pass::Media {
             stream,
-            place: Some(place),
+            place,
             http: true,
         } = &pass
         {
@@ -420,6 +420,7 @@ impl Access {
         }
         drop(live);
         let label = match &pass {
+            Pass::Preview { .. } => "preview",
             Pass::Media { .. } => "media",
             Pass::Call { .. } => "call",
             Pass::No(_, why) => why,

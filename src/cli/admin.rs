@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 
 use super::control::Control;
 use super::room::print_json;
-use super::session::{self, VERSION};
+use super::session;
 use super::terminal::{self, Paint, Table, plain};
 use super::{Common, Failure, when};
 use crate::access::{Passwords, random};
-use crate::disk::{Disk, StateLock};
 use crate::model::{Id, Secret, one_line};
-use crate::store::{Admin, AdminRole, NewAudit, Store, StoreError};
+use crate::store::{Admin, AdminRole, NewAudit, StoreError};
 
 /// What can be done with admins.
 #[derive(Debug, Subcommand)]
@@ -94,12 +93,11 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
             (name, role, made)
         }
         None => {
-            let disk = Disk::open(&state).map_err(told)?;
             // Nobody else writes meanwhile; or it says who does.
-            let _lock =
-                StateLock::acquire(disk.state(), Timestamp::now(), VERSION).map_err(told)?;
-            let store =
-                Store::open(&state.join("colourstream.db"), VERSION).map_err(Failure::told)?;
+            let (_disk, _lock) = session::hold(&state).map_err(told)?;
+            let settings = session::settings(common)?;
+            let store = session::open_store(common, &settings)
+                .map_err(|unready| unready.told(&settings))?;
             let role = role_for(role, store.needs_setup().map_err(Failure::told)?)?;
             let name = one_line("name", name, 60).map_err(Failure::told)?;
             let password = Passwords::default()

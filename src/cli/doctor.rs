@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::terminal;
 use super::{Common, Failure, session};
-use crate::doctor::{HostView, SystemNames, Verdict, examine, render, worst};
+use crate::doctor::{HostView, Verdict, examine, render, worst};
 use crate::engine::{DockerEngine, placement};
-use crate::settings;
+use crate::host::Resolvers;
+use crate::settings::{self, Tls};
 
 /// Prints the checks; exit 1 if one of them is an error.
 pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
@@ -25,17 +26,21 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
     };
     let engine = DockerEngine::new(&address).map_err(Failure::told)?;
     let in_container = placement::in_container(&engine, &state).await;
-    let host = HostView::gather(&state, in_container);
+    let host = HostView::gather(&state, loaded.as_ref().ok(), in_container);
     let name = source.file.as_ref().map_or_else(
         || "no file, the defaults".to_owned(),
         |file| file.display().to_string(),
     );
+    let names = Resolvers(match loaded.as_ref().map(|settings| &settings.tls) {
+        Ok(Tls::Acme(acme)) => acme.resolvers.clone(),
+        _ => Vec::new(),
+    });
     let checks = examine(
         &name,
         loaded.as_ref().map_err(Vec::as_slice),
         &host,
         &engine,
-        &SystemNames::default(),
+        &names,
         Timestamp::now(),
     )
     .await;

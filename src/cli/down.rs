@@ -1,13 +1,18 @@
 //! `down`: take everything away again, and nothing else.
 
 use std::process::ExitCode;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tracing::warn;
 
 use super::control::Control;
 use super::session::Session;
 use super::terminal::{self, Paint};
 use super::{Common, Failure, session};
-use crate::engine::Engine as _;
+use crate::engine::{DockerEngine, Engine as _, EngineCall, EngineError};
 use crate::plan::{Action, leave};
+use crate::reconcile::{Ask, Controller};
 
 /// Says what goes, asks, removes. The running controller is paused first, so
 /// that it does not heal what is taken away.
@@ -65,10 +70,7 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
     }
     for step in &plan.steps {
         if let Action::Engine { title, call } = &step.action {
-            session
-                .controller
-                .engine
-                .perform((**call).clone())
+            remove(&session.controller, title, &step.why, call)
                 .await
                 .map_err(|error| {
                     Failure::Told(format!("could not {title}: {error}; run `down` again"))
@@ -88,4 +90,37 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
         None => "Removed.",
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// One call with its journal entry. A journal that cannot be written (the disk
+/// is full, say) keeps nobody from leaving.
+async fn remove(
+    controller: &Controller<DockerEngine, Ask>,
+    title: &str,
+    why: &str,
+    call: &EngineCall,
+) -> Result<(), EngineError> {
+    let begun = Instant::now();
+    let store = &controller.store;
+    let entry = store.journal_begin(Timestamp::now(), 0, "ground", title, why);
+    let result = controller.engine.perform(call.clone()).await;
+    let written = entry.and_then(|id| {
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        let error = result.as_ref().err().map(ToString::to_string);
+        store.journal_end(
+            id,
+            outcome,
+            error.as_deref(),
+            begun.elapsed().as_secs_f64() * 1e3,
+        )
+    });
+    if let Err(error) = written {
+        warn!(%error, "the journal does not have: {title}");
+    }
+    if let (EngineCall::RemoveContainer { id }, Ok(_)) = (call, &result)
+        && let Err(error) = store.forget_made(id)
+    {
+        warn!(%error, "{title}: it stays recorded");
+    }
+    result.map(drop)
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod apply;
+mod backup;
 mod control;
 mod declared;
 mod doctor;
@@ -10,6 +11,7 @@ mod firewall;
 mod link;
 mod plan;
 mod render;
+mod restore;
 mod room;
 mod serve;
 mod session;
@@ -96,6 +98,26 @@ enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Make a backup of everything that is kept, with or without a controller.
+    Backup {
+        /// A file that is not there yet, a folder, or `-` for standard output.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+        /// Seal it with the passphrase in this file; `prompt` asks for one.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Put a backup in the place of what is kept; nothing is deleted.
+    Restore {
+        #[command(flatten)]
+        what: restore::What,
+        /// The passphrase it is sealed with, in this file; `prompt` asks for it.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Rooms: make, show, open, close, delete, give new keys.
     #[command(subcommand)]
     Room(room::Command),
@@ -170,6 +192,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Firewall => firewall::run(&common),
         Command::Doctor => doctor::run(&common).await,
         Command::Down { volumes, yes } => down::run(&common, volumes, yes).await,
+        Command::Backup {
+            to,
+            passphrase_file,
+        } => backup::run(&common, &to, passphrase_file.as_deref()),
+        Command::Restore {
+            what,
+            passphrase_file,
+            yes,
+        } => restore::run(&common, &what, passphrase_file.as_deref(), yes).await,
         Command::Room(command) => room::run(&common, command).await,
         Command::Link(command) => link::run(&common, command).await,
         Command::Admin(command) => admin::run(&common, command).await,

@@ -1,40 +1,74 @@
 //! `serve`: run the controller.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::session::{self, Session};
+use super::session::{self, Session, Unready};
 use super::{Common, Failure, telemetry, terminal};
+use crate::disk::StateLock;
 use crate::serve::{self, Story};
+use crate::settings::Settings;
 
 /// Runs until SIGTERM or Ctrl-C. What runs on the engine goes on afterwards.
 pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
     let settings = session::settings(common)?;
     telemetry::start(&settings.log);
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::told)?;
-    let session = Session::open_alone(common, settings).await?;
-    let file = common
-        .config
-        .as_ref()
-        .map(|file| file.display().to_string());
-    let story = Story::new(session.controller.wanted.settings(), file, |line| {
-        terminal::line(line)
-    });
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    let Session {
-        controller,
-        status,
-        lock,
-    } = session;
-    serve::run(controller, status, story, stop)
-        .await
-        .map_err(Failure::told)?;
-    drop(lock);
-    Ok(ExitCode::SUCCESS)
+    tokio::pin!(stop);
+    loop {
+        // What a person mended meanwhile counts.
+        let settings = session::settings(common).unwrap_or_else(|_| settings.clone());
+        match begin(common, &settings) {
+            Ok((controller, status, lock)) => {
+                let file = common
+                    .config
+                    .as_ref()
+                    .map(|file| file.display().to_string());
+                let story = Story::new(controller.wanted.settings(), file, |line| {
+                    terminal::line(line)
+                });
+                serve::run(controller, status, story, common.config.clone(), stop)
+                    .await
+                    .map_err(Failure::told)?;
+                drop(lock);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err((unready, lock)) => {
+                let Some(issue) = unready.issue(&settings) else {
+                    return Err(unready.told(&settings));
+                };
+                terminal::line(format!("  ✗ {}", issue.what));
+                terminal::line(format!("    {}", issue.why));
+                terminal::line(format!("    → {}", issue.fix));
+                let shared = Arc::new(settings.clone());
+                let is_mended = |lock: Option<&StateLock>| session::is_mended(&settings, lock);
+                // Cancel-safe: it only waits and answers.
+                tokio::select! {
+                    () = serve::rescue(shared, issue, lock, is_mended) => {}
+                    () = &mut stop => return Ok(ExitCode::SUCCESS),
+                }
+                terminal::line("  tried again");
+            }
+        }
+    }
+}
+
+type Begun = (serve::Parts, serve::Published, StateLock);
+
+/// Takes hold of the state folder and puts the parts together; what was taken
+/// hold of is handed back where that does not work.
+fn begin(common: &Common, settings: &Settings) -> Result<Begun, (Unready, Option<StateLock>)> {
+    let (disk, lock) = session::hold(&settings.state).map_err(|error| (error.into(), None))?;
+    match Session::open_alone(common, settings, disk, &lock) {
+        Ok((controller, status)) => Ok((controller, status, lock)),
+        Err(unready) => Err((unready, Some(lock))),
+    }
 }

@@ -6,19 +6,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::{info, warn};
 
 use super::{Common, Failure};
+use crate::backup::{self, BackupError};
 use crate::desired::{Secrets, Target};
 use crate::disk::{
-    Disk, DiskError, StateLock, load_existing_secrets, load_or_create_secrets, passing_secrets,
+    Disk, DiskError, StateLock, finish_swap, load_existing_secrets, load_or_create_secrets,
+    passing_secrets,
 };
 use crate::engine::{DockerEngine, Placement, placement};
+use crate::host;
 use crate::model::{Issue, Severity};
 use crate::reconcile::{Ask, Controller, Source, Wanted};
 use crate::services::Services;
 use crate::settings::{self, Overrides, Settings};
 use crate::status::Status;
-use crate::store::Store;
+use crate::store::{self, Store, StoreError};
 
 /// This controller's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -72,51 +76,185 @@ pub fn state_folder(common: &Common) -> Result<PathBuf, Failure> {
     Ok(settings(common)?.state)
 }
 
+/// Why there is no session: what can be mended while the pages stay up, and
+/// what cannot.
+#[derive(Debug)]
+pub enum Unready {
+    /// The state folder or a file in it.
+    Disk(DiskError),
+    /// The database.
+    Store(StoreError),
+    /// The backup that has to be made before the database is changed.
+    Backup(BackupError),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl Unready {
+    /// The same as an issue for people; nothing for what cannot be mended
+    /// while we run.
+    pub fn issue(&self, settings: &Settings) -> Option<Issue> {
+        match self {
+            Self::Disk(DiskError::InUse { .. }) | Self::Failed(_) => None,
+            Self::Disk(error) => Some(error.issue()),
+            Self::Store(error) => Some(backup::rescue(error, settings)),
+            Self::Backup(error) => {
+                let issue = error.issue(
+                    &backup::upgrades(settings),
+                    backup::newest(settings).as_ref(),
+                );
+                Some(Issue {
+                    severity: Severity::Error,
+                    what: "The backup before the upgrade could not be made, so nothing was changed"
+                        .into(),
+                    ..issue
+                })
+            }
+        }
+    }
+
+    /// The same as a failure, with what to do.
+    pub fn told(self, settings: &Settings) -> Failure {
+        match (self.issue(settings), self) {
+            (Some(issue), _) => told_issue(&issue),
+            (None, Self::Disk(error)) => told_disk(error),
+            (None, Self::Failed(failure)) => failure,
+            (None, Self::Store(error)) => Failure::told(error),
+            (None, Self::Backup(error)) => Failure::told(error),
+        }
+    }
+}
+
+impl From<DiskError> for Unready {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<StoreError> for Unready {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Takes hold of the state folder, clears away what a killed one left, and
+/// carries a restore it was killed in to its end.
+pub fn hold(state: &Path) -> Result<(Disk, StateLock), DiskError> {
+    let disk = Disk::open(state)?;
+    let lock = StateLock::acquire(state, Timestamp::now(), VERSION)?;
+    disk.clear_tmp(&lock);
+    if let Some(aside) = finish_swap(state, &lock)? {
+        warn!(aside = %aside.display(), "a restore that was interrupted is finished; what it replaced lies there");
+    }
+    Ok((disk, lock))
+}
+
+/// Whether what stands in the way of a session is gone.
+pub fn is_mended(settings: &Settings, lock: Option<&StateLock>) -> bool {
+    let ready = || -> Result<(), Unready> {
+        let disk = Disk::open(&settings.state)?;
+        // What is not held yet has to be free.
+        let _free = match lock {
+            Some(_) => None,
+            None => Some(StateLock::acquire(
+                &settings.state,
+                Timestamp::now(),
+                VERSION,
+            )?),
+        };
+        service_folders(&disk)?;
+        if is_in_use(settings) {
+            load_existing_secrets(&disk, None)?;
+            store::examine(&settings.state.join(store::FILE), VERSION, false)?;
+        }
+        Ok(())
+    };
+    host::writable(&settings.state).is_ok() && ready().is_ok()
+}
+
+/// Whether something was kept in this state folder before. Secrets are made
+/// last, so that a first start that was killed begins anew.
+fn is_in_use(settings: &Settings) -> bool {
+    settings.state.join("secrets.json").is_file()
+}
+
+/// Opens the store as its owner: after a backup, where it has to be changed.
+pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready> {
+    let path = settings.state.join(store::FILE);
+    if !is_in_use(settings) && !path.exists() {
+        return Ok(Store::open(&path, VERSION)?);
+    }
+    if is_in_use(settings) {
+        let made = backup::before_upgrade(settings, common.config.clone(), Timestamp::now());
+        match made {
+            Ok(Some(made)) => info!(path = %made.path.display(), "backup made before the upgrade"),
+            Ok(None) => {}
+            Err(BackupError::Store(error)) => return Err(Unready::Store(error)),
+            Err(error) => return Err(Unready::Backup(error)),
+        }
+        return Ok(Store::open_kept(&path, VERSION)?);
+    }
+    Ok(Store::open(&path, VERSION)?)
+}
+
 impl Session {
     /// Assembles everything. Takes hold of the state folder if nobody has it.
     pub async fn open(common: &Common) -> Result<Self, Failure> {
         let settings = settings(common)?;
-        let disk = Disk::open(&settings.state).map_err(told_disk)?;
-        let lock = match StateLock::acquire(&settings.state, Timestamp::now(), VERSION) {
-            Ok(lock) => Some(lock),
-            Err(DiskError::InUse { .. }) => None,
+        let unready = |error: Unready| error.told(&settings);
+        let (disk, lock) = match hold(&settings.state) {
+            Ok((disk, lock)) => (disk, Some(lock)),
+            Err(DiskError::InUse { .. }) => {
+                let disk = Disk::open(&settings.state).map_err(told_disk)?;
+                (disk, None)
+            }
             Err(error) => return Err(told_disk(error)),
         };
-        Self::assemble(common, settings, disk, lock)
+        let (controller, status) =
+            Self::assemble(common, &settings, disk, lock.as_ref()).map_err(unready)?;
+        Ok(Self {
+            controller,
+            status,
+            lock,
+        })
     }
 
-    /// Assembles everything, or says who has hold of the state folder.
-    pub async fn open_alone(common: &Common, settings: Settings) -> Result<Self, Failure> {
-        let disk = Disk::open(&settings.state).map_err(told_disk)?;
-        let lock =
-            StateLock::acquire(&settings.state, Timestamp::now(), VERSION).map_err(told_disk)?;
-        disk.clear_tmp(&lock);
+    /// Assembles everything, alone on the state folder.
+    pub fn open_alone(
+        common: &Common,
+        settings: &Settings,
+        disk: Disk,
+        lock: &StateLock,
+    ) -> Result<(Controller<DockerEngine, Ask>, watch::Receiver<Arc<Status>>), Unready> {
         Self::assemble(common, settings, disk, Some(lock))
     }
 
     fn assemble(
         common: &Common,
-        settings: Settings,
+        settings: &Settings,
         disk: Disk,
-        lock: Option<StateLock>,
-    ) -> Result<Self, Failure> {
+        lock: Option<&StateLock>,
+    ) -> Result<(Controller<DockerEngine, Ask>, watch::Receiver<Arc<Status>>), Unready> {
         let turn = settings
             .conference
             .turn
             .as_ref()
             .map(|turn| turn.credential_file.clone());
-        let secrets = match &lock {
+        // The store before the secrets: these say that something was kept here.
+        let store = match lock {
+            Some(_) => open_store(common, settings)?,
+            None => Store::open_beside(&settings.state.join(store::FILE), VERSION)?,
+        };
+        let secrets = match lock {
             Some(lock) => load_or_create_secrets(&disk, lock, turn.as_deref()),
             None => load_existing_secrets(&disk, turn.as_deref()),
-        }
-        .map_err(told_disk)?;
-        let store =
-            Store::open(&settings.state.join("colourstream.db"), VERSION).map_err(Failure::told)?;
-        let engine = Arc::new(DockerEngine::new(&settings.engine).map_err(Failure::told)?);
+        }?;
+        let failed = |error| Unready::Failed(Failure::told(error));
+        let engine = Arc::new(DockerEngine::new(&settings.engine).map_err(failed)?);
         let locate = locate(Arc::clone(&engine), settings.state.clone());
         let disk = Arc::new(disk);
         service_folders(&disk)?;
-        let wanted = Wanted::new(source(common), settings, Arc::clone(&disk), secrets);
+        let wanted = Wanted::new(source(common), settings.clone(), Arc::clone(&disk), secrets);
         let probe = Ask {
             services: Services::default(),
             secrets: wanted.secrets(),
@@ -134,11 +272,7 @@ impl Session {
             status,
             Arc::new(Timestamp::now),
         );
-        Ok(Self {
-            controller,
-            status: published,
-            lock,
-        })
+        Ok((controller, published))
     }
 
     /// The hold on the state folder; an error where a controller has it.
@@ -170,9 +304,10 @@ impl Session {
     ) -> Result<Arc<Target>, Failure> {
         let secrets = existing_or_passing(&settings)?;
         let disk = Arc::new(Disk::open(folder).map_err(told_disk)?);
-        let database = settings.state.join("colourstream.db");
+        let database = settings.state.join(store::FILE);
         let rooms = if database.is_file() {
-            let store = Store::open(&database, VERSION).map_err(Failure::told)?;
+            let store = Store::open_beside(&database, VERSION)
+                .map_err(|error| Unready::Store(error).told(&settings))?;
             store.open_rooms(Timestamp::now()).map_err(Failure::told)?
         } else {
             Vec::new()
@@ -221,7 +356,7 @@ fn existing_or_passing(settings: &Settings) -> Result<Secrets, Failure> {
 
 /// Folders that are mounted into containers have to be there, with owners,
 /// before anything is created.
-fn service_folders(disk: &Disk) -> Result<(), Failure> {
+fn service_folders(disk: &Disk) -> Result<(), DiskError> {
     let identity = crate::host::identity();
     let owner = identity.can_chown.then_some((65_532, 65_532));
     for (folder, mode, owner) in [
@@ -233,8 +368,7 @@ fn service_folders(disk: &Disk) -> Result<(), Failure> {
         ("rendered/ovenmediaengine", 0o755, None),
         ("rendered/mirotalk", 0o755, None),
     ] {
-        disk.ensure_folder(Path::new(folder), mode, owner)
-            .map_err(told_disk)?;
+        disk.ensure_folder(Path::new(folder), mode, owner)?;
     }
     Ok(())
 }
@@ -246,8 +380,12 @@ fn locate(engine: Arc<DockerEngine>, state: PathBuf) -> crate::reconcile::Locate
     })
 }
 
-fn told_disk(error: DiskError) -> Failure {
-    let issue = error.issue();
+/// A disk's error with what to do.
+pub fn told_disk(error: DiskError) -> Failure {
+    told_issue(&error.issue())
+}
+
+fn told_issue(issue: &Issue) -> Failure {
     Failure::Told(format!(
         "{}\n  why: {}\n  fix: {}",
         issue.what, issue.why, issue.fix

@@ -44,8 +44,15 @@ pub async fn health(common: &Common) -> Result<ExitCode, Failure> {
     let control = Control::find(&state)
         .await
         .ok_or_else(|| Failure::Told("no controller answers".into()))?;
-    let _status: Status = control.get("/api/v1/status").await?;
-    Ok(ExitCode::SUCCESS)
+    let status: Status = control.get("/api/v1/status").await?;
+    let damaged = status
+        .issues
+        .iter()
+        .find(|issue| issue.subject == "store" && issue.severity == Severity::Error);
+    match damaged {
+        Some(issue) => Err(Failure::Told(issue.what.clone())),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The status as a page of text.
@@ -91,6 +98,30 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
             service.why,
         ));
     }
+    if !status.certificates.is_empty() {
+        line(String::new());
+        for certificate in &status.certificates {
+            let state = match certificate.state.as_str() {
+                "good" => paint.green("good"),
+                "ordered" | "unknown" => paint.yellow(&certificate.state),
+                other => paint.red(other),
+            };
+            let until = certificate.until.map_or_else(String::new, |until| {
+                format!(
+                    " until {}, by {}",
+                    until.strftime("%Y-%m-%d"),
+                    certificate
+                        .issuer
+                        .as_deref()
+                        .unwrap_or("an unknown authority")
+                )
+            });
+            line(format!(
+                "certificate  {:<34}{state}{until}",
+                certificate.host
+            ));
+        }
+    }
     if !status.plan.is_empty() {
         line(String::new());
         line(paint.bold("plan"));
@@ -102,6 +133,17 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     line(String::new());
     for (name, address) in &status.addresses {
         line(format!("{name:<7}{address}"));
+    }
+    line(format!(
+        "{:<7}{}",
+        "backup",
+        match &status.backup.last {
+            Some(last) => format!("{} ago, {}", ago(last.at, now), last.path.display()),
+            None => "none yet".to_owned(),
+        }
+    ));
+    if let Some(trust) = &status.trust {
+        line(format!("trust  {trust}"));
     }
     let live = status.live;
     line(format!(

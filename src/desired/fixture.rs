@@ -77,6 +77,12 @@ impl Settings {
                 sweep: Duration::from_secs(30),
             },
             trusted_proxies: Vec::new(),
+            backup: crate::settings::Backup {
+                every: None,
+                keep: 7,
+                folder: None,
+                passphrase_file: None,
+            },
             log: LogSettings {
                 level: "info".into(),
                 json: false,
@@ -178,6 +184,7 @@ impl Snapshot {
             challenge: AcmeChallenge::Http,
             ca_server: None,
             ca_certificate: None,
+            resolvers: Vec::new(),
         });
         settings.ports.http = 80;
         settings.ports.https = 443;
@@ -199,9 +206,11 @@ impl Snapshot {
                     "CF_DNS_API_TOKEN".to_owned(),
                     PathBuf::from("/run/secrets/cf"),
                 )]),
+                wait: None,
             },
             ca_server: Some("https://ca.internal/directory".into()),
             ca_certificate: Some(PathBuf::from("/etc/ca.pem")),
+            resolvers: Vec::new(),
         });
         snapshot.acme = AcmeInputs {
             dns_values: BTreeMap::from([(

@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fixture;
 mod mirotalk;
+mod orders;
 mod ovenmediaengine;
 mod ports;
 mod service;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use crate::settings::Settings;
 
 pub use mirotalk::MirotalkContext;
+pub use orders::{Failure, Lead, Obstacle, Order, Orders, Seen, Served, Stage};
 pub use ovenmediaengine::{OmeContext, OmeHooks, OmePorts, ProfileContext};
 pub use ports::{
     OME_API, OME_HTTP, PlannedPort, TRAEFIK_OWN, TRAEFIK_RTMPS, TRAEFIK_WEB, TRAEFIK_WEBSECURE,

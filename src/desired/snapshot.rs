@@ -53,17 +53,19 @@ pub struct RoomRoute {
 
 /// What ACME needs besides the settings: the content of the files they name,
 /// and which orders rest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcmeInputs {
     /// Values the DNS provider needs, by variable (without `_FILE`), read from
     /// the files that the settings name.
     pub dns_values: BTreeMap<String, Secret<String>>,
     /// The private authority's own root in PEM.
     pub ca_certificate: Option<String>,
-    /// Hosts whose order failed and is not tried again yet. Every change of
+    /// Hosts that are not ordered now: [`Orders::held_back`]. Every change of
     /// Traefik's dynamic file repeats a failing order, room edits included;
     /// the authority allows a few failures an hour. Certificates already had
-    /// are served all the same.
+    /// are served and renewed all the same.
+    ///
+    /// [`Orders::held_back`]: super::Orders::held_back
     pub held_back: BTreeSet<String>,
 }
 

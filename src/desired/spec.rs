@@ -19,6 +19,9 @@ pub mod labels {
     pub const SPEC: &str = "org.colourstream.spec";
     /// The version of the controller that made it.
     pub const VERSION: &str = "org.colourstream.version";
+    /// Random, recorded before the container was made: it is ours even if
+    /// nobody lived to record its id.
+    pub const MARK: &str = "org.colourstream.mark";
     /// On an image: it is a stand-in, not the real service.
     pub const SIMULATED: &str = "org.colourstream.simulated";
 }

@@ -106,12 +106,19 @@ pub struct AcmeContext {
     pub email: Option<String>,
     /// Directory URL; Let's Encrypt when none.
     pub ca_server: Option<String>,
+    /// Where account and certificates are kept, inside the container. Each
+    /// authority has its own, or a test authority's certificates would stay.
+    pub storage: String,
     /// The authority's own root, as a path inside the container.
     pub ca_certificate: Option<&'static str>,
     /// `http`, `tls-alpn` or `dns`.
     pub challenge: &'static str,
     /// Provider code of the DNS challenge.
     pub provider: Option<String>,
+    /// DNS servers for the DNS challenge, as `address:port`.
+    pub resolvers: Vec<String>,
+    /// Seconds waited in place of asking the domain's DNS servers.
+    pub wait: Option<u64>,
     /// Hosts whose certificate Traefik orders and renews now. One that is held
     /// back after failing is left out: every change of the file would repeat
     /// its order and spend the authority's limits.
@@ -295,10 +302,10 @@ fn acme(
         target
     });
 
-    let (challenge, provider) = match &wanted.challenge {
-        AcmeChallenge::Http => ("http", None),
-        AcmeChallenge::TlsAlpn => ("tls-alpn", None),
-        AcmeChallenge::Dns { provider, .. } => {
+    let (challenge, provider, wait) = match &wanted.challenge {
+        AcmeChallenge::Http => ("http", None, None),
+        AcmeChallenge::TlsAlpn => ("tls-alpn", None, None),
+        AcmeChallenge::Dns { provider, wait, .. } => {
             // The environment names files, never values: it shows in `docker
             // inspect`. Providers read them once, at start, so the files are
             // part of the container's identity.
@@ -311,7 +318,7 @@ fn acme(
                     .mounts
                     .push(RenderedMount::set("/etc/traefik/dns", "dns"));
             }
-            ("dns", Some(provider.clone()))
+            ("dns", Some(provider.clone()), *wait)
         }
     };
 
@@ -319,9 +326,15 @@ fn acme(
     Some(AcmeContext {
         email: wanted.email.clone(),
         ca_server: wanted.ca_server.clone(),
+        storage: match &wanted.ca_server {
+            None => "/acme/acme.json".to_owned(),
+            Some(server) => format!("/acme/acme-{}.json", Digest::of(server).short()),
+        },
         ca_certificate,
         challenge,
         provider,
+        resolvers: wanted.resolvers.iter().map(ToString::to_string).collect(),
+        wait: wait.map(|wait| wait.as_secs()),
         ordered: [&hosts.live, &hosts.admin, &hosts.video]
             .into_iter()
             .filter(|host| !given.held_back.contains(*host))

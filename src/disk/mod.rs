@@ -7,15 +7,19 @@
 //!   rendered/        what services read; Traefik watches a folder in it
 //!   tmp/             files being written, same file system
 //!   quarantine/      what was in the way
+//!   restore/         a restore that goes on
+//!   aside/           what a restore replaced
 //!   secrets.json     generated once
 //!   lock             held by the one controller
 //! ```
 //!
 //! Calls block; from async code use a blocking task where the disk may be slow.
 
+mod draft;
 mod lock;
 pub mod points;
 mod secrets;
+mod swap;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
@@ -29,12 +33,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use rustix::fs::{Gid, Uid};
 
+pub use draft::{Draft, discard, private_folder};
 pub use lock::{Holder, StateLock};
 pub use points::point;
 pub use secrets::{
     load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,
     passing as passing_secrets, read_secret,
 };
+pub use swap::{ASIDE, Put, Swap, finish as finish_swap};
 
 use crate::model::{Digest, Issue, IssueCode, Severity};
 use crate::plan::{FileFacts, FileState};
@@ -104,7 +110,8 @@ pub enum DiskError {
 }
 
 impl DiskError {
-    fn of(doing: &'static str, path: &Path, error: &io::Error) -> Self {
+    /// The system's error while `doing` something with `path`.
+    pub fn of(doing: &'static str, path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
             io::ErrorKind::StorageFull

@@ -164,6 +164,11 @@ impl World {
         inner.now = inner.now.checked_add(by).unwrap_or(inner.now);
     }
 
+    /// Sets the clock, back too.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.inner().now = now;
+    }
+
     /// The world's moment.
     pub fn now(&self) -> Timestamp {
         self.inner().now

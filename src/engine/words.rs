@@ -62,6 +62,13 @@ pub fn registry_words(reference: &str, message: &str) -> String {
         "no basic auth",
     ]) {
         "the registry refuses it: it does not exist there, or needs a login"
+    } else if has(&[
+        "verification failed",
+        "failed to verify",
+        "unexpected commit digest",
+        "does not match",
+    ]) {
+        "what the registry sent is not what its digest says"
     } else if has(&["no space left"]) {
         "the engine's disk is full"
     } else if has(&["x509", "certificate", "tls:"]) {
@@ -190,6 +197,10 @@ mod tests {
             (
                 "toomanyrequests: You have reached your pull rate limit.",
                 "too many requests",
+            ),
+            (
+                "filesystem layer verification failed for digest sha256:0a1b",
+                "not what its digest says",
             ),
             (
                 "x509: certificate signed by unknown authority",

@@ -3,6 +3,7 @@
 //! `/proc` says so.
 
 mod address;
+mod names;
 mod network;
 mod ports;
 
@@ -10,6 +11,7 @@ use std::io;
 use std::path::Path;
 
 pub use address::{Announced, announce, default_source, is_public};
+pub use names::{Names, NoAddress, Resolvers, SystemNames};
 pub use network::{choose_subnet, read_routes, routes};
 pub use ports::{Listener, Process, listeners, read_listeners};
 

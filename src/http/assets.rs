@@ -151,27 +151,25 @@ fn kind(path: &str) -> &'static str {
 
 /// What the page may do, and who may show it.
 fn secure(headers: &mut HeaderMap, settings: &Settings, page: Page) {
-    let (live, video) = (
-        settings.origin(&settings.hosts.live),
-        settings.origin(&settings.hosts.video),
-    );
-    let socket = live.replacen("http", "ws", 1);
+    let video = settings.origin(&settings.hosts.video);
+    // Both players find their media on the page's own host.
+    let own = match page {
+        Page::Admin => &settings.hosts.admin,
+        Page::Live | Page::Left => &settings.hosts.live,
+    };
+    let socket = settings.origin(own).replacen("http", "ws", 1);
     // A call that ends sends its frame to our own `/left` or `/ended`.
     let frames = format!("'self' {video}");
-    // The player writes its own styles; nothing else does.
-    let (style, frame, media, ancestors) = match page {
-        Page::Live => (
-            "'self' 'unsafe-inline'",
-            frames.as_str(),
-            "'self' blob:",
-            "'none'",
-        ),
-        Page::Left => ("'self' 'unsafe-inline'", "'none'", "'self'", "'self'"),
-        Page::Admin => ("'self'", "'none'", "'self' blob:", "'none'"),
+    // The picture of LLHLS is a blob:. The portal's preview plays, too.
+    let (frame, media, ancestors) = match page {
+        Page::Live => (frames.as_str(), "'self' blob:", "'none'"),
+        Page::Left => ("'none'", "'none'", "'self'"),
+        Page::Admin => ("'none'", "'self' blob:", "'none'"),
     };
-    // The portal's preview plays, too; its player is loaded there alone.
+    // No inline style either: the player's own sheet and style attributes are
+    // taken out when the pages are built (web/vite.config.ts).
     let policy = format!(
-        "default-src 'self'; script-src 'self'; style-src {style}; img-src 'self' data: blob:; font-src 'self'; media-src {media}; worker-src 'self' blob:; connect-src 'self' {live} {socket}; frame-src {frame}; frame-ancestors {ancestors}; base-uri 'none'; form-action 'self'; object-src 'none'"
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; media-src {media}; worker-src 'none'; connect-src 'self' {socket}; frame-src {frame}; frame-ancestors {ancestors}; base-uri 'none'; form-action 'self'; object-src 'none'"
     );
     let call = "camera microphone display-capture autoplay fullscreen clipboard-write picture-in-picture speaker-selection screen-wake-lock";
     let mut permissions = String::new();

@@ -17,12 +17,12 @@ use tokio::sync::watch;
 
 use super::App;
 use super::admin::{Actor, Needs};
+use super::board::Board;
 use super::live::Here;
 use super::problem::Problem;
 use super::views::{JournalView, LogLine, facts, presence, room_view, visit};
 use crate::access::{blocking, network_of};
 use crate::model::{Digest, Gate, Id};
-use crate::store::JournalFilter;
 
 /// Visitors' streams open at once; a page that is refused asks again by itself.
 const VISITORS: usize = 2_000;
@@ -259,98 +259,80 @@ fn sent_or_empty(event: Option<Event>) -> Vec<Event> {
     event.into_iter().collect()
 }
 
-/// The portal.
+/// The portal. All it keeps is the board it told last.
 pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
     struct State {
         app: App,
         actor: Actor,
-        sent: Sent,
-        rooms: Vec<Id>,
-        journal: Option<i64>,
+        told: Option<Arc<Board>>,
         tick: watch::Receiver<u64>,
         status: watch::Receiver<Arc<crate::reconcile::Status>>,
-        first: bool,
         _counted: Counted,
     }
     let state = State {
         _counted: app.streams.portal(&actor)?,
         tick: app.access.tick(),
         status: app.status.clone(),
-        sent: Sent::default(),
-        rooms: Vec::new(),
-        journal: None,
-        first: true,
+        told: None,
         app,
         actor,
     };
     let events = stream::unfold(state, |mut state| async move {
-        if !state.first && !changed(&mut state.tick, &mut state.status).await {
+        if state.told.is_some() && !changed(&mut state.tick, &mut state.status).await {
             return None;
         }
         // Somebody who was logged out, or lost their role, hears no more.
         if !state.actor.still_holds(&state.app).await {
             return None;
         }
-        let first = std::mem::take(&mut state.first);
         let State {
-            app,
-            actor,
-            sent,
-            rooms,
-            journal,
-            ..
+            app, actor, told, ..
         } = &mut state;
+        let now = app.boards.now(app).await;
+        let before = told.replace(Arc::clone(&now));
+        let before = before.as_deref();
         let mut events = Vec::new();
-        events.extend(sent.news("status", "status", &*app.status()));
-        let index = app.access.index();
-        let mut changed_rooms = Vec::new();
-        let mut seen = Vec::new();
-        for room in index.rooms().filter(|room| actor.sees(room)) {
-            let view = room_view(app, room);
-            seen.push(room.id.clone());
-            if sent
-                .news("rooms", &format!("room {}", room.id), &view)
-                .is_some()
-                && !first
-            {
-                changed_rooms.push(view);
-            }
+        if before.is_none_or(|before| before.status != now.status) {
+            events.push(Event::default().event("status").data(&*now.status));
         }
-        // A room that was archived is told once more, as such.
-        for gone in rooms.iter().filter(|id| !seen.contains(id)) {
-            sent.0.remove(&format!("room {gone}"));
-            let (store, id) = (Arc::clone(&app.store), gone.clone());
-            if let Ok(room) = blocking(move || store.room(&id)).await {
-                changed_rooms.push(room_view(app, &room));
-            }
-        }
-        *rooms = seen;
-        if !changed_rooms.is_empty() {
-            events.extend(
-                Event::default()
-                    .event("rooms")
-                    .json_data(&changed_rooms)
-                    .ok(),
-            );
-        }
-        if !actor.may(Needs::StackRead) {
+        // What was there before this page opened is no news.
+        let Some(before) = before else {
             return Some((events, state));
+        };
+        let mut rooms: Vec<Arc<str>> = now
+            .rooms
+            .iter()
+            .filter(|(id, told)| {
+                actor.sees(&told.room)
+                    && before
+                        .rooms
+                        .get(*id)
+                        .is_none_or(|before| before.text != told.text)
+            })
+            .map(|(_, told)| Arc::clone(&told.text))
+            .collect();
+        // A room that was archived is told once more, as such.
+        for (id, gone) in &before.rooms {
+            if now.rooms.contains_key(id) || !actor.sees(&gone.room) {
+                continue;
+            }
+            let (store, id) = (Arc::clone(&app.store), id.clone());
+            if let Ok(room) = blocking(move || store.room(&id)).await
+                && let Ok(text) = serde_json::to_string(&room_view(app, &room))
+            {
+                rooms.push(text.into());
+            }
         }
-        let store = Arc::clone(&app.store);
-        if let Ok(latest) =
-            blocking(move || store.journal(&JournalFilter::default(), None, 50)).await
-        {
-            let known = *journal;
-            // What was there before this page opened is no news.
-            *journal = Some(
-                latest
-                    .first()
-                    .map_or(known.unwrap_or_default(), |entry| entry.id),
-            );
-            let new: Vec<JournalView> = latest
-                .into_iter()
-                .filter(|entry| known.is_some_and(|known| entry.id > known))
-                .map(JournalView::from)
+        if !rooms.is_empty() {
+            let all = format!("[{}]", rooms.join(","));
+            events.push(Event::default().event("rooms").data(all));
+        }
+        if actor.may(Needs::StackRead) {
+            let known = before.journal.first().map_or(0, |entry| entry.id);
+            let new: Vec<&JournalView> = now
+                .journal
+                .iter()
+                .filter(|entry| entry.id > known)
                 .collect();
             if !new.is_empty() {
                 events.extend(Event::default().event("journal").json_data(&new).ok());

@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::App;
+use super::admin::actor::{Actor, Needs};
 use super::problem::Whole;
 use crate::access::{Ask, Decision, Pass};
-use crate::model::Secret;
+use crate::model::{Id, Secret};
 
 pub(super) fn router(app: App) -> Router {
     Router::new()
@@ -68,17 +69,15 @@ async fn mirotalk(State(app): State<App>, Path(secret): Path<String>, _: Whole) 
     }
 }
 
-async fn forward_auth(State(app): State<App>, request: Request) -> Response {
+async fn forward_auth(State(app): State<App>, headers: HeaderMap) -> Response {
     let text = |name: &str| {
-        request
-            .headers()
+        headers
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     };
     // HTTP/2 clients may send cookies in several headers.
-    let cookies: Vec<&str> = request
-        .headers()
+    let cookies: Vec<&str> = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -87,23 +86,51 @@ async fn forward_auth(State(app): State<App>, request: Request) -> Response {
         host: text("x-forwarded-host"),
         uri: text("x-forwarded-uri"),
         cookies: &cookies.join("; "),
-        origin: request
-            .headers()
+        origin: headers
             .get(header::ORIGIN)
             .and_then(|value| value.to_str().ok()),
     };
     match app.access.pass(&app.names(), app.call_is_safe(), ask) {
         Pass::Media { .. } | Pass::Call { .. } => StatusCode::OK.into_response(),
-        Pass::No(status, why) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-            (
-                status,
-                [(header::CACHE_CONTROL, "no-store")],
-                format!("{why}\n"),
-            )
-                .into_response()
-        }
+        Pass::Preview { room } => preview(&app, &room, &headers).await,
+        Pass::No(status, why) => refused(status, why),
     }
+}
+
+/// The portal's own player: the login is looked up in the store at each
+/// request, so that one that ended shows nothing more. Few ask, and no viewer
+/// waits for it.
+async fn preview(app: &App, room: &Id, headers: &HeaderMap) -> Response {
+    let settings = app.settings();
+    let ours = settings.origin(&settings.hosts.admin);
+    let is_ours = headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| origin.as_bytes() == ours.as_bytes());
+    if !is_ours {
+        return refused(403, "origin");
+    }
+    let actor = match Actor::of_cookie(app, headers).await {
+        Ok(Some(actor)) => actor,
+        Ok(None) => return refused(401, "session"),
+        Err(problem) => return problem.into_response(),
+    };
+    let index = app.access.index();
+    let sees = index.room(room).is_some_and(|room| actor.sees(room));
+    if sees && actor.may(Needs::RoomsWrite) {
+        StatusCode::OK.into_response()
+    } else {
+        refused(403, "room")
+    }
+}
+
+fn refused(status: u16, why: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    (
+        status,
+        [(header::CACHE_CONTROL, "no-store")],
+        format!("{why}\n"),
+    )
+        .into_response()
 }
 
 /// Ready once the loop has looked: until then the pages answer, the stack may
@@ -152,6 +179,26 @@ async fn metrics(State(app): State<App>) -> Response {
             service.role,
             u8::from(service.health == "healthy")
         );
+    }
+    out.push_str("# TYPE colourstream_certificate_good gauge\n");
+    for certificate in &status.certificates {
+        let _ = writeln!(
+            out,
+            "colourstream_certificate_good{{host=\"{}\"}} {}",
+            certificate.host,
+            u8::from(certificate.state == "good")
+        );
+    }
+    out.push_str("# TYPE colourstream_certificate_expires_timestamp_seconds gauge\n");
+    for certificate in &status.certificates {
+        if let Some(until) = certificate.until {
+            let _ = writeln!(
+                out,
+                "colourstream_certificate_expires_timestamp_seconds{{host=\"{}\"}} {}",
+                certificate.host,
+                until.as_second()
+            );
+        }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response()
 }

@@ -8,11 +8,13 @@
 
 pub mod admin;
 mod assets;
+mod board;
 mod events;
 mod internal;
 mod live;
 mod openapi;
 mod problem;
+pub mod rescue;
 mod stack;
 mod video;
 mod views;
@@ -37,6 +39,7 @@ pub use stack::{NoStack, Soon, Stack};
 pub use views::{FileView, LogLine, Series};
 
 use crate::access::{Access, Names, bare_host};
+use crate::backup::Keeper;
 use crate::model::{Id, Role, Seat, Secret};
 use crate::reconcile::{Command, Status};
 use crate::settings::{Cidr, Settings};
@@ -64,8 +67,11 @@ pub struct App {
     pub mint: Mint,
     /// Unguessable last part of MiroTalk's webhook path.
     pub mirotalk_hook: Secret<String>,
+    /// Makes backups.
+    pub keeper: Arc<Keeper>,
     people: Arc<ArcSwap<HashMap<Id, String>>>,
     streams: Arc<events::Streams>,
+    boards: Arc<board::Boards>,
 }
 
 impl std::fmt::Debug for App {
@@ -92,6 +98,8 @@ pub struct Parts {
     pub mint: Mint,
     /// See [`App`].
     pub mirotalk_hook: Secret<String>,
+    /// See [`App`].
+    pub keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -112,6 +120,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
         } = parts;
         let app = Self {
             store,
@@ -122,8 +131,10 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
             people: Arc::default(),
             streams: Arc::default(),
+            boards: Arc::default(),
         };
         app.people_changed()?;
         Ok(app)
@@ -146,6 +157,7 @@ impl App {
         let prefix = if settings.is_https() { "__Host-" } else { "" };
         Names {
             live: settings.hosts.live.clone(),
+            admin: settings.hosts.admin.clone(),
             video: settings.hosts.video.clone(),
             video_origin: settings.origin(&settings.hosts.video),
             session_cookie: format!("{prefix}cs_session"),

@@ -70,13 +70,20 @@ fn settings() -> Settings {
             timeout: Duration::from_secs(5),
         },
         instance: "colourstream".into(),
-        state: PathBuf::from("state"),
+        // Nothing can be made there.
+        state: PathBuf::from("/proc/no-state"),
         templates: None,
         reconcile: Reconcile {
             mode: Mode::Heal,
             sweep: Duration::from_secs(30),
         },
         trusted_proxies: Vec::new(),
+        backup: crate::settings::Backup {
+            every: None,
+            keep: 7,
+            folder: None,
+            passphrase_file: None,
+        },
         log: LogSettings {
             level: "info".into(),
             json: false,
@@ -138,6 +145,12 @@ fn house_of(store: Arc<Store>) -> House {
     let (settings, settings_in) = watch::channel(Arc::new(settings()));
     let (status, status_in) = watch::channel(Arc::new(Status::default()));
     let (commands_out, commands) = mpsc::channel(8);
+    let keeper = Keeper::new(
+        Arc::clone(&store),
+        settings_in.clone(),
+        None,
+        Arc::new(Timestamp::now),
+    );
     let app = App::new(Parts {
         store,
         access,
@@ -147,6 +160,7 @@ fn house_of(store: Arc<Store>) -> House {
         stack: Arc::new(NoStack),
         mint: Arc::new(|seat, _| Secret::new(format!("jwt-{}", seat.as_str()))),
         mirotalk_hook: Secret::new("hook-path".into()),
+        keeper,
     })
     .unwrap();
     House {
@@ -326,6 +340,19 @@ impl House {
             .status
     }
 
+    /// What forward-auth says to the portal's own player.
+    async fn player(&self, uri: &str, cookie: &str, origin: &str) -> u16 {
+        let request = axum::http::Request::builder()
+            .uri("/internal/forward-auth")
+            .header("x-forwarded-host", ADMIN)
+            .header("x-forwarded-uri", uri)
+            .header("cookie", cookie)
+            .header("origin", origin);
+        send(&self.internal, request.body(Body::empty()).unwrap())
+            .await
+            .status
+    }
+
     async fn hook(&self, direction: &str, protocol: &str, url: &str) -> Value {
         use base64::Engine as _;
         use hmac::{KeyInit as _, Mac as _};
@@ -483,6 +510,86 @@ async fn a_producer_has_their_own_rooms_and_no_others() {
                 .status,
             404,
             "{method} {tail}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_portals_player_needs_the_login_and_the_ticket_at_its_own_host() {
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}/preview", room["id"].as_str().unwrap());
+    let preview = house.admin("ben", "POST", &path, Value::Null).await.json();
+    let webrtc = preview["webrtc"].as_str().unwrap();
+    let (way, ticket) = webrtc
+        .strip_prefix("wss://admin.live.tld")
+        .unwrap()
+        .split_once("?ticket=")
+        .unwrap();
+    assert_eq!(
+        preview["llhls"],
+        format!("https://admin.live.tld{way}/llhls.m3u8?ticket={ticket}")
+    );
+    // The webhook: the ticket, and no other.
+    let asked = |ticket: &str| format!("ws://admin.live.tld{way}?ticket={ticket}");
+    for (ticket, allowed) in [(ticket, true), ("pv.9.x", false), ("", false)] {
+        let answer = house.hook("outgoing", "WebRTC", &asked(ticket)).await;
+        assert_eq!(answer["allowed"], allowed, "{ticket}");
+    }
+    // Forward-auth: a login that may change this room, each time; the ticket
+    // alone opens nothing, here or on the live host.
+    for uri in [
+        way.to_owned(),
+        format!("{way}?ticket={ticket}"),
+        format!("{way}/llhls.m3u8?ticket={ticket}"),
+        format!("{way}/seg_0_0_video_x_llhls.m4s"),
+    ] {
+        for (who, expected) in [("anna", 200), ("ben", 200), ("bea", 403), ("cleo", 403)] {
+            let cookie = format!("__Host-cs_admin={who}");
+            assert_eq!(
+                house.player(&uri, &cookie, "https://admin.live.tld").await,
+                expected,
+                "{who} {uri}"
+            );
+            assert_eq!(
+                house.player(&uri, &cookie, "https://evil.example").await,
+                403,
+                "{who} {uri}"
+            );
+            assert_eq!(house.forward_auth(LIVE, &uri, &cookie).await, 401, "{uri}");
+        }
+        for cookie in ["", "__Host-cs_admin=nobody", "cs_admin=anna"] {
+            assert_eq!(
+                house.player(&uri, cookie, "https://admin.live.tld").await,
+                401,
+                "{cookie} {uri}"
+            );
+        }
+    }
+    // A login that ended shows nothing more.
+    let logged_out = house
+        .admin("ben", "POST", "/api/v1/logout", Value::Null)
+        .await;
+    assert_eq!(logged_out.status, 204);
+    let cookie = "__Host-cs_admin=ben";
+    assert_eq!(
+        house.player(way, cookie, "https://admin.live.tld").await,
+        401
+    );
+}
+
+#[tokio::test]
+async fn the_quality_profiles_are_told_with_what_they_mean() {
+    let house = house();
+    for who in ["anna", "ben", "cleo"] {
+        let answer = house
+            .admin(who, "GET", "/api/v1/profiles", Value::Null)
+            .await;
+        assert_eq!(
+            answer.json(),
+            json!({"items": [{"name": "live", "title": "Live", "min_bitrate": null,
+                "chunk_seconds": 0.5, "segment_seconds": 1, "audio_bitrate": 128_000}]}),
+            "{who}"
         );
     }
 }
@@ -1608,6 +1715,31 @@ async fn what_is_asked_of_the_loop_reaches_it() {
 }
 
 #[tokio::test]
+async fn an_owner_sees_the_backups_and_is_told_why_one_fails() {
+    let house = house();
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await;
+    assert_eq!(
+        (list.status, list.json()["items"].clone()),
+        (200, json!([]))
+    );
+    // A store in memory has no file to copy.
+    let made = house
+        .admin("anna", "POST", "/api/v1/backups", json!({}))
+        .await;
+    assert_eq!((made.status, made.kind()), (503, "backup-failed".into()));
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await
+        .json();
+    assert_eq!(list["items"][0]["who"], "anna", "{list}");
+    assert_eq!(list["items"][0]["here"], false);
+    assert!(list["items"][0]["error"].is_string(), "{list}");
+    assert_eq!(list["failed"]["code"], "backup-failed");
+}
+
+#[tokio::test]
 async fn the_control_socket_is_the_owner() {
     let house = house();
     let control = control(house.app.clone());
@@ -1655,11 +1787,15 @@ async fn each_host_has_its_pages_and_strangers_none() {
     let live = ask("GET", LIVE, "/").to(&house.pages).await;
     let policy = live.header("content-security-policy");
     for part in [
-        "default-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
+        "default-src 'self';",
+        "script-src 'self';",
+        "style-src 'self';",
+        "img-src 'self';",
+        "worker-src 'none';",
+        "connect-src 'self' wss://live.tld;",
         "frame-src 'self' https://video.live.tld;",
-        "wss://live.tld",
-        "frame-ancestors 'none'",
+        "frame-ancestors 'none';",
+        "object-src 'none'",
     ] {
         assert!(policy.contains(part), "{part} in {policy}");
     }
@@ -1672,12 +1808,21 @@ async fn each_host_has_its_pages_and_strangers_none() {
         left.header("content-security-policy")
             .contains("frame-ancestors 'self'")
     );
+    for page in ["/", "/j", "/some-room", "/left"] {
+        let answer = ask("GET", LIVE, page).to(&house.pages).await;
+        let policy = answer.header("content-security-policy");
+        assert!(!policy.contains("unsafe"), "{page}: {policy}");
+    }
     let admin = ask("GET", ADMIN, "/").to(&house.pages).await;
-    assert!(
-        admin
-            .header("content-security-policy")
-            .contains("style-src 'self';")
-    );
+    let policy = admin.header("content-security-policy");
+    for part in [
+        "style-src 'self';",
+        "connect-src 'self' wss://admin.live.tld;",
+        "frame-src 'none';",
+    ] {
+        assert!(policy.contains(part), "{part} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(
         ask("POST", LIVE, "/some-room")
             .to(&house.pages)
@@ -1952,6 +2097,34 @@ async fn the_portal_is_told_of_what_changes_and_only_of_what_it_may_see() {
     let told = next_event(&mut bea).await;
     assert!(told.iter().all(|(name, _)| name != "rooms"), "{told:?}");
     assert_eq!(until(&mut anna, "journal").await[0]["what"], "write file");
+}
+
+#[tokio::test]
+async fn a_thousand_pages_share_what_they_are_told() {
+    let house = house();
+    let (edited, _) = house.room("ben", "Edited").await;
+    let (other, _) = house.room("ben", "Other").await;
+    let app = &house.app;
+    let id = |room: &Value| crate::model::Id::kept(room["id"].as_str().unwrap());
+    let one = app.boards.now(app).await;
+    let two = app.boards.now(app).await;
+    assert!(Arc::ptr_eq(&one, &two), "one board for all pages");
+    let path = format!("/api/v1/rooms/{}", edited["id"].as_str().unwrap());
+    let answer = ask("PATCH", ADMIN, &path)
+        .by("ben")
+        .with("if-match", "*")
+        .json(&json!({"title": "Told"}))
+        .to(&house.pages)
+        .await;
+    assert_eq!(answer.status, 200);
+    let after = app.boards.now(app).await;
+    let text = |board: &super::board::Board, room: &Value| Arc::clone(&board.rooms[&id(room)].text);
+    assert!(text(&after, &edited).contains("\"title\":\"Told\""));
+    assert!(
+        Arc::ptr_eq(&text(&one, &other), &text(&after, &other)),
+        "what did not change is not kept twice"
+    );
+    assert!(Arc::ptr_eq(&one.status, &after.status));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::App;
 use crate::access::StreamFacts;
 use crate::model::{Gate, Grant, Id, Issue, IssueCode, Link, Role, Room, Seat, Severity, Token};
-use crate::settings::Settings;
+use crate::settings::{Profile, Settings};
 use crate::store::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, JournalEntry, Scope};
 
 /// What people see of a room's state.
@@ -73,8 +73,8 @@ pub struct Me {
 pub struct Playback {
     /// WebRTC signalling.
     pub webrtc: String,
-    /// LLHLS master playlist; absent in the portal's preview.
-    pub llhls: Option<String>,
+    /// LLHLS master playlist.
+    pub llhls: String,
 }
 
 /// The call.
@@ -544,6 +544,43 @@ pub struct FileView {
     pub diff: Option<String>,
 }
 
+/// A quality profile, as set in the settings file.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ProfileView {
+    /// What rooms name it by.
+    pub name: String,
+    /// What people read.
+    pub title: String,
+    /// Below so many bits per second the encoder is said to be too slow.
+    pub min_bitrate: Option<u64>,
+    /// LLHLS: length of a part, in seconds.
+    pub chunk_seconds: f64,
+    /// LLHLS: length of a segment, in seconds; key frames come at least so often.
+    pub segment_seconds: u32,
+    /// Bits per second of the sound over WebRTC.
+    pub audio_bitrate: u32,
+}
+
+impl From<&Profile> for ProfileView {
+    fn from(profile: &Profile) -> Self {
+        Self {
+            name: profile.name.clone(),
+            title: profile.title.clone(),
+            min_bitrate: profile.min_bitrate,
+            chunk_seconds: profile.chunk_seconds,
+            segment_seconds: profile.segment_seconds,
+            audio_bitrate: profile.audio_bitrate,
+        }
+    }
+}
+
+/// The quality profiles.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ProfileList {
+    /// In the order of the settings; a new room gets the first.
+    pub items: Vec<ProfileView>,
+}
+
 /// Rendered files.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FileList {
@@ -607,7 +644,7 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
                 .access
                 .tickets()
                 .ticket(&grant.id, session, &room.stream);
-            playback(&settings, room, &ticket)
+            playback(&settings.origin(&settings.hosts.live), room, &ticket)
         }),
         call: CallView {
             available: gate == Gate::Open && call_safe,
@@ -625,12 +662,12 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
     }
 }
 
-pub(super) fn playback(settings: &Settings, room: &Room, ticket: &str) -> Playback {
-    let origin = settings.origin(&settings.hosts.live);
+/// Addresses of a room's picture at one of the two hosts that lead to it.
+pub(super) fn playback(origin: &str, room: &Room, ticket: &str) -> Playback {
     let path = format!("/{}/{}", room.profile, room.stream);
     Playback {
         webrtc: format!("{}{path}?ticket={ticket}", origin.replacen("http", "ws", 1)),
-        llhls: Some(format!("{origin}{path}/llhls.m3u8?ticket={ticket}")),
+        llhls: format!("{origin}{path}/llhls.m3u8?ticket={ticket}"),
     }
 }
 

@@ -71,10 +71,24 @@ pub enum IssueCode {
     StateUnwritable,
     /// Rooms or journal cannot be read or written.
     StoreFailed,
+    /// The database is damaged, gone, or not all there.
+    DatabaseDamaged,
+    /// A newer controller wrote the database.
+    DatabaseNewer,
+    /// A backup that was due could not be made.
+    BackupFailed,
     /// The address announced to media clients is not known.
     PublicAddressUnknown,
     /// A certificate is missing, wrong, or about to expire.
     CertificateInvalid,
+    /// A certificate is being ordered.
+    CertificatePending,
+    /// The authority refused a certificate, or did not answer.
+    CertificateFailed,
+    /// A certificate was not renewed and is about to expire, or has expired.
+    CertificateExpires,
+    /// No certificate is ordered for a name that does not lead here.
+    NameElsewhere,
     /// Reconciliation is paused by settings or by a person.
     Paused,
     /// A room's encoder sends what browsers cannot play well.

@@ -3,19 +3,25 @@
 //! a lane, and the next look decides anew.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::memory::replacement_failure;
-use crate::desired::{ImagePin, Target};
+use crate::desired::{ImagePin, Target, labels};
 use crate::disk::{Disk, DiskError};
 use crate::engine::{Engine, EngineCall, EngineError, Performed};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{Action, Lane, Plan, Step, view};
 use crate::store::{Store, StoreError};
+
+/// A plan is good for so long after the look it was made from. A controller
+/// that was stopped meanwhile (SIGSTOP, a frozen machine) looks again before it
+/// does more. The first step always begins in time, so there is progress even
+/// where every call takes longer.
+const LEASE: Duration = Duration::from_secs(15);
 
 /// What the loop has to remember of what was done.
 #[derive(Debug, Default)]
@@ -24,6 +30,11 @@ pub(super) struct Effects {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps were left because the look they follow from is too old.
+    pub stale: bool,
+    /// Services for which a container was made: what was refused before was
+    /// about another one.
+    pub made: Vec<Role>,
     /// Services started.
     pub started: Vec<Role>,
     /// Services the engine refused to bring up: reason and port.
@@ -42,6 +53,8 @@ impl Effects {
     fn merge(&mut self, other: Self) {
         self.done += other.done;
         self.failed += other.failed;
+        self.stale |= other.stale;
+        self.made.extend(other.made);
         self.started.extend(other.started);
         self.refused.extend(other.refused);
         self.restarted.extend(other.restarted);
@@ -59,6 +72,8 @@ pub(super) struct Hands<'a, E> {
     pub target: &'a Target,
     pub reconcile: u64,
     pub now: Timestamp,
+    /// When the look ended.
+    pub looked: tokio::time::Instant,
 }
 
 /// Why a step failed.
@@ -80,7 +95,7 @@ impl<E: Engine> Hands<'_, E> {
         let (ground, services): (Vec<&Step>, Vec<&Step>) =
             plan.ready().partition(|step| step.lane == Lane::Ground);
         let mut effects = self.lane(&ground).await;
-        if effects.failed > 0 {
+        if effects.failed > 0 || effects.stale {
             return effects;
         }
         let lanes = Role::ALL.map(|role| {
@@ -100,6 +115,15 @@ impl<E: Engine> Hands<'_, E> {
     async fn lane(&self, steps: &[&Step]) -> Effects {
         let mut effects = Effects::default();
         for step in steps {
+            if self.looked.elapsed() > LEASE {
+                info!(
+                    reconcile = self.reconcile,
+                    step = view(step).what,
+                    "the plan is too old; looked again first"
+                );
+                effects.stale = true;
+                break;
+            }
             if let Err(()) = self.step(step, &mut effects).await {
                 break;
             }
@@ -194,14 +218,17 @@ impl<E: Engine> Hands<'_, E> {
         call: &EngineCall,
         effects: &mut Effects,
     ) -> Result<(), StepError> {
-        let performed = self.engine.perform(call.clone()).await?;
         let Lane::Service(role) = step.lane else {
+            self.engine.perform(call.clone()).await?;
             return Ok(());
         };
+        if matches!(call, EngineCall::CreateContainer { .. }) {
+            self.create(role, call.clone()).await?;
+            effects.made.push(role);
+            return Ok(());
+        }
+        let performed = self.engine.perform(call.clone()).await?;
         match (call, performed) {
-            (EngineCall::CreateContainer { .. }, Performed::Created(id)) => {
-                self.store.save_made(&id, role)?;
-            }
             (EngineCall::RemoveContainer { id }, _) => self.store.forget_made(id)?,
             (EngineCall::StartContainer { .. }, _) => effects.started.push(role),
             (EngineCall::StopContainer { .. }, _)
@@ -226,6 +253,31 @@ impl<E: Engine> Hands<'_, E> {
                 return Err(StepError::Refused(reason));
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes a container under a mark that is written down first: killed before
+    /// its id is known, it is found again whatever it is called by then.
+    async fn create(&self, role: Role, mut call: EngineCall) -> Result<(), StepError> {
+        let mark = mark()?;
+        if let EngineCall::CreateContainer { labels, .. } = &mut call {
+            labels.insert(labels::MARK.to_owned(), mark.clone());
+        }
+        self.store.expect_made(&mark, role)?;
+        match self.engine.perform(call).await {
+            Ok(Performed::Created(id)) => self.store.confirm_made(&mark, &id, role)?,
+            Ok(_) => {}
+            // Nobody knows whether it was made: the mark says so if it was.
+            Err(
+                error @ (EngineError::Away { .. }
+                | EngineError::Slow { .. }
+                | EngineError::Other(_)),
+            ) => return Err(error.into()),
+            Err(error) => {
+                self.store.forget_mark(&mark)?;
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -285,6 +337,13 @@ impl<E: Engine> Hands<'_, E> {
             }
         }
     }
+}
+
+fn mark() -> Result<String, EngineError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| EngineError::Other(format!("no random bytes: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 pub(super) fn store_trouble(error: &StoreError) -> Issue {

@@ -21,6 +21,8 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 const FIRST_START_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 /// A replacement that failed is tried again by itself after this.
 const REPLACEMENT_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// A clock that is this far behind the last look was set back.
+const SET_BACK: SignedDuration = SignedDuration::from_secs(30);
 /// The first pause after a failed pull.
 const FIRST_PULL_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 
@@ -36,6 +38,8 @@ pub struct Memory {
     pub route_reminded_at: Option<Timestamp>,
     /// What the steps of the last pass on files, store or network ran into.
     pub troubles: BTreeMap<String, Issue>,
+    /// The moment of the last look.
+    last_look: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -225,6 +229,21 @@ impl Memory {
             runs.breaker = None;
             runs.short.clear();
         }
+    }
+
+    /// Takes note of the time; tells whether the clock was set back. What
+    /// waited for a time would wait that much longer: it is tried at once.
+    pub fn note_time(&mut self, now: Timestamp) -> bool {
+        let back = self
+            .last_look
+            .is_some_and(|last| last.duration_since(now) > SET_BACK);
+        self.last_look = Some(now);
+        if back {
+            self.forgive();
+            self.route_stale_since = None;
+            self.route_reminded_at = None;
+        }
+        back
     }
 
     /// When a replacement that just failed is tried again.

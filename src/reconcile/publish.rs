@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::desired::{Target, labels};
+use jiff::Timestamp;
+
+use crate::desired::{Orders, Seen, Stage, Target, labels};
 use crate::engine::{ContainerFacts, ContainerState};
 use crate::model::{Role, Severity};
 use crate::plan::{Health, Observed, Plan, PullState, Wait, views};
-use crate::settings::{Mode, Settings};
-use crate::status::{EngineStatus, LiveCounts, ServiceStatus, Status, Summary};
+use crate::settings::{Mode, Settings, Tls};
+use crate::status::{CertificateStatus, EngineStatus, LiveCounts, ServiceStatus, Status, Summary};
 
 /// The parts of the status that follow from one look; times and numbers of the
 /// loop itself are added by it.
@@ -59,6 +61,39 @@ pub(super) fn status(
         },
         ..Status::default()
     }
+}
+
+/// The certificate of each name, by what Traefik says it has.
+pub(super) fn certificates(
+    settings: &Settings,
+    orders: &Orders,
+    seen: &Seen,
+    now: Timestamp,
+) -> Vec<CertificateStatus> {
+    if matches!(settings.tls, Tls::Off { .. }) {
+        return Vec::new();
+    }
+    let row = |host: &str| {
+        let served = seen.served.as_ref().and_then(|all| all.get(host));
+        let state = match (served, &settings.tls) {
+            (Some(served), _) if served.until <= now => "expired",
+            (Some(_), _) => "good",
+            (None, Tls::Acme(_)) => match orders.of(host).stage {
+                Stage::New | Stage::Had { .. } => "unknown",
+                Stage::Held(_) => "held-back",
+                Stage::Due | Stage::Asked { .. } => "ordered",
+                Stage::Failed { .. } => "failed",
+            },
+            (None, _) => "unknown",
+        };
+        CertificateStatus {
+            host: host.to_owned(),
+            state: state.to_owned(),
+            issuer: served.map(|served| served.issuer.clone()),
+            until: served.map(|served| served.until),
+        }
+    };
+    settings.hosts.all().map(row).into()
 }
 
 fn summary(services: &[ServiceStatus], observed: &Observed, plan: &Plan, mode: Mode) -> Summary {

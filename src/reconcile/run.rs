@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -18,19 +19,25 @@ use super::memory::Memory;
 use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
-use crate::desired::Target;
+use crate::backup::Kept;
+use crate::desired::{Orders, Seen, Target, labels};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
-use crate::settings::Mode;
-use crate::status::{Command, Status};
-use crate::store::Store;
+use crate::settings::{AcmeChallenge, Mode, Tls};
+use crate::status::{BackupStatus, Command, Status};
+use crate::store::{Store, marked};
+use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
 const RECHECK: Duration = Duration::from_millis(100);
 /// Pull progress is published this often.
 const PROGRESS: Duration = Duration::from_millis(500);
+/// How long a person's *now* holds while what it began is under way.
+const NOW_HOLDS: Duration = Duration::from_secs(600);
+/// How far the certificates' orders are, in the state folder.
+const ORDERS: &str = "tls/orders.json";
 /// Reconnecting to the engine: first and longest pause.
 const RECONNECT: (f64, f64) = (0.8, 30.0);
 
@@ -50,10 +57,16 @@ pub struct Controller<E, P> {
     pub placement: Placement,
     /// Finds it out, as soon as the engine answers.
     pub locate: Option<Locate>,
+    /// How far the certificates' orders are, for those who look after them.
+    pub orders: watch::Sender<Orders>,
+    /// What those have seen.
+    pub seen: watch::Receiver<Arc<Seen>>,
     /// Where the status goes.
     pub status: watch::Sender<Arc<Status>>,
     /// Where what was seen goes, for those who need more than the status.
     pub scene: watch::Sender<Arc<Scene>>,
+    /// What is known of the backups.
+    pub backups: watch::Receiver<Kept>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     state: State,
@@ -84,6 +97,12 @@ struct State {
     last_sweep: Option<Instant>,
     /// Passes in a row in which a step failed and none was done.
     fruitless: u32,
+    /// When a person said *now*, until all that it began is done.
+    pressed: Option<Instant>,
+    /// When the engine's events are asked for again, while they are cut.
+    knock: Option<watch::Receiver<Option<Instant>>>,
+    /// Since when Traefik runs.
+    traefik_since: Option<Timestamp>,
     pulls: Option<(
         mpsc::UnboundedSender<PullNews>,
         mpsc::UnboundedReceiver<PullNews>,
@@ -118,8 +137,12 @@ pub struct Pass {
     pub done: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps were left because the look was too old by then.
+    pub stale: bool,
     /// How many passes in a row, this one included, only failed.
     pub fruitless: u32,
+    /// When the next order of a certificate is due.
+    pub order_at: Option<Timestamp>,
 }
 
 impl Pass {
@@ -132,26 +155,35 @@ impl Pass {
                 .saturating_mul(1 << (self.fruitless - 1).min(16))
                 .min(sweep);
         }
-        if self.done > 0 {
+        if self.done > 0 || self.stale {
             return RECHECK;
         }
-        self.plan
-            .steps
-            .iter()
-            .filter_map(|step| match &step.waits {
-                Some(Wait::Healthy { .. }) => Some(RECHECK),
-                Some(Wait::Until { at }) => Some(
-                    Duration::try_from(at.duration_since(now))
-                        .unwrap_or(RECHECK)
-                        .max(RECHECK),
-                ),
-                Some(Wait::Quiet) => Some(Duration::from_secs(2)),
-                _ => None,
-            })
-            .min()
-            .unwrap_or(sweep)
-            .min(sweep)
+        let order = self.order_at.map_or(sweep, |at| {
+            Duration::try_from(at.duration_since(now))
+                .unwrap_or_default()
+                .max(RECHECK)
+        });
+        soonest(&self.plan, now, sweep).min(order)
     }
+}
+
+/// When something that a step of this plan waits for may be there.
+fn soonest(plan: &Plan, now: Timestamp, sweep: Duration) -> Duration {
+    plan.steps
+        .iter()
+        .filter_map(|step| match &step.waits {
+            Some(Wait::Healthy { .. }) => Some(RECHECK),
+            Some(Wait::Until { at }) => Some(
+                Duration::try_from(at.duration_since(now))
+                    .unwrap_or(RECHECK)
+                    .max(RECHECK),
+            ),
+            Some(Wait::Quiet) => Some(Duration::from_secs(2)),
+            _ => None,
+        })
+        .min()
+        .unwrap_or(sweep)
+        .min(sweep)
 }
 
 impl<E: Engine, P: Probe> Controller<E, P> {
@@ -170,7 +202,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status: watch::Sender<Arc<Status>>,
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        Self {
+        let orders = kept_orders(&disk);
+        let mut controller = Self {
             engine,
             probe,
             store,
@@ -178,11 +211,17 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             wanted,
             placement: Placement::Host,
             locate,
+            orders: watch::Sender::new(orders),
+            // Nobody looks yet: what was known stays.
+            seen: watch::channel(Arc::default()).1,
             status,
             scene: watch::Sender::new(Arc::default()),
+            backups: watch::channel(Kept::default()).1,
             clock,
             state: State::default(),
-        }
+        };
+        controller.hold_back();
+        controller
     }
 
     /// The mode in force: a person's, else the settings'.
@@ -207,7 +246,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done: 0,
             failed: 0,
+            stale: false,
             fruitless: 0,
+            order_at: None,
         }
     }
 
@@ -226,15 +267,20 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let begun = Instant::now();
         self.state.reconcile += 1;
         let reconcile = self.state.reconcile;
-        let apply_now = self.heed(triggers);
         let sweep = self.wanted.settings().reconcile.sweep;
         let thorough = triggers.contains(&Trigger::Sweep)
             || self.state.last_sweep.is_none_or(|at| at.elapsed() >= sweep);
         if thorough {
             self.state.last_sweep = Some(Instant::now());
         }
+        self.heed(triggers, thorough);
+        let pressed = self.state.pressed;
+        let apply_now = pressed.is_some_and(|at| at.elapsed() < NOW_HOLDS);
+        self.step_orders();
         let (target, observed) = self.observe(thorough).await;
+        let looked = Instant::now();
         let now = (self.clock)();
+        let order_at = self.note_loaded(target.as_deref(), &observed, now);
         let policy = Policy {
             now,
             mode: self.mode(),
@@ -244,6 +290,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         // The scene first: whoever reads the status finds what it is about.
         self.show(target.as_ref(), &observed);
         self.publish(target.as_deref(), &observed, &plan, begun);
+        let on_the_way = plan.steps.iter().any(|step| {
+            matches!(
+                &step.waits,
+                None | Some(Wait::Healthy { .. } | Wait::Pull { .. })
+            )
+        });
+        if !on_the_way {
+            self.state.pressed = None;
+        }
         let effects = match &target {
             Some(target) => {
                 let hands = Hands {
@@ -253,6 +308,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     target,
                     reconcile,
                     now,
+                    looked,
                 };
                 hands.execute(&plan).await
             }
@@ -268,7 +324,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             duration_ms = begun.elapsed().as_secs_f64() * 1e3,
             "reconciled"
         );
-        let (done, failed) = (effects.done, effects.failed);
+        let (done, failed, stale) = (effects.done, effects.failed, effects.stale);
         self.state.fruitless = match (done, failed) {
             (0, 1..) => self.state.fruitless.saturating_add(1),
             _ => 0,
@@ -280,8 +336,89 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             plan,
             done,
             failed,
+            stale,
             fruitless: self.state.fruitless,
+            order_at,
         }
+    }
+
+    /// How long an order may take; `None` where nothing is ordered.
+    fn order_patience(&self) -> Option<SignedDuration> {
+        match &self.wanted.settings().tls {
+            Tls::Acme(acme) => Some(match &acme.challenge {
+                AcmeChallenge::Http | AcmeChallenge::TlsAlpn => SignedDuration::from_mins(3),
+                // Records take their time to get around.
+                AcmeChallenge::Dns { wait, .. } => {
+                    let wait = SignedDuration::try_from(wait.unwrap_or_default());
+                    SignedDuration::from_mins(12) + wait.unwrap_or_default()
+                }
+            }),
+            _ => None,
+        }
+    }
+
+    /// Takes up what was seen of the certificates, and keeps it.
+    fn step_orders(&mut self) {
+        let Some(patience) = self.order_patience() else {
+            return;
+        };
+        let now = (self.clock)();
+        let settings = self.wanted.settings();
+        let hosts = settings.hosts.all().map(str::to_owned).into();
+        let seen = Seen {
+            traefik_since: self.state.traefik_since,
+            ..(**self.seen.borrow_and_update()).clone()
+        };
+        self.change_orders(|orders| orders.step(&hosts, &seen, patience, now));
+        self.hold_back();
+    }
+
+    fn hold_back(&mut self) {
+        if self.order_patience().is_some() {
+            let hosts = self.wanted.settings().hosts.all().map(str::to_owned);
+            let held_back = self.orders.borrow().held_back(&hosts);
+            self.wanted.hold_back(held_back);
+        }
+    }
+
+    /// Once Traefik has loaded a resolver, the order is under way. Answers when
+    /// to look again: at once, since the resolver is to go.
+    fn note_loaded(
+        &mut self,
+        target: Option<&Target>,
+        observed: &Observed,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let patience = self.order_patience()?;
+        let loaded = match observed.health.get(&Role::Traefik) {
+            Some(Health::Healthy { generation, .. }) => generation.as_ref(),
+            _ => None,
+        };
+        if let (Some(loaded), Some(target)) = (loaded, target)
+            && *loaded == target.traefik_generation
+        {
+            let ordered = self.wanted.ordered();
+            if self.change_orders(|orders| orders.loaded(&ordered, now)) {
+                return Some(now);
+            }
+        }
+        self.orders.borrow().next(patience)
+    }
+
+    /// Whether that changed them. Then they are kept, and who follows is told.
+    fn change_orders(&self, change: impl FnOnce(&mut Orders)) -> bool {
+        let changed = self.orders.send_if_modified(|orders| {
+            let before = orders.clone();
+            change(orders);
+            *orders != before
+        });
+        if changed {
+            let text = serde_json::to_vec_pretty(&*self.orders.borrow()).unwrap_or_default();
+            if let Err(error) = self.disk.keep(Path::new(ORDERS), &text, 0o600) {
+                warn!(%error, "how far the certificates are could not be kept");
+            }
+        }
+        changed
     }
 
     /// Runs until `stop` resolves. Cancel-safe between passes only: a pass
@@ -289,10 +426,13 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     pub async fn run(mut self, mut triggers: Triggers, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let sender = triggers.sender.clone();
+        let (knock, mut knocks) = watch::channel(None);
+        self.state.knock = Some(knocks.clone());
         let events = tokio::spawn(follow_events(
             Arc::clone(&self.engine),
             self.wanted.settings().instance.clone(),
             sender.clone(),
+            knock,
         ));
         let mut watch = match FileWatch::new(self.disk.rendered(), sender.clone()) {
             Ok(watch) => Some(watch),
@@ -303,7 +443,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         };
         let mut rooms = self.store.changed();
         let mut why = vec![Trigger::Sweep];
-        loop {
+        'run: loop {
             if let Some(watch) = &mut watch {
                 let rendered = self.disk.rendered();
                 watch.watch(self.wanted.watched().into_iter().chain([rendered]));
@@ -319,40 +459,55 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             } else {
                 Trigger::Sweep
             };
-            tokio::select! {
-                // Cancel-safe: `Triggers::next` says what it folds.
-                next = triggers.next(next, otherwise) => why = next,
-                // Cancel-safe: a watch keeps its mark until it is read.
-                changed = rooms.changed() => {
-                    why = vec![Trigger::Rooms];
-                    if changed.is_err() { break }
+            let due = Instant::now() + next;
+            why = loop {
+                self.tell_next(due);
+                tokio::select! {
+                    // Cancel-safe: `Triggers` keeps what it gathers.
+                    next = triggers.next(due, otherwise) => break next,
+                    // Cancel-safe: a watch keeps its mark until it is read.
+                    changed = rooms.changed() => {
+                        if changed.is_err() { break 'run }
+                        break vec![Trigger::Rooms];
+                    }
+                    // Cancel-safe: as rooms. Without a keeper it is never told.
+                    Ok(()) = self.backups.changed() => break vec![Trigger::Recheck],
+                    // Cancel-safe: the sender is in ourselves, nothing is lost.
+                    news = next_news(&mut self.state.pulls) => {
+                        self.take(news);
+                        break vec![Trigger::Pull];
+                    }
+                    // Cancel-safe, as the rooms. No reason to look, but to
+                    // say when that will be.
+                    Ok(()) = knocks.changed() => {}
+                    () = &mut stop => break 'run,
                 }
-                // Cancel-safe: the sender is in ourselves, nothing is lost.
-                news = next_news(&mut self.state.pulls) => {
-                    self.take(news);
-                    why = vec![Trigger::Pull];
-                }
-                () = &mut stop => break,
-            }
+            };
         }
         events.abort();
         info!("the loop ends; what runs goes on");
     }
 
-    /// What people asked; whether they said *now*.
-    fn heed(&mut self, triggers: &[Trigger]) -> bool {
-        let mut now = false;
+    /// What people asked. A sweep reads settings and templates as well: what
+    /// the system told of a change may have been lost.
+    fn heed(&mut self, triggers: &[Trigger], sweep: bool) {
+        if (sweep || triggers.contains(&Trigger::Settings)) && self.wanted.reload() {
+            // The settings' mode counts again.
+            self.state.mode = None;
+            self.state.pressed = None;
+            self.state.memory.forgive();
+            self.forgive_orders();
+        }
         for trigger in triggers {
             match trigger {
-                // The settings' mode counts again.
-                Trigger::Settings if self.wanted.reload() => {
-                    self.state.mode = None;
-                    self.state.memory.forgive();
+                Trigger::Person(Command::Mode(mode)) => {
+                    self.state.mode = Some(*mode);
+                    self.state.pressed = None;
                 }
-                Trigger::Person(Command::Mode(mode)) => self.state.mode = Some(*mode),
                 Trigger::Person(Command::ApplyNow) => {
-                    now = true;
+                    self.state.pressed = Some(Instant::now());
                     self.state.memory.forgive();
+                    self.forgive_orders();
                     for role in Role::ALL {
                         if let Err(error) = self.store.clear_failure(role) {
                             warn!(%error, "a failed replacement could not be forgotten");
@@ -367,7 +522,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 _ => {}
             }
         }
-        now
+    }
+
+    fn forgive_orders(&self) {
+        let now = (self.clock)();
+        self.change_orders(|orders| orders.forgive(now));
     }
 
     async fn observe(&mut self, thorough: bool) -> (Option<Arc<Target>>, Observed) {
@@ -377,6 +536,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.take(news);
         }
         let now = (self.clock)();
+        if self.state.memory.note_time(now) {
+            info!("the clock was set back: what waits for a time is tried now");
+            self.wanted.forget_time();
+        }
         let mut observed = Observed::default();
         let pins = self.store.pins().unwrap_or_else(|error| {
             observed.issues.push(store_trouble(&error));
@@ -417,6 +580,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.wanted
                 .target(&self.placement, observed.engine.as_ref(), rooms, pins, now);
         observed.issues.extend(self.wanted.issues());
+        if self.order_patience().is_some() {
+            let issues = self.orders.borrow().issues(&self.seen.borrow(), now);
+            observed.issues.extend(issues);
+        }
         let target = rendered;
         match self.disk.scan() {
             Ok(files) => observed.files = files,
@@ -432,6 +599,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         if let (Some(target), Some(engine)) = (&target, &observed.engine) {
             let question = question(target, engine, now, thorough);
+            let traefik = question.running.get(&Role::Traefik);
+            self.state.traefik_since = traefik.and_then(|running| running.started_at);
             let Probed {
                 health,
                 live,
@@ -462,9 +631,39 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_stale_since = memory.route_stale_since;
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
+        observed.issues.extend(self.backups.borrow().failed.clone());
         observed.failures = self.store.failures().unwrap_or_default();
-        observed.made = self.store.made().unwrap_or_default();
+        let latest = Memory::replacement_retry(now);
+        for (role, failure) in &mut observed.failures {
+            // Written down by a clock that was ahead of ours.
+            if failure.retry_at > latest {
+                failure.retry_at = latest;
+                if let Err(error) = self.store.save_failure(*role, failure) {
+                    warn!(%error, "the time of the next try could not be corrected");
+                }
+            }
+        }
+        observed.made = self.made(observed.engine.as_ref());
         (target, observed)
+    }
+
+    /// What we made. A container whose making was begun and whose id nobody
+    /// lived to record is known by its mark, and recorded now.
+    fn made(&self, engine: Option<&EngineFacts>) -> BTreeMap<String, Role> {
+        let mut made = self.store.made().unwrap_or_default();
+        for facts in engine.iter().flat_map(|engine| &engine.containers) {
+            let Some(mark) = facts.labels.get(labels::MARK) else {
+                continue;
+            };
+            let Some(role) = made.remove(&marked(mark)) else {
+                continue;
+            };
+            if let Err(error) = self.store.confirm_made(mark, &facts.id, role) {
+                warn!(%error, container = facts.name, "it could not be recorded as ours; tried again");
+            }
+            made.insert(facts.id.clone(), role);
+        }
+        made
     }
 
     fn own(&self, target: &Target, engine: &EngineFacts) -> Option<Own> {
@@ -482,7 +681,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
 
     fn remember(&mut self, effects: Effects, now: Timestamp) {
         let memory = &mut self.state.memory;
-        for role in effects.started {
+        for role in effects.made.into_iter().chain(effects.started) {
             memory.clear_start_failure(role);
         }
         for role in effects.restarted {
@@ -568,10 +767,57 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let now = (self.clock)();
         let mut status = publish::status(&settings, target, observed, plan, self.mode());
         status.at = Some(now);
+        if settings.tls == Tls::LocalCa {
+            let container = match &self.placement {
+                Placement::Container { id, .. } => Some(id.as_str()),
+                Placement::Host => None,
+            };
+            let state = self.disk.state();
+            let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+            status.trust = Some(tls::trust(&state, &settings.instance, container));
+        }
+        status.certificates =
+            publish::certificates(&settings, &self.orders.borrow(), &self.seen.borrow(), now);
         status.reconcile = self.state.reconcile;
         status.took_ms = begun.elapsed().as_secs_f64() * 1e3;
-        status.next = Some(now + settings.reconcile.sweep);
+        // Steps that are ready are done first, and looked at after.
+        let sweep = settings.reconcile.sweep;
+        let wait = match plan.ready().next() {
+            Some(_) => RECHECK,
+            None => soonest(plan, now, sweep).min(self.until_rooms_change(now).unwrap_or(sweep)),
+        };
+        status.next = Some(self.next_try(Instant::now() + wait));
+        let kept = self.backups.borrow();
+        status.backup = BackupStatus {
+            last: kept.last.clone(),
+            next: kept.next,
+        };
+        drop(kept);
         self.status.send_replace(Arc::new(status));
+    }
+
+    /// The moment of the next look: when it is due, or sooner when the
+    /// engine's events are asked for again.
+    fn next_try(&self, due: Instant) -> Timestamp {
+        let knock = self.state.knock.as_ref().and_then(|knock| *knock.borrow());
+        let wait = knock
+            .map_or(due, |at| at.min(due))
+            .saturating_duration_since(Instant::now());
+        (self.clock)() + wait
+    }
+
+    /// Corrects the next look that was told, where it is another by now.
+    fn tell_next(&self, due: Instant) {
+        let next = self.next_try(due);
+        self.status.send_if_modified(|status| {
+            let off = status.next.is_none_or(|told| {
+                next.duration_since(told).abs() > SignedDuration::from_millis(50)
+            });
+            if off {
+                Arc::make_mut(status).next = Some(next);
+            }
+            off
+        });
     }
 
     fn show(&self, target: Option<&Arc<Target>>, observed: &Observed) {
@@ -595,6 +841,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         };
         self.scene.send_replace(Arc::new(scene));
     }
+}
+
+/// The orders as the last controller left them. What cannot be read is as good
+/// as nothing: every name is looked at anew.
+fn kept_orders(disk: &Disk) -> Orders {
+    std::fs::read(disk.state().join(ORDERS))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 /// Waits for news of pulls; for ever while there are none.
@@ -666,7 +921,12 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
 
 /// Keeps listening to the engine and triggers a look for every hint, and for
 /// every time the stream had to be opened anew (something may be missed).
-async fn follow_events<E: Engine>(engine: Arc<E>, instance: String, sender: mpsc::Sender<Trigger>) {
+async fn follow_events<E: Engine>(
+    engine: Arc<E>,
+    instance: String,
+    sender: mpsc::Sender<Trigger>,
+    knock: watch::Sender<Option<Instant>>,
+) {
     let mut since = None;
     let mut pause = RECONNECT.0;
     loop {
@@ -682,8 +942,11 @@ async fn follow_events<E: Engine>(engine: Arc<E>, instance: String, sender: mpsc
         }
         // Jitter, so that several controllers do not knock in step.
         let jitter = f64::from(std::process::id() % 100) / 400.0;
-        tokio::time::sleep(Duration::from_secs_f64(pause * (1.0 + jitter))).await;
+        let wait = Duration::from_secs_f64(pause * (1.0 + jitter));
+        knock.send_replace(Some(Instant::now() + wait));
+        tokio::time::sleep(wait).await;
         pause = (pause * 1.7).min(RECONNECT.1);
+        knock.send_replace(None);
         let _full = sender.try_send(Trigger::Engine);
     }
 }

@@ -145,6 +145,76 @@ async fn healing_survives_any_call_that_fails_is_lost_or_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_made_and_renamed_before_its_id_was_known_is_still_ours() {
+    for strike in [Strike::KilledAfter, Strike::Lost] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        let mirotalk = name(Role::Mirotalk);
+        stage.world.remove(&mirotalk);
+        // The first call of the heal makes it.
+        stage.guard.strike(0, strike);
+        stage.pass(&[Trigger::Engine]).await;
+        assert!(stage.world.container(&mirotalk).is_some());
+        stage.world.rename_by_hand(&mirotalk, "aside");
+        let pass = stage.settle().await;
+        assert!(!has(&pass.plan.issues, IssueCode::LookAlike), "{strike:?}");
+        assert!(stage.world.container("aside").is_none(), "{strike:?}");
+        stage.assert_converged().await;
+    }
+}
+
+/// Found on a real engine: a container made by hand took the name in the very
+/// moment in which ours was to be made, and its replacement was taken for the
+/// one that had been refused.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_held_against_a_container_that_was_made_later() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let mirotalk = stage.main(Role::Mirotalk);
+    stage.world.remove(&mirotalk.name);
+    stage.world.fail(
+        When::Before,
+        EngineError::Conflict("the name is already in use".into()),
+        |call| matches!(call, EngineCall::CreateContainer { .. }),
+    );
+    let pass = stage.pass(&[Trigger::Engine]).await;
+    assert_eq!(pass.failed, 1);
+    let by_hand = crate::engine::ContainerFacts {
+        id: "ab".repeat(32),
+        memory: mirotalk.memory + 1,
+        ..mirotalk
+    };
+    stage.world.add_container(by_hand);
+    let pass = stage.settle().await;
+    assert!(
+        !has(&pass.plan.issues, IssueCode::ReplacementFailed),
+        "{:?}",
+        pass.plan.issues
+    );
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_was_stopped_looks_again_before_it_does_more() {
+    let mut stage = Stage::new(PLAIN);
+    let whole = stage.pass(&[Trigger::Sweep]).await;
+    assert!(whole.done > 3 && !whole.stale, "{}", whole.done);
+    // The ground: everything else waits for it.
+    for call in 0..2 {
+        let mut stage = Stage::new(PLAIN);
+        stage.guard.strike(call, Strike::Stopped);
+        let pass = stage.pass(&[Trigger::Sweep]).await;
+        assert!(pass.stale, "call {call}");
+        assert_eq!(pass.failed, 0);
+        let calls = stage.world.take_calls().len();
+        assert_eq!(calls, call + 1, "nothing was begun after it");
+        assert!(pass.next(stage.now(), Duration::from_secs(30)) < Duration::from_secs(1));
+        stage.settle().await;
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_engine_refuses_once_is_told_while_it_lasts_and_no_longer() {
     let mut stage = Stage::new(PLAIN);
     let network = |call: &EngineCall| matches!(call, EngineCall::CreateNetwork { .. });
@@ -211,6 +281,48 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
     tokio::time::advance(Duration::from_secs(3 * 60)).await;
     stage.assert_converged().await;
     assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
+    const DAY: i64 = 24 * 60 * 60;
+    for step in [-DAY, DAY] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        // All that waits for a time: a failed replacement, a refused start.
+        stage
+            .script
+            .mute
+            .lock()
+            .unwrap()
+            .insert("sha256:ome-new".into());
+        let newer =
+            format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+        stage.settings(&newer).await;
+        stage.settle().await;
+        stage.world.remove(&name(Role::Mirotalk));
+        stage
+            .world
+            .fail(When::Before, EngineError::Other("no".into()), |call| {
+                matches!(call, EngineCall::StartContainer { .. })
+            });
+        stage.pass(&[Trigger::Engine]).await;
+        let before = stage.main(OME).id;
+
+        stage.set_clock(step);
+        stage.settle().await;
+        stage.assert_sane();
+        let well = stage.main(Role::Mirotalk);
+        assert_eq!(well.state, ContainerState::Running, "{step}");
+        // Back: its ten minutes begin again, and do not last a day.
+        if step < 0 {
+            assert_eq!(stage.main(OME).id, before, "{step}");
+        }
+        stage.script.mute.lock().unwrap().clear();
+        tokio::time::advance(Duration::from_secs(11 * 60)).await;
+        stage.assert_converged().await;
+        assert_eq!(stage.main(OME).image_id, "sha256:ome-new", "{step}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -1025,4 +1137,131 @@ async fn a_service_that_ends_again_and_again_is_left_alone_for_a_while() {
     running.ready(700).await;
     running.end().await;
     stage.assert_sane();
+}
+/// Watches the status for so many seconds: every look comes when it was told
+/// for, by the last word or the one before (changes are gathered for 0.1 s).
+/// Answers the pauses between them.
+async fn looks_come_when_they_were_told(running: &Running, seconds: u64) -> Vec<f64> {
+    let mut last = Arc::clone(&running.status.borrow());
+    let mut told = vec![last.next.unwrap()];
+    let mut pauses = Vec::new();
+    for _ in 0..seconds * 20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let status = Arc::clone(&running.status.borrow());
+        let (next, at) = (status.next.unwrap(), status.at.unwrap());
+        if status.reconcile != last.reconcile {
+            let told = std::mem::take(&mut told);
+            let close = SignedDuration::from_millis(250);
+            assert!(
+                told.iter()
+                    .rev()
+                    .take(2)
+                    .any(|told| at.duration_since(*told).abs() < close),
+                "look {} was told for {told:?} and came at {at}",
+                status.reconcile
+            );
+            pauses.push(at.duration_since(last.at.unwrap()).as_secs_f64());
+        }
+        if told.last() != Some(&next) {
+            told.push(next);
+        }
+        last = status;
+    }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_look_comes_when_the_status_says() {
+    let mut stage = Stage::new(PLAIN);
+    let mut running = Running::start(&mut stage);
+    running.ready(60).await;
+    let pauses = looks_come_when_they_were_told(&running, 100).await;
+    assert!(pauses.iter().all(|pause| *pause > 29.0), "idle: {pauses:?}");
+    stage.world.go_away();
+    running
+        .until("away", 31, |status| {
+            has(&status.issues, IssueCode::EngineAway)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let pauses = looks_come_when_they_were_told(&running, 120).await;
+    let longest = pauses.iter().copied().fold(0.0, f64::max);
+    assert!(
+        pauses[0] < 3.0 && longest > 15.0,
+        "tries grow rarer: {pauses:?}"
+    );
+    stage.world.come_back();
+    running.ready(45).await;
+    running.end().await;
+
+    let mut stage = Stage::new(PLAIN);
+    let (reference, _) = IMAGES[2];
+    stage.world.remove_image(reference);
+    stage.world.registry_refuses(reference, "no such host");
+    let mut running = Running::start(&mut stage);
+    running
+        .until("missing", 5, |status| {
+            has(&status.issues, IssueCode::ImageMissing)
+        })
+        .await;
+    // Until the other two are up.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    looks_come_when_they_were_told(&running, 200).await;
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_now_holds_until_all_of_it_is_done() {
+    for mode in ["report", "paused"] {
+        let mut stage = Stage::new(&format!("{PLAIN}reconcile: {mode}\n"));
+        let mut running = Running::start(&mut stage);
+        running
+            .until("told", 5, |status| !status.plan.is_empty())
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(ours(&stage.world).len(), 0, "{mode}");
+        let now = Trigger::Person(Command::ApplyNow);
+        running.triggers.send(now).await.unwrap();
+        running
+            .until("all is up after one word", 60, |status| {
+                status.plan.is_empty()
+                    && status.services.len() == 3
+                    && status.services.iter().all(|one| one.health == "healthy")
+            })
+            .await;
+        // What comes after it is not meant by it.
+        stage.world.remove(&name(OME));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(stage.world.container(&name(OME)).is_none(), "{mode}");
+        running.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_takes_up_settings_and_templates_that_nobody_told_of() {
+    let mut stage = Stage::new(PLAIN);
+    let folder = stage.folder().join("templates");
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    let with = |plain: &str| format!("{plain}templates: {}\n", folder.display());
+    stage.settings(&with(PLAIN)).await;
+    stage.assert_converged().await;
+    let before = stage.main(OME).id;
+    stage.write_settings(&with(MOVED));
+    stage.pass(&[Trigger::Engine]).await;
+    assert!(stage.settle().await.plan.is_empty(), "nobody told of it");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    stage.settle().await;
+    stage.assert_converged().await;
+    assert_ne!(stage.main(OME).id, before);
+
+    // The folder itself is another by now.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(folder.join("traefik")).unwrap();
+    std::fs::write(folder.join("traefik/dynamic.yml.tera"), "{% if %}").unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    std::fs::remove_file(folder.join("traefik/dynamic.yml.tera")).unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(!has(&pass.plan.issues, IssueCode::TemplateInvalid));
+    stage.assert_converged().await;
 }

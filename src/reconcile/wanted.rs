@@ -2,7 +2,7 @@
 //! certificate, each the last good one. A change that is wrong is refused and
 //! told; what was in force stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub struct Wanted {
     certificate_issues: Vec<Issue>,
     look_again: Option<Timestamp>,
     acme: AcmeInputs,
+    held_back: BTreeSet<String>,
     host_issue: Option<Issue>,
     last: Option<(Key, Arc<Target>)>,
 }
@@ -62,6 +63,7 @@ struct Key {
     host: HostFacts,
     pins: BTreeMap<String, ImagePin>,
     certificate: Option<Digest>,
+    acme: AcmeInputs,
     overrides: BTreeMap<String, String>,
 }
 
@@ -82,6 +84,7 @@ impl Wanted {
             certificate_issues: Vec::new(),
             look_again: None,
             acme: AcmeInputs::default(),
+            held_back: BTreeSet::new(),
             host_issue: None,
             last: None,
         };
@@ -119,6 +122,28 @@ impl Wanted {
         .collect()
     }
 
+    /// Names whose certificate is not to be ordered in the next target.
+    pub fn hold_back(&mut self, hosts: BTreeSet<String>) {
+        self.held_back = hosts;
+    }
+
+    /// Names that the last target has ordered; none but by ACME.
+    pub fn ordered(&self) -> Vec<String> {
+        let Some((key, _)) = &self.last else {
+            return Vec::new();
+        };
+        if !matches!(key.settings.tls, Tls::Acme(_)) {
+            return Vec::new();
+        }
+        key.settings
+            .hosts
+            .all()
+            .into_iter()
+            .filter(|host| !key.acme.held_back.contains(*host))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Files and folders whose change is a reason to look again.
     pub fn watched(&self) -> Vec<PathBuf> {
         let settings = self.settings();
@@ -143,15 +168,24 @@ impl Wanted {
                 }
             }
             Err(errors) => {
-                for error in &errors {
-                    warn!(place = %error.origin, "settings refused: {}", error.what);
+                let issues: Vec<Issue> = errors.iter().map(SettingsError::to_issue).collect();
+                // Told once: every sweep reads them again.
+                if issues != self.settings_issues {
+                    for error in &errors {
+                        warn!(place = %error.origin, "settings refused: {}", error.what);
+                    }
                 }
-                self.settings_issues = errors.iter().map(SettingsError::to_issue).collect();
+                self.settings_issues = issues;
             }
         }
         self.look_again = None;
         self.reload_templates();
         *before != *self.settings()
+    }
+
+    /// The clock was set: certificates are looked at again now.
+    pub fn forget_time(&mut self) {
+        self.look_again = None;
     }
 
     fn reload_templates(&mut self) {
@@ -163,6 +197,12 @@ impl Wanted {
                 return;
             }
         };
+        if self.templates.is_some()
+            && self.template_issues.is_empty()
+            && overrides == self.overrides
+        {
+            return;
+        }
         match Templates::with_overrides(&overrides) {
             Ok(templates) => {
                 self.template_issues.clear();
@@ -190,12 +230,17 @@ impl Wanted {
             .certificate
             .as_ref()
             .map(|pair| Digest::of(format!("{}{}", pair.chain_pem, pair.key_pem.expose())));
+        let acme = AcmeInputs {
+            held_back: self.held_back.clone(),
+            ..self.acme.clone()
+        };
         let key = Key {
             settings: (*settings).clone(),
             rooms,
             host,
             pins,
             certificate,
+            acme,
             overrides: self.overrides.clone(),
         };
         if let Some((last, target)) = &self.last
@@ -211,7 +256,7 @@ impl Wanted {
             secrets: (*self.secrets).clone(),
             host: key.host.clone(),
             certificate: self.certificate.clone(),
-            acme: self.acme.clone(),
+            acme: key.acme.clone(),
             pins: key.pins.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now,

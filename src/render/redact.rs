@@ -37,13 +37,34 @@ pub fn redact(path: &Path, bytes: &[u8]) -> String {
 }
 
 /// A line of a service's log as people may see it: without generated secrets,
-/// publish keys and MiroTalk tokens, which the services print at will.
+/// publish keys and MiroTalk tokens, which the services print at will, and
+/// without the colours they add for a terminal.
 pub fn hidden(line: &str) -> String {
-    let keys = without(line, "sk_", |char| char.is_ascii_alphanumeric());
+    let keys = without(&plain(line), "sk_", |char| char.is_ascii_alphanumeric());
     let tokens = without(&keys, "eyJ", |char| {
         char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-')
     });
     hexadecimal(&tokens)
+}
+
+/// Without terminal escapes and other control characters. First of all, so
+/// that none of them can split a secret in two.
+fn plain(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '\u{1b}' if chars.as_str().starts_with('[') => {
+                chars.next();
+                // Parameters, up to the letter that says what they are for.
+                chars.by_ref().find(|char| ('@'..='~').contains(char));
+            }
+            '\t' => out.push(char),
+            char if char.is_control() => {}
+            char => out.push(char),
+        }
+    }
+    out
 }
 
 /// Hides every word that begins with `mark` and goes on with `part`.
@@ -106,5 +127,26 @@ fn env_line(line: &str) -> String {
     match line.split_once('=') {
         Some((name, _)) if !line.trim_start().starts_with('#') => format!("{name}={MARK}\n"),
         _ => format!("{}\n", hexadecimal(line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_has_neither_colours_nor_secrets() {
+        for (line, expected) in [
+            (
+                "\u{1b}[37m[12:00] I all is well\u{1b}[0m",
+                "[12:00] I all is well",
+            ),
+            ("key sk_\u{1b}[1mabc123\u{1b}[0m used", "key ••• used"),
+            ("a\tb\r", "a\tb"),
+            ("ends in the middle \u{1b}[3", "ends in the middle "),
+            ("a lone \u{1b} escape", "a lone  escape"),
+        ] {
+            assert_eq!(hidden(line), expected, "{line:?}");
+        }
     }
 }

@@ -626,9 +626,9 @@ fn a_template_that_drops_a_required_part_is_refused() {
         ),
         (
             STATIC,
-            "/acme/acme.json",
+            "{{ tls.acme.storage | yaml }}",
             "/tmp/acme.json",
-            "the only place that is kept",
+            "which is kept",
         ),
         (
             STATIC,

@@ -4,6 +4,8 @@
 mod addresses;
 mod cutter;
 mod facts;
+mod lookout;
+mod rescue;
 mod stack;
 mod story;
 
@@ -15,9 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use crate::access::{Access, AdmissionKeys, TicketKey};
+use crate::backup::Keeper;
 use crate::desired::Secrets;
 use crate::engine::{DockerEngine, placement};
-use crate::http::{self, App, Parts};
+use crate::http::{self, App};
 use crate::listen;
 use crate::model::{Seat, Secret};
 use crate::reconcile::{Ask, Controller, Trigger, Triggers};
@@ -26,7 +29,13 @@ use crate::services::mirotalk_token::{Account, mint};
 use crate::status::{Command, Status};
 use crate::store::StoreError;
 
+pub use rescue::run as rescue;
 pub use story::Story;
+
+/// The loop with everything it works with.
+pub type Parts = Controller<DockerEngine, Ask>;
+/// What it publishes.
+pub type Published = watch::Receiver<Arc<Status>>;
 
 /// How long a token for the call is good. The contract wants presenter tokens
 /// short, because everybody in an SFU room is shown everybody's; viewers'
@@ -40,9 +49,10 @@ const VIEWER_TOKEN_S: i64 = 4 * 60 * 60;
 /// When rooms cannot be read at the start: nothing listens before admission
 /// can be answered.
 pub async fn run(
-    controller: Controller<DockerEngine, Ask>,
-    status: watch::Receiver<Arc<Status>>,
+    mut controller: Parts,
+    status: Published,
     story: Story,
+    file: Option<PathBuf>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StoreError> {
     let secrets = controller.wanted.secrets();
@@ -60,6 +70,9 @@ pub async fn run(
     let _told = controller.probe.people.set(Arc::clone(&access));
     let set_up = access.setup_token()?;
     let triggers = Triggers::default();
+    let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(Timestamp::now);
+    let keeper = Keeper::new(Arc::clone(&store), settings.clone(), file, clock);
+    controller.backups = keeper.kept();
     let commands = commands(triggers.sender.clone());
     let services = Services::default();
     let stack = stack::LiveStack::new(
@@ -69,7 +82,7 @@ pub async fn run(
         status.clone(),
     );
     let series = stack.series_task(Arc::clone(&access));
-    let app = App::new(Parts {
+    let app = App::new(http::Parts {
         store,
         access: Arc::clone(&access),
         settings: settings.clone(),
@@ -78,6 +91,7 @@ pub async fn run(
         stack: Arc::new(stack),
         mint: minting(Arc::clone(&secrets)),
         mirotalk_hook: secrets.mirotalk_hook_path.clone(),
+        keeper: Arc::clone(&keeper),
     })?;
     let cutter = cutter::ServiceCutter {
         services: services.clone(),
@@ -92,13 +106,25 @@ pub async fn run(
         settings.clone(),
         scene.clone(),
     );
+    let (seen, seen_by_the_loop) = watch::channel(Arc::default());
+    controller.seen = seen_by_the_loop;
+    let lookout = lookout::Lookout {
+        engine: Arc::clone(&controller.engine),
+        services: Services::default(),
+        settings: settings.clone(),
+        scene: scene.clone(),
+        orders: controller.orders.subscribe(),
+    };
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
+    let told_scene = scene.clone();
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
+        tokio::spawn(lookout.run(seen, triggers.sender.clone())),
         tokio::spawn(series),
+        tokio::spawn(Arc::clone(&keeper).run()),
         tokio::spawn(listen::follow(
             "pages",
             http::pages(app.clone()),
@@ -112,7 +138,7 @@ pub async fn run(
             addresses,
         )),
         tokio::spawn(control(http::control(app), socket.clone())),
-        tokio::spawn(story.tell(status, set_up)),
+        tokio::spawn(story.tell(status, told_scene, set_up)),
     ];
     controller.run(triggers, stop).await;
     for task in background {

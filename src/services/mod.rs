@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use http::ServiceError;
 pub use mirotalk::Mirotalk;
@@ -149,6 +149,17 @@ impl Services {
             flavour,
             api_key: secrets.mirotalk_api_key.clone(),
         }
+    }
+
+    /// The certificates that Traefik at `address` has.
+    ///
+    /// # Errors
+    /// When it does not answer, or has not loaded its dynamic file yet.
+    pub async fn certificates(
+        &self,
+        address: IpAddr,
+    ) -> Result<Vec<traefik::Listed>, ServiceError> {
+        traefik::certificates(&self.http, &base(address, self.ports.traefik)).await
     }
 
     /// Asks all subjects at once. Takes 2 s at most, but for rounds of probes
@@ -400,10 +411,16 @@ impl Word {
     }
 }
 
+/// Engine and controller agree on the time within this.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
+
 fn is_starting(subject: &Subject, now: Timestamp) -> bool {
-    // A start in the future (clocks differ) is a start.
-    Duration::try_from(now.duration_since(subject.started_at))
-        .map_or(true, |age| age < start_allowance(subject.role))
+    match Duration::try_from(now.duration_since(subject.started_at)) {
+        Ok(age) => age < start_allowance(subject.role),
+        // A start in the future is a start where clocks differ a little, and
+        // long ago where ours was set back.
+        Err(_) => subject.started_at.duration_since(now) < CLOCKS_DIFFER,
+    }
 }
 
 fn base(address: IpAddr, port: u16) -> String {

@@ -105,6 +105,12 @@ fn settings(flavour: Flavour) -> Settings {
             sweep: Duration::from_secs(30),
         },
         trusted_proxies: Vec::new(),
+        backup: crate::settings::Backup {
+            every: None,
+            keep: 7,
+            folder: None,
+            passphrase_file: None,
+        },
         log: LogSettings {
             level: "info".to_owned(),
             json: false,
@@ -231,6 +237,11 @@ async fn nobody_there_is_starting_within_its_time_and_unhealthy_beyond() {
         let allowance = i64::try_from(start_allowance(role).as_secs()).unwrap();
         let (early, _) = look(&services, role, Flavour::Sfu, after(allowance - 1)).await;
         assert!(matches!(early, Health::Starting { .. }), "{early:?}");
+        // Clocks differ a little, and a clock that was set back makes nothing young.
+        let (ahead, _) = look(&services, role, Flavour::Sfu, after(-5)).await;
+        assert!(matches!(ahead, Health::Starting { .. }), "{ahead:?}");
+        let (back, _) = look(&services, role, Flavour::Sfu, after(-86_400)).await;
+        assert!(matches!(back, Health::Unhealthy { .. }), "{back:?}");
         let (late, _) = look(&services, role, Flavour::Sfu, after(allowance)).await;
         let Health::Unhealthy { why } = late else {
             unreachable!("{late:?}")
@@ -629,4 +640,26 @@ async fn who_cannot_be_asked_counts_as_before() {
         )
         .await;
     assert_eq!((seen.live.streams, seen.live.viewers), (1, 3));
+}
+
+#[test]
+fn failed_orders_are_read_from_traefiks_log() {
+    let lines = [
+        r#"{"level":"info","time":"2026-11-23T00:42:36Z","domains":"good.test","lib":"lego","time":"2026-11-23T00:42:36Z","message":"Obtaining bundled SAN certificate."}"#,
+        r#"{"level":"error","providerName":"acme.acme","acmeCA":"https://ca/dir","providerName":"acme.acme","ACME CA":"https://ca/dir","routerName":"bad@file","rule":"Host(`bad.test`)","error":"unable to generate a certificate for the domains [bad.test]: resolver: one or more domains had a problem: [bad.test: invalid authorization: acme: error: 400 :: urn:ietf:params:acme:error:connection :: Get \"http://bad.test/.well-known/acme-challenge/GCC\": dial tcp 127.0.0.9:80: connect: connection refused]","domains":["bad.test"],"time":"2026-11-23T00:42:36Z","message":"Unable to obtain ACME certificate for domains"}"#,
+        r#"{"level":"error","error":"no route","time":"2026-11-23T00:43:00Z","message":"Error renewing certificate from LE: {good.test []}"}"#,
+        r#"{"level":"error","error":"permissions 644 for /acme/acme.json are too open, please use 600","time":"2026-11-23T00:44:00Z","message":"The ACME resolve is skipped from the resolvers list"}"#,
+        "no JSON at all",
+    ]
+    .map(str::to_owned);
+    let found = traefik::failures(&lines, &["good.test", "bad.test"]);
+    let shown: Vec<String> = found
+        .iter()
+        .map(|failure| format!("{} {} {}", failure.at, failure.hosts.join(","), failure.why))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    2026-11-23T00:42:36Z bad.test bad.test: invalid authorization: acme: error: 400 :: urn:ietf:params:acme:error:connection :: Get "http://bad.test/.well-known/acme-challenge/GCC": dial tcp 127.0.0.9:80: connect: connection refused
+    2026-11-23T00:43:00Z good.test no route
+    2026-11-23T00:44:00Z good.test,bad.test permissions 644 for /acme/acme.json are too open, please use 600
+    "#);
 }

@@ -1,9 +1,12 @@
 //! What Traefik says of itself: the configuration it really runs.
 
 use hyper::header::HeaderName;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::http::{Answer, Http, ServiceError};
+use crate::desired::Failure;
+use crate::render::hidden;
 
 /// Port of the entry point for the controller; never published.
 pub const PORT: u16 = 8080;
@@ -58,6 +61,76 @@ pub(super) async fn version(http: &Http, base: &str) -> Option<String> {
     }
     let answer = http.get(base, "/api/version").await.ok()?.ok().ok()?;
     answer.json::<Version>().ok().map(|answer| answer.version)
+}
+
+/// A certificate that Traefik would show to a browser, besides its default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// Names it is for.
+    #[serde(default)]
+    pub sans: Vec<String>,
+    /// Who signed it.
+    #[serde(default, rename = "issuerCN")]
+    pub issuer: String,
+    /// Since when it is good.
+    pub not_before: Timestamp,
+    /// Until when it is good.
+    pub not_after: Timestamp,
+}
+
+/// Asks which certificates it has.
+pub(super) async fn certificates(http: &Http, base: &str) -> Result<Vec<Listed>, ServiceError> {
+    http.get(base, "/api/certificates?per_page=100")
+        .await?
+        .ok()?
+        .json()
+}
+
+/// The orders and renewals that failed, by lines of Traefik's log, oldest
+/// first. It tells of them nowhere else: to its API they look healthy.
+pub fn failures(lines: &[String], hosts: &[&str]) -> Vec<Failure> {
+    lines
+        .iter()
+        .filter_map(|line| failure(line, hosts))
+        .collect()
+}
+
+/// Longer reasons are cut: a person reads the first words.
+const LONGEST_REASON: usize = 400;
+
+fn failure(line: &str, hosts: &[&str]) -> Option<Failure> {
+    // As a value: some keys stand in it twice.
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str);
+    let message = text("message")?;
+    let of = if message.starts_with("Unable to obtain ACME certificate") {
+        let domains = line.get("domains")?.as_array()?;
+        let domains = domains.iter().filter_map(serde_json::Value::as_str);
+        domains.map(str::to_owned).collect()
+    } else if message.starts_with("Error renewing certificate") {
+        let named = |host: &&&str| message.contains(**host);
+        hosts
+            .iter()
+            .filter(named)
+            .map(ToString::to_string)
+            .collect()
+    } else if message.starts_with("The ACME resolve is skipped") {
+        hosts.iter().map(ToString::to_string).collect()
+    } else {
+        return None;
+    };
+    // What went wrong stands innermost, behind what was tried.
+    let why = text("error").unwrap_or(message);
+    let why = why
+        .split_once("had a problem: ")
+        .map_or(why, |(_, inner)| inner)
+        .trim_matches(['[', ']']);
+    Some(Failure {
+        at: text("time")?.parse().ok()?,
+        hosts: of,
+        why: hidden(&why.chars().take(LONGEST_REASON).collect::<String>()),
+    })
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! Values one by one: from a part of the file to a checked value.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -94,13 +94,21 @@ pub(super) fn port(node: &Node) -> Checked<u16> {
     number(node, 1, 65535).and_then(|port| u16::try_from(port).map_err(|_| NOT))
 }
 
-/// A port, or `off`.
-pub(super) fn port_or_off(node: &Node) -> Checked<Option<u16>> {
+/// Something, or `off`.
+pub(super) fn or_off<T>(
+    node: &Node,
+    check: impl FnOnce(&Node) -> Checked<T>,
+) -> Checked<Option<T>> {
     match node {
         Node::Bool(false) => Ok(None),
         Node::Text(text) if text == "off" => Ok(None),
-        node => port(node).map(Some),
+        node => check(node).map(Some),
     }
+}
+
+/// A port, or `off`.
+pub(super) fn port_or_off(node: &Node) -> Checked<Option<u16>> {
+    or_off(node, port)
 }
 
 /// A range of ports.
@@ -361,6 +369,13 @@ pub(super) fn public_address(node: &Node) -> Checked<Option<String>> {
 pub(super) fn ip(node: &Node) -> Checked<IpAddr> {
     let given = text(node)?.trim();
     given.parse().map_err(|_| NOT)
+}
+
+/// The address of a DNS server, with its port if that is not 53.
+pub(super) fn dns_server(node: &Node) -> Checked<SocketAddr> {
+    let given = text(node)?.trim();
+    let bare = given.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    bare.or_else(|_| given.parse()).map_err(|_| NOT)
 }
 
 /// An address or a network.

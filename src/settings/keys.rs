@@ -90,9 +90,15 @@ pub(super) const KEYS: &[Key] = &[
         "`acme`: directory of another authority."),
     key("tls.ca_certificate", FILE, Words("the usual public roots"), "./authority.pem",
         "`acme`: root certificate (PEM) of a private authority."),
+    key("tls.resolvers", "a list of DNS servers such as `[192.0.2.53, '192.0.2.54:5353']`", Value("[]"), "[192.0.2.53]",
+        "`acme`: DNS servers that know the names as the authority does; asked before an order, and by Traefik for `challenge: dns`. \
+         None: this host's own, and no name is held back for what those say of a private authority's names."),
+    key("tls.resolvers[]", "the address of a DNS server, with a port where it is not 53", Words("none"), "192.0.2.53", "One of them."),
     group("tls.dns", "`acme` with `challenge: dns`."),
     key("tls.dns.provider", "a provider code of Traefik's list, such as `cloudflare`", Words("none; needed for `challenge: dns`"), "cloudflare",
         "Who serves your DNS."),
+    key("tls.dns.wait", "a time from `1s` to `10m`", Words("until the DNS servers show the record"), "60s",
+        "Wait this long after a record was written and then let the authority look, instead of asking the DNS servers of the domain, which a private network may hide."),
     group("tls.dns.secrets", "What the provider asks for, by the names of its variables. Each is the path of a file that holds the value, so that no secret stands here."),
     key("tls.dns.secrets.*", FILE, Words("none"), "./secrets/dns-token",
         "File that holds the value of one variable, such as `CF_DNS_API_TOKEN`."),
@@ -156,6 +162,11 @@ pub(super) const KEYS: &[Key] = &[
     key("instance", "a name of a-z, 0-9 and `-`, at most 30 long, that begins with a letter", Value("colourstream"), "colourstream",
         "Name of this installation on the host, and prefix of its containers and its network. Give each its own if there are several."),
     key("state", "the path of a folder", Value("./state"), "./state", "Folder of everything that is kept: rooms, secrets, certificates, rendered configuration, backups."),
+    group("backup", "Backups that are made by themselves (docs/backup.md). `backup: off` is short for `backup: {every: off}`."),
+    key("backup.every", "a time from `1m` to `720h`, or `off`", Value("24h"), "24h", "Time between two backups. Each is read back whole before the oldest goes."),
+    key("backup.keep", "a number from 1 to 1000", Value("7"), "7", "How many of them are kept. Those made by hand and before an upgrade are not counted and stay."),
+    key("backup.folder", "the path of a folder", Words("`backups` in the state folder"), "/mnt/backups", "Where they go; another disk survives the loss of this one."),
+    key("backup.passphrase_file", FILE, Words("none; backups are readable for the controller's user alone"), "./secrets/backup", "File that holds a passphrase: then every backup is sealed with it. Without it nobody can open them, so keep it elsewhere as well."),
     key("templates", "the path of a folder", Words("none"), "./templates", "Folder whose templates replace the built-in ones of the same name. A changed file is taken up by itself."),
 
     group("reconcile", "How differences between what should run and what runs are treated. `reconcile: report` is short for `reconcile: {mode: report}`."),
@@ -177,6 +188,7 @@ pub(super) const SHORT: &[(&str, &str)] = &[
     ("conference", "flavour"),
     ("engine", "address"),
     ("reconcile", "mode"),
+    ("backup", "every"),
     ("log", "level"),
 ];
 

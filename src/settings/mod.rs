@@ -12,10 +12,10 @@ mod yaml;
 pub use cidr::Cidr;
 pub use error::{Origin, SettingsError};
 pub use keys::reference;
-pub use read::{Overrides, RESERVED_PROFILES, load, parse};
+pub use read::{Overrides, RESERVED_PROFILES, load, parse, preview};
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub instance: String,
     /// The state folder.
     pub state: PathBuf,
+    /// Backups that are made by themselves.
+    pub backup: Backup,
     /// Folder whose templates replace the built-in ones of the same name.
     pub templates: Option<PathBuf>,
     /// How to reconcile.
@@ -64,6 +66,13 @@ pub struct Hosts {
     pub admin: String,
     /// MiroTalk: `video.` below the domain.
     pub video: String,
+}
+
+impl Hosts {
+    /// All three.
+    pub fn all(&self) -> [&str; 3] {
+        [&self.live, &self.admin, &self.video]
+    }
 }
 
 /// Where certificates come from.
@@ -108,6 +117,8 @@ pub struct Acme {
     pub ca_server: Option<String>,
     /// PEM file with the authority's own root, for private authorities.
     pub ca_certificate: Option<PathBuf>,
+    /// DNS servers that know the names as the authority does.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// How an ACME authority checks a name.
@@ -124,6 +135,8 @@ pub enum AcmeChallenge {
         /// Variables the provider needs, each the path of a file that holds
         /// the value (passed as `NAME_FILE`, never shown by `docker inspect`).
         files: BTreeMap<String, PathBuf>,
+        /// Waited in place of asking the domain's DNS servers for the record.
+        wait: Option<Duration>,
     },
 }
 
@@ -243,6 +256,19 @@ pub struct EngineSettings {
     pub address: String,
     /// How long one answer may take.
     pub timeout: Duration,
+}
+
+/// Backups that are made by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Time between two; none are made when absent.
+    pub every: Option<Duration>,
+    /// How many are kept.
+    pub keep: usize,
+    /// Where they go; `backups` in the state folder when absent.
+    pub folder: Option<PathBuf>,
+    /// File that holds the passphrase they are sealed with; open when absent.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// How to reconcile.

@@ -10,8 +10,8 @@ use super::error::{Origin, SettingsError};
 use super::keys::{self, Default as KeyDefault, Key, Nearest};
 use super::yaml::{self, Node, Path, Place, Seek};
 use super::{
-    Acme, AcmeChallenge, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings, Mode,
-    PortRange, Ports, Profile, PublicScheme, Reconcile, Settings, Tls, Turn,
+    Acme, AcmeChallenge, Backup, Conference, EngineSettings, Flavour, Hosts, Images, LogSettings,
+    Mode, PortRange, Ports, Profile, PublicScheme, Reconcile, Settings, Tls, Turn,
 };
 
 /// More than this many at once help nobody.
@@ -118,6 +118,19 @@ pub fn parse(text: &str, source_name: &str) -> Result<Settings, Vec<SettingsErro
         &Overrides::default(),
         &|_, _| Ok(()),
     )
+}
+
+/// As [`load`] for a file at `path` that is still to be written and will hold
+/// `text`: what it names need not be there yet.
+pub fn preview(
+    text: &str,
+    path: &FilePath,
+    overrides: &Overrides,
+) -> Result<Settings, Vec<SettingsError>> {
+    let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = whole_path.parent().unwrap_or(FilePath::new("/"));
+    let name = path.display().to_string();
+    check_text(text, &name, folder, overrides, &|_, _| Ok(()))
 }
 
 /// Reads the settings file at `path`, or none, under `overrides`, and checks
@@ -695,6 +708,7 @@ fn build(r: &Reader<'_>) -> Read<Settings> {
     let instance = r.value("instance", check::name(30));
     let state_path = Path::keys("state");
     let state = r.value_at(&state_path, check::path(r.base(&state_path)));
+    let backup = backup(r);
     let templates_path = Path::keys("templates");
     let templates = r.given_at(&templates_path, check::path(r.base(&templates_path)));
     if let Ok(Some(folder)) = &templates {
@@ -717,6 +731,7 @@ fn build(r: &Reader<'_>) -> Read<Settings> {
         engine: engine?,
         instance: instance?,
         state: state?,
+        backup: backup?,
         templates: templates?,
         reconcile: reconcile?,
         trusted_proxies: trusted_proxies?,
@@ -861,6 +876,14 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
     let ca_certificate = r.file_at(&Path::keys("tls.ca_certificate"));
     let provider = r.given("tls.dns.provider", check::provider);
     let secrets = dns_secrets(r);
+    let wait = r.given(
+        "tls.dns.wait",
+        check::duration(Duration::from_secs(1), Duration::from_secs(600)),
+    );
+    let resolvers = items(r, "tls.resolvers", |path| {
+        r.given_at(path, check::dns_server)
+            .and_then(|server| server.ok_or(Told))
+    });
     let public_scheme = r.given(
         "tls.public_scheme",
         check::choice(&[("https", PublicScheme::Https), ("http", PublicScheme::Http)]),
@@ -870,6 +893,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
         "tls.challenge",
         "tls.ca_server",
         "tls.ca_certificate",
+        "tls.resolvers",
         "tls.dns",
     ];
     let files_keys = ["tls.certificate", "tls.key"];
@@ -957,6 +981,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
                     AcmeChallenge::Dns {
                         provider,
                         files: secrets?,
+                        wait: wait?,
                     }
                 }
             };
@@ -965,6 +990,7 @@ fn tls(r: &Reader<'_>, local: bool, hosts: Option<&Hosts>) -> Read<Tls> {
                 challenge,
                 ca_server,
                 ca_certificate: ca_certificate?,
+                resolvers: resolvers?,
             }))
         }
     }
@@ -1342,6 +1368,25 @@ fn reconcile(r: &Reader<'_>) -> Read<Reconcile> {
     Ok(Reconcile {
         mode: mode?,
         sweep: sweep?,
+    })
+}
+
+fn backup(r: &Reader<'_>) -> Read<Backup> {
+    let every = r.value("backup.every", |node| {
+        check::or_off(
+            node,
+            check::duration(Duration::from_secs(60), Duration::from_secs(720 * 3600)),
+        )
+    });
+    let keep = r.value("backup.keep", |node| check::number(node, 1, 1000));
+    let folder_path = Path::keys("backup.folder");
+    let folder = r.given_at(&folder_path, check::path(r.base(&folder_path)));
+    let passphrase_file = r.file_at(&Path::keys("backup.passphrase_file"));
+    Ok(Backup {
+        every: every?,
+        keep: usize::try_from(keep?).map_err(|_| Told)?,
+        folder: folder?,
+        passphrase_file: passphrase_file?,
     })
 }
 

@@ -104,6 +104,29 @@ impl Store {
         })
     }
 
+    /// Records that a container with this mark is about to be made: should we
+    /// not live to see its id, the mark on it says that it is ours.
+    pub fn expect_made(&self, mark: &str, role: Role) -> Result<(), StoreError> {
+        self.save_made(&marked(mark), role)
+    }
+
+    /// Puts the id of what was made in the place of its mark.
+    pub fn confirm_made(&self, mark: &str, id: &str, role: Role) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("DELETE FROM made WHERE id = ?1", [marked(mark)])?;
+            db.execute(
+                "INSERT INTO made VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET role = ?2",
+                [id, role.as_str()],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a mark: the engine refused to make the container.
+    pub fn forget_mark(&self, mark: &str) -> Result<(), StoreError> {
+        self.forget_made(&marked(mark))
+    }
+
     /// Forgets a container that is gone.
     pub fn forget_made(&self, id: &str) -> Result<(), StoreError> {
         self.write(|db| {
@@ -228,6 +251,11 @@ impl Store {
     }
 }
 
+/// How a mark stands among the ids, which are hexadecimal.
+pub(crate) fn marked(mark: &str) -> String {
+    format!("mark:{mark}")
+}
+
 fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
     row.get::<_, String>(column)?
         .parse()
@@ -259,6 +287,16 @@ mod tests {
             BTreeMap::from([("c1".to_owned(), Role::Traefik)])
         );
         store.forget_made("c1").unwrap();
+        assert!(store.made().unwrap().is_empty());
+        store.expect_made("m1", Role::Mirotalk).unwrap();
+        store.confirm_made("m1", "c2", Role::Mirotalk).unwrap();
+        assert_eq!(
+            store.made().unwrap(),
+            BTreeMap::from([("c2".to_owned(), Role::Mirotalk)])
+        );
+        store.forget_made("c2").unwrap();
+        store.expect_made("m2", Role::Mirotalk).unwrap();
+        store.forget_mark("m2").unwrap();
         assert!(store.made().unwrap().is_empty());
         let failure = ReplacementFailure {
             spec: Digest::of("x"),

@@ -24,12 +24,46 @@ pub enum StoreError {
         version: String,
     },
     /// SQLite found the file damaged.
-    #[error("the store {} is damaged ({reason}); restore a backup", path.display())]
+    #[error("the store {} is damaged: {reason}", path.display())]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// SQLite's words.
         reason: String,
+    },
+    /// The file is no database at all.
+    #[error("{} is not a database", path.display())]
+    NoDatabase {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file is gone or empty, though something was kept there.
+    #[error("the store {} is gone, though this state folder was in use", path.display())]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Its write-ahead log is gone, and the newest changes with it.
+    #[error("the write-ahead log of the store {} is gone, and with it whatever changed last", path.display())]
+    LostLog {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another process keeps it for itself.
+    #[error("the store {} is locked by another process", path.display())]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// An older controller works with it.
+    #[error("the store {} is ColourStream {by}'s, which is older than this one ({version}) and works with it; replace that controller first, then look again", path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// Version of the controller that works with it.
+        by: String,
+        /// Our own version.
+        version: String,
     },
     /// It is somebody else's database.
     #[error("{} is a database, but not ColourStream's", path.display())]

@@ -6,6 +6,8 @@
 //! what a person typed.
 
 mod admins;
+mod backups;
+mod condition;
 mod engine;
 mod error;
 mod rooms;
@@ -22,13 +24,24 @@ use tokio::sync::watch;
 use crate::disk::point;
 
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
+pub use backups::BackupEntry;
+pub use condition::{Facts, accept_loss, companions, copy, examine};
+#[cfg(test)]
+pub use condition::{for_tests, to_first_schema};
+pub(crate) use engine::marked;
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
 pub use rooms::Visits;
 pub use visitors::Visitor;
 
 /// Numbered migrations; the number is the schema's version.
-const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("schema/0001_start.sql"))];
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("schema/0001_start.sql")),
+    (2, include_str!("schema/0002_backups.sql")),
+];
+
+/// The store's file below the state folder.
+pub const FILE: &str = "colourstream.db";
 
 /// Says in the file's header whose it is (`CSTR`).
 const APPLICATION_ID: i32 = 0x4353_5452;
@@ -37,6 +50,8 @@ const APPLICATION_ID: i32 = 0x4353_5452;
 pub struct Store {
     connection: Mutex<Connection>,
     path: PathBuf,
+    /// Whether the file says that we have it open.
+    marked: bool,
     changed: watch::Sender<u64>,
 }
 
@@ -53,24 +68,73 @@ impl Store {
     /// `version`: checks it, brings its schema up to date, refuses one that a
     /// newer controller wrote.
     pub fn open(path: &Path, version: &str) -> Result<Self, StoreError> {
-        let unusable = |reason: String| StoreError::Unusable {
-            path: path.to_owned(),
-            reason,
-        };
-        create_private(path).map_err(|error| unusable(error.to_string()))?;
-        point("made", path);
-        let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
-        Self::set_up(connection, path, MIGRATIONS, version)
+        match condition::look(path) {
+            // A new one.
+            Err(StoreError::Gone { .. }) => {}
+            other => other?,
+        }
+        Self::open_with(path, MIGRATIONS, version)
+    }
+
+    /// As [`Store::open`], where something was kept before: never makes an
+    /// empty one in its place.
+    pub fn open_kept(path: &Path, version: &str) -> Result<Self, StoreError> {
+        condition::look(path)?;
+        Self::open_with(path, MIGRATIONS, version)
+    }
+
+    /// Opens the store while a controller works with it, which migrates and
+    /// closes it; refuses one of another schema.
+    pub fn open_beside(path: &Path, version: &str) -> Result<Self, StoreError> {
+        let connection = condition::open_beside(path)?;
+        let facts = condition::facts(&connection, path, MIGRATIONS, version)?;
+        if facts.is_older() {
+            return Err(StoreError::Older {
+                path: path.to_owned(),
+                by: facts
+                    .controller
+                    .unwrap_or_else(|| "an older version".into()),
+                version: version.to_owned(),
+            });
+        }
+        Ok(Self::of(connection, path, false))
     }
 
     /// A store in memory, for tests and for rendering without a state folder.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::set_up(
-            Connection::open_in_memory()?,
-            Path::new(":memory:"),
-            MIGRATIONS,
-            env!("CARGO_PKG_VERSION"),
-        )
+        let path = Path::new(":memory:");
+        let version = env!("CARGO_PKG_VERSION");
+        let connection = Connection::open_in_memory()?;
+        Self::set_up(connection, path, MIGRATIONS, version)
+    }
+
+    fn of(connection: Connection, path: &Path, marked: bool) -> Self {
+        Self {
+            connection: Mutex::new(connection),
+            path: path.to_owned(),
+            marked,
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    fn open_with(
+        path: &Path,
+        migrations: &[(u32, &str)],
+        version: &str,
+    ) -> Result<Self, StoreError> {
+        let unusable = |error: std::io::Error| StoreError::Unusable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        create_private(path).map_err(unusable)?;
+        point("made", path);
+        let connection =
+            Connection::open(path).map_err(|error| condition::classify(path, error))?;
+        let mut store = Self::set_up(connection, path, migrations, version)?;
+        condition::mark_open(path).map_err(unusable)?;
+        point("marked", path);
+        store.marked = true;
+        Ok(store)
     }
 
     fn set_up(
@@ -79,34 +143,28 @@ impl Store {
         migrations: &[(u32, &str)],
         version: &str,
     ) -> Result<Self, StoreError> {
-        let unusable = |error: rusqlite::Error| StoreError::Unusable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
+        let unusable = |error| condition::classify(path, error);
         connection
             .busy_timeout(Duration::from_secs(5))
             .map_err(unusable)?;
+        // Before anything is written: what is not ours stays as it is.
+        condition::facts(&connection, path, migrations, version)?;
         // Full: a room said to be closed stays closed after a power cut.
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;")
             .map_err(unusable)?;
         point("opened", path);
         connection.set_prepared_statement_cache_capacity(128);
-        let check: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        condition::check(&connection, path, false)?;
+        migrate(&mut connection, path, migrations, version).map_err(|error| match error {
+            StoreError::Sql(error) => condition::classify(path, error),
+            other => other,
+        })?;
+        // What is known so far is in the file itself, not in the log alone.
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(unusable)?;
-        if check != "ok" {
-            return Err(StoreError::Damaged {
-                path: path.to_owned(),
-                reason: check,
-            });
-        }
-        migrate(&mut connection, path, migrations, version)?;
-        Ok(Self {
-            connection: Mutex::new(connection),
-            path: path.to_owned(),
-            changed: watch::Sender::new(0),
-        })
+        Ok(Self::of(connection, path, false))
     }
 
     /// Counts the commits that changed what rooms are.
@@ -138,30 +196,6 @@ impl Store {
             )?;
             Ok(())
         })
-    }
-
-    /// Copies everything into a new file at `to`, while the store is in use.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let unusable = |reason: String| StoreError::Unusable {
-            path: to.to_owned(),
-            reason,
-        };
-        create_private(to).map_err(|error| unusable(error.to_string()))?;
-        point("made", to);
-        let mut copy = Connection::open(to).map_err(|error| unusable(error.to_string()))?;
-        let from = self.lock();
-        let backup = rusqlite::backup::Backup::new(&from, &mut copy)?;
-        // All at once: it is a few megabytes, and nothing else may write meanwhile.
-        backup
-            .step(-1)
-            .map_err(|error| unusable(error.to_string()))?;
-        drop(backup);
-        drop(from);
-        point("copied", to);
-        // One file, without its companions, that can be carried away.
-        copy.execute_batch("PRAGMA journal_mode = DELETE;")
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -202,6 +236,14 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.marked {
+            condition::mark_closed(&self.path);
+        }
+    }
+}
+
 /// Only the controller's own user may read what is in it.
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -221,34 +263,8 @@ fn migrate(
     migrations: &[(u32, &str)],
     version: &str,
 ) -> Result<(), StoreError> {
-    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let tables: u32 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && owner != APPLICATION_ID {
-        return Err(StoreError::Foreign {
-            path: path.to_owned(),
-        });
-    }
-    let known = migrations
-        .iter()
-        .map(|(number, _)| *number)
-        .max()
-        .unwrap_or_default();
-    if found > known {
-        let by = connection
-            .query_row(
-                "SELECT value FROM meta WHERE key = 'schema_by'",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap_or_else(|_| "an unknown version".to_owned());
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            by,
-            version: version.to_owned(),
-        });
-    }
+    let found = condition::facts(connection, path, migrations, version)?.schema;
+    let known = condition::newest(migrations);
     // All of them in one transaction: killed in the middle, nothing happened.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -368,7 +384,7 @@ mod tests {
         let broken: Vec<_> = MIGRATIONS
             .iter()
             .copied()
-            .chain([(2, "CREATE TABLE later (a TEXT) STRICT; NONSENSE;")])
+            .chain([(99, "CREATE TABLE later (a TEXT) STRICT; NONSENSE;")])
             .collect();
         assert!(Store::set_up(Connection::open(&path).unwrap(), &path, &broken, "2.0.0").is_err());
         assert_eq!(

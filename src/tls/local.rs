@@ -30,6 +30,21 @@ const LEAF_LIFE: Duration = Duration::from_secs(396 * DAY);
 /// Clocks of phones and laptops are seldom exact.
 const SKEW: Duration = Duration::from_secs(60 * 60);
 
+/// The one line that makes a Debian or Ubuntu trust the authority. `container`
+/// is ours, where we are in one: its files are not the host's.
+pub fn trust(state: &Path, instance: &str, container: Option<&str>) -> String {
+    let authority = state.join("tls").join(AUTHORITY);
+    let authority = authority.display();
+    let copy = match container {
+        Some(id) => {
+            let id = id.get(..12).unwrap_or(id);
+            format!("docker cp {id}:{authority}")
+        }
+        None => format!("cp {authority}"),
+    };
+    format!("{copy} /usr/local/share/ca-certificates/{instance}.crt && update-ca-certificates")
+}
+
 /// What the authority has made.
 #[derive(Clone, Debug)]
 pub struct Local {

@@ -15,7 +15,7 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
 
 pub use files::{check, load};
-pub use local::{AUTHORITY, Local, local_ca};
+pub use local::{AUTHORITY, Local, local_ca, trust};
 
 use crate::model::{Issue, IssueCode, Severity};
 
@@ -88,7 +88,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 /// Whether `pattern` (a name, or `*.` and a name) covers `host`.
-fn covers(pattern: &str, host: &str) -> bool {
+pub(crate) fn covers(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         // A star stands for exactly one label.
         Some(above) => host.split_once('.').is_some_and(|(_, rest)| rest == above),

@@ -1,7 +1,14 @@
 //! One ColourStream of its own for a test: the real binary, a state folder, a
 //! name and a block of ports that nobody else has, and nothing left behind.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a helper of tests; not every binary uses all of it"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -9,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -16,8 +24,31 @@ use serde_json::Value;
 /// The services, as in container names.
 pub const ROLES: [&str; 3] = ["traefik", "ovenmediaengine", "mirotalk"];
 
+/// Another engine than the machine's, for a whole test binary: its address and
+/// the process whose network it is in.
+static ELSEWHERE: OnceLock<(String, u32)> = OnceLock::new();
+
+/// From now on all is done on this engine, in the network of that process.
+pub fn move_to(engine: &str, process: u32) {
+    ELSEWHERE.set((engine.to_owned(), process)).unwrap();
+}
+
+/// A command on the ground of the tests.
+pub fn command(program: &str) -> Command {
+    let Some((_, process)) = ELSEWHERE.get() else {
+        return Command::new(program);
+    };
+    // Executes it in its own place, so that its process is the command's.
+    let mut command = Command::new("nsenter");
+    command.args(["-t", &process.to_string(), "-n", "--", program]);
+    command
+}
+
 /// Where the engine of the tests is.
 pub fn engine_address() -> String {
+    if let Some((engine, _)) = ELSEWHERE.get() {
+        return engine.clone();
+    }
     std::env::var("COLOURSTREAM_TEST_ENGINE")
         .unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
@@ -115,6 +146,13 @@ pub fn http(
     exchange(stream, &request(method, host, path, body))
 }
 
+/// Says how far a test is, to whoever asked for it (`COLOURSTREAM_TELL`).
+pub fn tell(what: &str) {
+    if std::env::var_os("COLOURSTREAM_TELL").is_some() {
+        eprintln!("    {what}");
+    }
+}
+
 /// Sub-cases of one test: each is run, and those that failed are named.
 #[derive(Default)]
 pub struct Cases {
@@ -131,6 +169,11 @@ impl Cases {
         if result.is_err() {
             self.failed.push(name.to_owned());
         }
+    }
+
+    /// How many failed.
+    pub fn failures(&self) -> usize {
+        self.failed.len()
     }
 
     /// Fails if one did.
@@ -221,8 +264,9 @@ impl Stack {
         format!("{}.localhost", self.name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_colourstream"));
+    /// A command of the product, to be started by the caller.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(env!("CARGO_BIN_EXE_colourstream"));
         command
             .args(["--config", self.config().to_str().unwrap()])
             .args(arguments)
@@ -257,12 +301,32 @@ impl Stack {
         self.child = Some(child);
     }
 
+    /// Process id of `serve`, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether `serve` ended by itself or was killed by somebody else.
+    pub fn has_ended(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => child.try_wait().unwrap().is_some(),
+            None => true,
+        }
+    }
+
     /// Ends `serve` without a warning, as `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
+            let _gone = child.kill();
             child.wait().unwrap();
         }
+    }
+
+    /// The same while others still talk to it; [`Self::kill`] takes it away.
+    pub fn kill_shared(&self) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Ends `serve` as a service manager does; answers its exit code.

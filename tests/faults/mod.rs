@@ -10,4 +10,10 @@
     reason = "instruments of tests; not every binary uses all of them"
 )]
 
+pub mod drift;
+pub mod house;
+pub mod proxy;
 pub mod report;
+pub mod rng;
+pub mod suite;
+pub mod world;

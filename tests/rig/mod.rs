@@ -9,6 +9,9 @@
     reason = "a helper of tests; not every binary uses all of it"
 )]
 
+pub mod inside;
+pub mod proxy;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -77,6 +80,37 @@ impl Served {
             served.run(&["health"]).status.success().then_some(())
         });
         served
+    }
+
+    /// Starts it once more on the same state; what it says is added to the log.
+    pub fn again(&mut self) {
+        self.stop();
+        let log = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .unwrap();
+        self.child = Self::spawn(&self.settings, log);
+        wait("the control socket", 60, || self.status());
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal such as `STOP`; one that ends it is waited for.
+    pub fn signal(&mut self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+        if name == "KILL" {
+            let _ended = self.child.wait();
+        }
     }
 
     fn spawn(file: &Path, log: std::fs::File) -> Child {

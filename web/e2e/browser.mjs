@@ -1,5 +1,5 @@
 // Chromium that knows our hosts and no others, and what is asked of its pages.
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -26,6 +26,44 @@ export function launch() {
   })
 }
 
+/**
+ * The maker of the stand-in's WebRTC media: a browser of its own, which sends
+ * real H.264 through the stand-in's ICE ports. Nobody's page ever talks to it.
+ */
+export async function launchMedia(address) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-features=WebRtcHideLocalIpsWithMdns', '--autoplay-policy=no-user-gesture-required', '--mute-audio'],
+  })
+  const page = await browser.newPage()
+  await page.goto(`${address}/media`)
+  await page.waitForFunction(() => document.title === 'Media: attached')
+  return browser
+}
+
+// Keeps every connection of a page at hand, for its statistics.
+const KEEP_PEERS = () => {
+  const Real = window.RTCPeerConnection
+  window.peers = []
+  window.RTCPeerConnection = class extends Real {
+    constructor(...given) {
+      super(...given)
+      window.peers.push(this)
+    }
+  }
+}
+
+// Everything that moved by itself, with what it was.
+const KEEP_SHIFTS = () => {
+  window.shifts = []
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) {
+      if (shift.hadRecentInput || shift.value < 0.0005) continue
+      window.shifts.push(`${shift.value.toFixed(4)} ${shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? node?.textContent?.slice(0, 40)).join(', ')}`)
+    }
+  }).observe({ type: 'layout-shift', buffered: true })
+}
+
 /** A browser profile of one person. */
 export async function person(browser, name, { size = [1280, 800], scheme = 'dark' } = {}) {
   const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: scheme, ignoreHTTPSErrors: true, locale: 'en-GB', timezoneId: 'Europe/Berlin' })
@@ -33,6 +71,8 @@ export async function person(browser, name, { size = [1280, 800], scheme = 'dark
   await context.grantPermissions(['camera', 'microphone'], { origin: LIVE })
   context.setDefaultTimeout(10_000)
   if (process.env.COLOURSTREAM_E2E_DIST) await otherPages(context, process.env.COLOURSTREAM_E2E_DIST)
+  await context.addInitScript(KEEP_PEERS)
+  await context.addInitScript(KEEP_SHIFTS)
   const page = await context.newPage()
   page.on('request', (request) => note(request.url(), name))
   page.on('websocket', (socket) => note(socket.url(), name))
@@ -70,10 +110,42 @@ async function otherPages(context, dist) {
   }
 }
 
-export const shoot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, animations: 'disabled' }).catch(() => {})
+// Those that the README and the documentation show, when asked to be renewed.
+const SHOWN = {
+  'room-desktop': 'room-desktop', 'room-quality': 'room-quality', 'room-phone': 'room-phone', 'room-lying': 'room-lying', door: 'door', 'not-open-yet': 'not-open', 'a-link-that-has-ended': 'link-expired',
+  'room-new': 'room-new', 'room-close': 'room-close', 'room-preview': 'room-preview', 'rooms-light': 'rooms-light', 'rooms-dark': 'rooms-dark', 'rooms-light-360': 'rooms-phone', 'stack-diff': 'stack-diff', 'stack-dark': 'stack-dark',
+}
+const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
+
+/** A picture of the page, for whoever looks into a failure or at the documentation. */
+export async function shoot(page, name) {
+  const picture = await page.screenshot({ animations: 'disabled' }).catch(() => null)
+  if (!picture) return
+  writeFileSync(`${SHOTS}/${name}.png`, picture)
+  if (DOCS && SHOWN[name]) writeFileSync(`${DOCS}/${SHOWN[name]}.png`, picture)
+}
 
 /** Frames the browser has decoded of the picture on this page. */
 export const frames = (page) => page.evaluate(() => document.querySelector('.picture-box.is-playing video, .is-playing video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0)
+
+/** How the picture on this page comes: 'webrtc', 'llhls', or null while there is none. */
+export const transport = (page) =>
+  page.evaluate(() => {
+    const video = document.querySelector('.is-playing video')
+    return video ? (video.srcObject ? 'webrtc' : 'llhls') : null
+  })
+
+/** What the browser's own statistics say of the picture it gets over WebRTC. */
+export const statistics = (page) =>
+  page.evaluate(async () => {
+    const peer = window.peers.findLast((one) => one.connectionState === 'connected')
+    if (!peer) return null
+    const all = [...(await peer.getStats()).values()]
+    const picture = all.find((one) => one.type === 'inbound-rtp' && one.kind === 'video')
+    const pair = all.find((one) => one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded')
+    const there = all.find((one) => one.id === pair?.remoteCandidateId)
+    return { decoded: picture.framesDecoded, codec: all.find((one) => one.id === picture.codecId)?.mimeType, protocol: there?.protocol, port: there?.port }
+  })
 
 export async function untilFrames(page, more, timeout = 20_000) {
   const from = await frames(page)
@@ -86,6 +158,16 @@ export async function untilFrames(page, more, timeout = 20_000) {
   }
 }
 
+/** A page that fell back to the compatible picture, made anew. */
+export async function untilWebRtc(page) {
+  for (let n = 0; n < 3; n++) {
+    await page.waitForSelector('.is-playing', { timeout: 15_000 })
+    if ((await transport(page)) === 'webrtc') return
+    await page.reload()
+  }
+  throw new Error('no WebRTC in three tries')
+}
+
 export const says = (page, text, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
 
 /** Serious and lesser rules alike; frames of others are theirs. */
@@ -93,6 +175,18 @@ export async function accessible(page) {
   await page.evaluate(AXE)
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'], iframes: false }))
   if (found.violations.length > 0) throw new Error(found.violations.map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 120)} (${one.nodes[0].any[0]?.message ?? one.help})`).join('; '))
+}
+
+/** Nothing on this page moved by itself since it was loaded. */
+export async function still(page) {
+  const shifts = await page.evaluate(() => window.shifts)
+  if (shifts.length > 0) throw new Error(`moved by itself: ${shifts.slice(0, 4).join('; ')}`)
+}
+
+/** Nothing is wider than the window. */
+export async function fits(page) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  if (wide > 0) throw new Error(`${wide} px wider than the window`)
 }
 
 /** Half and half to the pixel, full width, no gap, no scroll bar. */

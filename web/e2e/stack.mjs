@@ -1,6 +1,6 @@
 // A controller of its own for the browser run: own instance, ports and state,
 // started before and taken down after. And an encoder.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url'
 
 const BINARY = process.env.COLOURSTREAM_BIN ?? fileURLToPath(new URL('../../target/x86_64-unknown-linux-gnu/debug/colourstream', import.meta.url))
 const BASE = Number(process.env.COLOURSTREAM_E2E_PORTS ?? 22000)
-const INSTANCE = process.env.COLOURSTREAM_E2E_INSTANCE ?? 'cs-pages'
+const INSTANCE = process.env.COLOURSTREAM_E2E_INSTANCE ?? 'screening'
 
 export const DOMAIN = 'colourstream.localhost'
 export const LIVE = `https://${DOMAIN}:${BASE + 443}`
 export const ADMIN = `https://admin.${DOMAIN}:${BASE + 443}`
 export const VIDEO = `https://video.${DOMAIN}:${BASE + 443}`
 export const RTMP = BASE + 935
+export const ICE = [100, 101, 102, 103].map((n) => BASE + n)
 
 const children = new Set()
 
@@ -82,6 +83,7 @@ ports:
   let log = ''
   const stack = {
     log: () => log,
+    rendered: (path) => join(home, 'state', 'rendered', path),
     setup: '',
     async stop() {
       await end(serve, 20_000)
@@ -111,6 +113,24 @@ ports:
     throw new Error(`${error.message}\n${log.split('\n').slice(-15).join('\n')}`)
   }
   return stack
+}
+
+/** The stand-in's own door (tests/sim/README.md), at its container's address. */
+export function simulator() {
+  const address = docker('inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', containerOf('ovenmediaengine'))
+  return `http://${address}:9998`
+}
+
+/** A person with a shell on the host, who does something to a container. */
+export const docker = (...args) => execFileSync('docker', args, { encoding: 'utf8' }).trim()
+export const containerOf = (role) => `${INSTANCE}-${role}`
+
+/** An order to the stand-in for OvenMediaEngine. */
+export async function simulate(order, body = {}) {
+  const answer = await fetch(`${simulator()}/${order}`, { method: 'POST', body: JSON.stringify(body) })
+  const said = await answer.json()
+  if (!answer.ok) throw new Error(`the stand-in refuses ${order}: ${said.error}`)
+  return said
 }
 
 /** A real encoder: H.264 without B-frames, a key frame each second, AAC. */

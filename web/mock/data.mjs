@@ -69,7 +69,7 @@ function room(id, title, slug, over = {}) {
     title,
     slug,
     stream: `s${id}k9x2m4q7`,
-    profile: 'review',
+    profile: 'live',
     state: 'waiting',
     opens_at: null,
     expires_at: null,

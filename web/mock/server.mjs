@@ -15,14 +15,12 @@ import * as data from './data.mjs'
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json' }
 
-// What the controller is asked to send; tried here first.
-// Only style attributes are allowed, and only where the player is: its
-// templates carry some. No style elements, no eval, no data: fonts.
-const policy = (attributes, extra) =>
-  `default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr ${attributes}; font-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'${extra}; base-uri 'none'; form-action 'self'`
+// The controller's policy (src/http/assets.rs): no inline style, no data:.
+const policy = (extra) =>
+  `default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; media-src 'self' blob:; worker-src 'none'; connect-src 'self'${extra}; base-uri 'none'; form-action 'self'; object-src 'none'`
 export const POLICY = {
-  live: (port) => `${policy("'unsafe-inline'", ` ws://live.localhost:${port}`)}; frame-src 'self' http://video.localhost:${port}; frame-ancestors 'self'`,
-  admin: (port) => `${policy("'none'", ` http://live.localhost:${port} ws://live.localhost:${port}`)}; frame-ancestors 'none'`,
+  live: (port) => `${policy(` ws://live.localhost:${port}`)}; frame-src 'self' http://video.localhost:${port}; frame-ancestors 'self'`,
+  admin: (port) => `${policy(` ws://admin.localhost:${port}`)}; frame-src 'none'; frame-ancestors 'none'`,
 }
 
 export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', import.meta.url)) } = {}) {
@@ -156,7 +154,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
     }
     if (tail === 'ingest') return json(response, data.ingest)
     if (tail === 'activity') return json(response, page(data.activity()))
-    if (tail === 'preview') return json(response, { ...data.visit('northlight', `live.localhost:${port}`).playback, llhls: null })
+    if (tail === 'preview') return json(response, data.visit('northlight', `live.localhost:${port}`).playback)
     if (tail === 'impact') return json(response, { publishers: 1, viewers: 4, callers: 3, names: ['Jonas Weber', 'Aiko Tanaka'], words: '4 people are watching and 1 encoder is streaming: Jonas Weber, Aiko Tanaka and 2 more are cut off.' })
     if (method === 'GET') return json(response, room)
     if (world.conflict && method === 'PATCH') {

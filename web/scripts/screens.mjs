@@ -1,26 +1,22 @@
 // Drives Chromium through every page and state: measures the halves, runs the
 // accessibility check, refuses any request to a third party, takes pictures.
 //
-//   npm run screens            pictures of all states to .cache/screens/,
-//                              the best of them to ../docs/screens/
+//   npm run screens            pictures of all states to .cache/screens/
 //   npm run screens room       only steps whose name contains "room"
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { start } from '../mock/server.mjs'
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url))
 const ALL = at('../.cache/screens')
-const BEST = at('../../docs/screens')
-const LIMIT = 150 * 1024
 const AXE = readFileSync(at('../node_modules/axe-core/axe.min.js'), 'utf8')
 const SIZES = { desktop: [1440, 900], tablet: [820, 1180], phone: [390, 844], lying: [844, 390], narrow: [360, 740] }
 const wanted = process.argv[2] ?? ''
 
 execFileSync('npx', ['vite', 'build', '--mode', 'mock', '--logLevel', 'warn'], { cwd: at('..'), stdio: 'inherit' })
 mkdirSync(ALL, { recursive: true })
-mkdirSync(BEST, { recursive: true })
 
 const mock = await start({ port: 0, dist: at('../.cache/dist') })
 const browser = await chromium.launch({
@@ -37,7 +33,7 @@ const problem = (step, text) => {
 }
 
 /** One page at one size: opened, acted on, checked, pictured. */
-async function step(name, { host = 'live', path = '/', size = 'desktop', scheme = 'dark', world = {}, act, halves = false, best = false, wait, axe = true, storage = {} }) {
+async function step(name, { host = 'live', path = '/', size = 'desktop', scheme = 'dark', world = {}, act, halves = false, wait, axe = true, storage = {} }) {
   if (!name.includes(wanted)) return
   Object.assign(mock.world, { auth: 'in', rooms: 'some', stack: 'ready', role: 'owner', conflict: false }, world)
   const [width, height] = SIZES[size]
@@ -64,7 +60,7 @@ async function step(name, { host = 'live', path = '/', size = 'desktop', scheme 
     if (halves) await measure(name, page, height)
     await noSideways(name, page)
     if (axe) await accessible(name, page)
-    await shoot(name, page, best)
+    await shoot(name, page)
     console.log(`  ✓ ${name}`)
   } catch (error) {
     problem(name, String(error).split('\n')[0])
@@ -100,23 +96,18 @@ async function accessible(name, page) {
   for (const one of found.violations) problem(name, `axe ${one.id}: ${one.nodes[0].html.slice(0, 140)} (${one.nodes[0].any[0]?.message ?? one.help})`)
 }
 
-async function shoot(name, page, best) {
-  const path = `${best ? BEST : ALL}/${name}.png`
-  await page.screenshot({ path, animations: 'disabled' })
-  const { size } = statSync(path)
-  if (best && size > LIMIT) problem(name, `the picture has ${Math.round(size / 1024)} KiB`)
-}
+const shoot = (name, page) => page.screenshot({ path: `${ALL}/${name}.png`, animations: 'disabled' })
 
 const still = (page) => page.waitForTimeout(3300)
 const playing = '.picture-box.is-playing'
 
 // ---- Live page
 for (const size of ['desktop', 'tablet', 'phone']) {
-  await step(`room-${size}`, { path: '/northlight', size, wait: playing, halves: true, best: size !== 'tablet', act: (page) => page.mouse.move(200, 100) })
+  await step(`room-${size}`, { path: '/northlight', size, wait: playing, halves: true, act: (page) => page.mouse.move(200, 100) })
   await step(`room-waiting-${size}`, { path: '/waiting', size, wait: 'text=Waiting for the picture', halves: true })
 }
 await step('room-still', { path: '/northlight', wait: playing, halves: true, act: still })
-await step('room-call', { path: '/northlight', wait: playing, halves: true, best: true, axe: false, act: async (page) => {
+await step('room-call', { path: '/northlight', wait: playing, halves: true, axe: false, act: async (page) => {
   await page.click('text=Join the call')
   await page.waitForSelector('iframe')
   await page.keyboard.press('m')
@@ -128,10 +119,10 @@ await step('room-call-left', { path: '/northlight', wait: playing, halves: true,
   await page.waitForSelector('text=You left the call')
 } })
 await step('room-call-away', { path: '/no-call', wait: playing, halves: true })
-await step('room-lying', { path: '/northlight', size: 'lying', wait: playing, best: true, act: (page) => page.mouse.move(300, 100) })
+await step('room-lying', { path: '/northlight', size: 'lying', wait: playing, act: (page) => page.mouse.move(300, 100) })
 await step('room-lying-call', { path: '/northlight', size: 'lying', wait: playing, act: async (page) => page.click('[aria-label="To the call"]') })
 await step('room-call-hidden', { path: '/northlight', wait: playing, act: (page) => page.keyboard.press('c') })
-await step('room-quality', { path: '/northlight', wait: playing, best: true, act: async (page) => {
+await step('room-quality', { path: '/northlight', wait: playing, act: async (page) => {
   await page.keyboard.press('i')
   await page.waitForSelector('text=Plays every frame', { timeout: 8000 })
 } })
@@ -165,7 +156,7 @@ await step('room-ended', { path: '/northlight', wait: playing, act: async (page)
   await page.evaluate(() => fetch('/mock/push', { method: 'POST', body: JSON.stringify({ event: 'ended', payload: { reason: 'room-closed' } }) }))
   await page.waitForSelector('text=The room is closed')
 } })
-await step('door', { path: '/', best: true, wait: 'text=Enter a room' })
+await step('door', { path: '/', wait: 'text=Enter a room' })
 await step('door-phone', { path: '/door', size: 'phone', wait: 'text=Enter a room' })
 await step('door-lying', { path: '/door', size: 'lying', wait: 'text=Enter a room' })
 const knock = (passcode) => async (page) => {
@@ -178,29 +169,29 @@ const knock = (passcode) => async (page) => {
 await step('door-wrong', { path: '/', wait: 'text=Enter a room', act: knock('wrong') })
 await step('door-many', { path: '/', wait: 'text=Enter a room', act: knock('many') })
 for (const token of ['unknown', 'expired', 'revoked', 'used', 'full', 'closed']) {
-  await step(`link-${token}`, { path: `/j#${token}`, wait: 'h1', best: token === 'expired', size: token === 'full' ? 'phone' : 'desktop' })
+  await step(`link-${token}`, { path: `/j#${token}`, wait: 'h1', size: token === 'full' ? 'phone' : 'desktop' })
 }
 await step('link-new', { path: '/j#new', wait: 'text=Your name' })
 await step('link-clears-the-token', { path: '/j#good', wait: playing, act: async (page) => {
   const url = new URL(page.url())
   if (url.pathname !== '/northlight' || url.hash !== '') throw new Error(`the address is ${url}`)
 } })
-await step('not-open', { path: '/halcyon', best: true, wait: 'text=This room opens' })
+await step('not-open', { path: '/halcyon', wait: 'text=This room opens' })
 await step('not-open-phone', { path: '/halcyon', size: 'phone', wait: 'text=This room opens' })
 await step('left', { path: '/left', wait: 'text=You left the call' })
 
 // ---- Portal
 const desk = { host: 'admin' }
 for (const scheme of ['light', 'dark']) {
-  await step(`rooms-${scheme}`, { ...desk, scheme, wait: 'text=Northlight', best: true })
-  await step(`room-page-${scheme}`, { ...desk, scheme, path: '/rooms/r1', wait: 'text=Jonas Weber', best: scheme === 'light' })
+  await step(`rooms-${scheme}`, { ...desk, scheme, wait: 'text=Northlight'})
+  await step(`room-page-${scheme}`, { ...desk, scheme, path: '/rooms/r1', wait: 'text=Jonas Weber'})
   await step(`stack-${scheme}`, { ...desk, scheme, path: '/stack', wait: 'text=OvenMediaEngine' })
-  await step(`stack-degraded-${scheme}`, { ...desk, scheme, path: '/stack', wait: 'text=The call does not answer', world: { stack: 'degraded' }, best: scheme === 'dark' })
+  await step(`stack-degraded-${scheme}`, { ...desk, scheme, path: '/stack', wait: 'text=The call does not answer', world: { stack: 'degraded' }})
   await step(`settings-${scheme}`, { ...desk, scheme, path: '/settings', wait: 'text=Theo Brandt' })
   await step(`login-${scheme}`, { ...desk, scheme, wait: 'text=Log in', world: { auth: 'out' } })
 }
 for (const size of ['narrow', 'phone', 'tablet']) {
-  await step(`rooms-${size}`, { ...desk, size, scheme: 'light', wait: 'text=Northlight', best: size === 'phone' })
+  await step(`rooms-${size}`, { ...desk, size, scheme: 'light', wait: 'text=Northlight'})
   await step(`room-page-${size}`, { ...desk, size, scheme: 'light', path: '/rooms/r1', wait: 'text=Jonas Weber' })
   await step(`stack-${size}`, { ...desk, size, scheme: 'light', path: '/stack', wait: 'text=The call does not answer', world: { stack: 'degraded' } })
   await step(`settings-${size}`, { ...desk, size, scheme: 'light', path: '/settings', wait: 'text=Theo Brandt' })
@@ -210,7 +201,7 @@ await step('rooms-hover', { ...desk, scheme: 'light', wait: 'text=Northlight', a
   await page.click('[aria-label^="More for Northlight"]')
 } })
 await step('rooms-empty', { ...desk, scheme: 'light', wait: 'text=No rooms yet', world: { rooms: 'none' } })
-await step('room-new', { ...desk, scheme: 'light', wait: 'text=Northlight', best: true, act: async (page) => {
+await step('room-new', { ...desk, scheme: 'light', wait: 'text=Northlight', act: async (page) => {
   await page.keyboard.press('n')
   await page.keyboard.type('Northlight – reel 4')
 } })
@@ -228,7 +219,7 @@ await step('room-keys', { ...desk, scheme: 'light', path: '/rooms/r1', wait: 'te
   await page.locator('text=Send the picture').scrollIntoViewIfNeeded()
   await page.evaluate(() => window.scrollTo(0, 700))
 } })
-await step('room-close', { ...desk, scheme: 'light', path: '/rooms/r1', wait: 'text=Jonas Weber', best: true, act: async (page) => {
+await step('room-close', { ...desk, scheme: 'light', path: '/rooms/r1', wait: 'text=Jonas Weber', act: async (page) => {
   await page.click('[aria-label="More for this room"]')
   await page.click('[role=menuitem]:has-text("Close")')
   await page.waitForSelector('dialog')

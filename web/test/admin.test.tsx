@@ -26,6 +26,7 @@ const json = (value: unknown, status = 200) => new Response(JSON.stringify(value
 
 beforeEach(() => {
   client = new QueryClient({ defaultOptions: { queries: { retry: false, staleTime: 60_000 } } })
+  client.setQueryData(keys.profiles, [{ name: 'live', title: 'Live', min_bitrate: null, chunk_seconds: 0.5, segment_seconds: 1, audio_bitrate: 128_000 }])
   calls = []
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     const headers = init.headers as Record<string, string>

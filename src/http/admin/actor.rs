@@ -84,6 +84,15 @@ impl Actor {
                 token: Box::new(token),
             }));
         }
+        Self::of_cookie(app, headers).await
+    }
+
+    /// Whose login the cookie is.
+    pub(in crate::http) async fn of_cookie(
+        app: &App,
+        headers: &HeaderMap,
+    ) -> Result<Option<Self>, Problem> {
+        let now = app.access.now();
         let name = Self::cookie_name(app);
         let cookies = headers
             .get_all(header::COOKIE)

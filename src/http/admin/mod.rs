@@ -1,7 +1,8 @@
 //! The admin host: one table of routes, each with who may use it. The router,
 //! the guard, the OpenAPI document and the tests are made from that table.
 
-mod actor;
+pub(super) mod actor;
+mod backups;
 mod people;
 mod rooms;
 mod stack;
@@ -82,6 +83,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/rooms/{id}/activity", RoomsRead, "What happened in a room", none, 200, of::<v::ActivityPage>, get(rooms::activity)),
         route(p.clone(), "/api/v1/rooms/{id}/preview", RoomsWrite, "Addresses for the portal's own player", none, 200, of::<v::Playback>, post(rooms::preview)),
         route(g.clone(), "/api/v1/slug", RoomsRead, "A name made of a title", none, 200, of::<rooms::Suggestion>, get(rooms::suggest)),
+        route(g.clone(), "/api/v1/profiles", RoomsRead, "Quality profiles a room may have", none, 200, of::<v::ProfileList>, get(rooms::quality)),
         route(g.clone(), "/api/v1/slug/{slug}", RoomsRead, "Whether a name is free", none, 200, of::<rooms::SlugCheck>, get(rooms::check_slug)),
         // The stack.
         route(g.clone(), "/api/v1/events", Any, "What changes, as it does", none, 200, none, get(stack::events)),
@@ -89,10 +91,12 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/plan", StackRead, "What will be done", none, 200, of::<v::PlanView>, get(stack::plan)),
         route(g.clone(), "/api/v1/journal", StackRead, "What was done", none, 200, of::<v::JournalPage>, get(stack::journal)),
         route(p.clone(), "/api/v1/apply", StackWrite, "Look again, or apply now", of::<stack::Apply>, 202, none, post(stack::apply)),
-        route(p, "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
+        route(p.clone(), "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
         route(g.clone(), "/api/v1/files", StackRead, "Rendered files against disk", none, 200, of::<v::FileList>, get(stack::files)),
         route(g.clone(), "/api/v1/files/{*path}", StackRead, "One rendered file, with its diff", none, 200, of::<v::FileView>, get(stack::file)),
         route(g.clone(), "/api/v1/services/{role}/logs", StackRead, "What a container says", none, 200, of::<v::LogList>, get(stack::logs)),
+        route(g.clone(), "/api/v1/backups", Owner, "Backups", none, 200, of::<backups::BackupList>, get(backups::list)),
+        route(p, "/api/v1/backups", Owner, "Make a backup now", of::<backups::NewBackup>, 201, of::<crate::backup::BackupFile>, post(backups::make)),
         route(g, "/api/v1/series", StackRead, "The last hour in figures", none, 200, of::<v::Series>, get(stack::series)),
     ]
 }

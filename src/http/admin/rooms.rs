@@ -12,7 +12,7 @@ use super::super::App;
 use super::super::problem::{Body, Problem};
 use super::super::views::{
     self, ActivityPage, CreatedLink, CreatedRoom, Impact, Ingest, IngestAddress, LinkList,
-    LinkView, NewLink, NewRoom, Playback, RoomPage, RoomPatch, RoomView, room_view,
+    LinkView, NewLink, NewRoom, Playback, ProfileList, RoomPage, RoomPatch, RoomView, room_view,
 };
 use super::super::zip::zip;
 use super::people::audit_page;
@@ -896,11 +896,15 @@ pub async fn preview(
         .checked_add(SignedDuration::from_secs(60))
         .unwrap_or_else(|_| app.access.now());
     let ticket = app.access.tickets().preview(&room.stream, until);
-    // Its segments need the visitor's cookie, which this host does not have.
-    Ok(Json(Playback {
-        llhls: None,
-        ..views::playback(&app.settings(), &room, &ticket)
-    }))
+    // On the portal's own host, where forward-auth asks for the login.
+    let settings = app.settings();
+    let origin = settings.origin(&settings.hosts.admin);
+    Ok(Json(views::playback(&origin, &room, &ticket)))
+}
+
+pub async fn quality(State(app): State<App>) -> Json<ProfileList> {
+    let items = app.settings().profiles.iter().map(Into::into).collect();
+    Json(ProfileList { items })
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,13 +45,16 @@ pub enum Strike {
     KilledBefore,
     /// The controller is killed after the engine did the work.
     KilledAfter,
+    /// The controller is stopped for a minute after the engine did the work.
+    Stopped,
 }
 
-pub const STRIKES: [Strike; 4] = [
+pub const STRIKES: [Strike; 5] = [
     Strike::Refused,
     Strike::Lost,
     Strike::KilledBefore,
     Strike::KilledAfter,
+    Strike::Stopped,
 ];
 
 /// The engine as the loop sees it.
@@ -166,6 +169,10 @@ impl Engine for Guard {
                 seconds: 10,
             }),
             Some(Strike::KilledAfter) => self.die().await,
+            Some(Strike::Stopped) => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                result
+            }
             _ => result,
         }
     }
@@ -232,7 +239,11 @@ impl Script {
                 why: "it has no address in our network".into(),
             });
         }
-        let age = now.duration_since(facts.started_at?);
+        let age = match now.duration_since(facts.started_at?) {
+            // Like the real one: the clock was set back since.
+            age if age < SignedDuration::from_mins(-1) => PATIENCE,
+            age => age,
+        };
         let silent = self.mute.lock().unwrap().contains(&facts.image_id);
         if age < TO_READY || silent && age < PATIENCE {
             return Some(Health::Starting {
@@ -287,6 +298,8 @@ pub struct Stage {
     /// Time between two passes that wait, at least.
     pub pace: Duration,
     began: tokio::time::Instant,
+    /// Seconds by which the clock was set.
+    shift: Arc<AtomicI64>,
     foreign: (ContainerFacts, NetworkFacts),
     folder: tempfile::TempDir,
 }
@@ -389,6 +402,7 @@ impl Stage {
             kills: 0,
             pace: Duration::ZERO,
             began: tokio::time::Instant::now(),
+            shift: Arc::default(),
             foreign: (
                 world.container(FOREIGN).unwrap(),
                 world.network(THEIRS).unwrap(),
@@ -432,9 +446,11 @@ impl Stage {
         );
         let (sender, status) = watch::channel(Arc::default());
         self.status = status;
-        let (world, began) = (self.world.clone(), self.began);
+        let (world, began, shift) = (self.world.clone(), self.began, Arc::clone(&self.shift));
         let clock = move || {
-            let now = begin() + SignedDuration::try_from(began.elapsed()).unwrap();
+            let now = begin()
+                + SignedDuration::try_from(began.elapsed()).unwrap()
+                + SignedDuration::from_secs(shift.load(Ordering::SeqCst));
             // One clock: the engine's follows.
             if let Ok(behind) = Duration::try_from(now.duration_since(world.now())) {
                 world.advance(behind);
@@ -454,7 +470,15 @@ impl Stage {
     }
 
     pub fn now(&self) -> Timestamp {
-        begin() + SignedDuration::try_from(self.began.elapsed()).unwrap()
+        begin()
+            + SignedDuration::try_from(self.began.elapsed()).unwrap()
+            + SignedDuration::from_secs(self.shift.load(Ordering::SeqCst))
+    }
+
+    /// Somebody sets the clock of the machine; engine and controller have one.
+    pub fn set_clock(&self, seconds: i64) {
+        self.shift.fetch_add(seconds, Ordering::SeqCst);
+        self.world.set_clock(self.now());
     }
 
     /// One pass; a controller that is killed in it is made anew and passes.

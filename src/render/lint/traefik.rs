@@ -116,9 +116,9 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
         (Some(wanted), Some(acme)) => {
             require!(
 findings,
-                acme.text_at(&["storage"]) == Some("/acme/acme.json"),
-                "the ACME storage is not /acme/acme.json, the only place that is kept",
-                "write storage: /acme/acme.json",
+                acme.text_at(&["storage"]) == Some(&*wanted.storage),
+                format!("the ACME storage is not {}, which is kept and this authority's own", wanted.storage),
+                "write storage: {{ tls.acme.storage | yaml }}",
             );
             require!(
 findings,

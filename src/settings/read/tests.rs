@@ -78,8 +78,12 @@ fn everything_can_be_said() {
     let Tls::Acme(acme) = settings.tls else {
         unreachable!()
     };
-    assert!(matches!(acme.challenge, AcmeChallenge::Dns { files, .. }
-        if files.get("CF_DNS_API_TOKEN").unwrap() == FilePath::new("/run/secrets/cf")));
+    let servers: Vec<String> = acme.resolvers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
+    assert!(
+        matches!(acme.challenge, AcmeChallenge::Dns { files, wait: Some(wait), .. }
+        if wait.as_secs() == 30 && files.get("CF_DNS_API_TOKEN").unwrap() == FilePath::new("/run/secrets/cf"))
+    );
 }
 
 const EVERYTHING: &str = "
@@ -91,7 +95,8 @@ tls:
   challenge: dns
   ca_server: https://ca.example.com/dir
   ca_certificate: ./ca.pem
-  dns: {provider: cloudflare, secrets: {CF_DNS_API_TOKEN: /run/secrets/cf}}
+  resolvers: [192.0.2.53, '[2001:db8::53]:5353']
+  dns: {provider: cloudflare, wait: 30s, secrets: {CF_DNS_API_TOKEN: /run/secrets/cf}}
 public_address: 203.0.113.7
 images:
   traefik: registry.example.com:5000/traefik:v3.7.15

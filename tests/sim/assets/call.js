@@ -12,7 +12,12 @@ $('name').textContent = name;
 document.title += ` ${room}`;
 
 const status = (text) => { $('status').textContent = text; };
-const people = (names) => { $('peers').replaceChildren(...names.map((n) => Object.assign(document.createElement('span'), { textContent: n }))); };
+const tile = (who) => {
+    const made = Object.assign(document.createElement('span'), { textContent: who });
+    made.dataset.initials = who.split(/\s+/).slice(0, 2).map((word) => word[0]).join('').toUpperCase();
+    return made;
+};
+const people = (names) => { $('peers').replaceChildren(...names.map(tile)); };
 const away = (to) => { socket.disconnect(); location.assign(/^https?:\/\//.test(to || '') ? to : redirect); };
 const refused = (why) => {
     status('refused');

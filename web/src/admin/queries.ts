@@ -15,6 +15,7 @@ export const keys = {
   ingest: (id: string) => ['ingest', id] as const,
   status: ['status'] as const,
   journal: (role: string, outcome: string) => ['journal', role, outcome] as const,
+  profiles: ['profiles'] as const,
   files: ['files'] as const,
   series: ['series'] as const,
   sessions: ['sessions'] as const,
@@ -36,6 +37,7 @@ export const useStatus = () => useQuery({ queryKey: keys.status, queryFn: api.ge
 export const useJournal = (role: string, outcome: string) =>
   useQuery({ queryKey: keys.journal(role, outcome), queryFn: () => api.getJournal({ role, outcome }) })
 export const useSeries = () => useQuery({ queryKey: keys.series, queryFn: api.getSeries, refetchInterval: 10_000 })
+export const useProfiles = () => useQuery({ queryKey: keys.profiles, queryFn: api.getProfiles, staleTime: Number.POSITIVE_INFINITY })
 export const useFiles = () => useQuery({ queryKey: keys.files, queryFn: api.getFiles })
 
 /** Puts a changed room everywhere it is shown. */

@@ -3,7 +3,7 @@
 import { request } from './request'
 import type {
   Activity, Admin, AdminRole, AdminSession, ApiToken, CreatedLink, CreatedRoom, Impact, Ingest, JournalEntry, Link, LogLine, Me, Mode,
-  NewAdmin, NewApiToken, NewLink, NewRoom, Page, Playback, RenderedFile, Room, RoomPatch, Scope, Series, ServiceRole, Status,
+  NewAdmin, NewApiToken, NewLink, NewRoom, Page, Playback, Profile, RenderedFile, Room, RoomPatch, Scope, Series, ServiceRole, Status,
 } from './types'
 
 const V1 = '/api/v1'
@@ -55,6 +55,7 @@ export const createLink = (room: string, link: NewLink) => request<CreatedLink>(
 export const revokeLink = (room: string, link: string) => request<void>('DELETE', `${V1}/rooms/${id(room)}/links/${id(link)}`)
 export const getRoomActivity = (room: string) => request<Listed<Activity>>('GET', `${V1}/rooms/${id(room)}/activity?limit=30`).then(items)
 export const getPreview = (room: string) => request<Playback>('POST', `${V1}/rooms/${id(room)}/preview`)
+export const getProfiles = () => request<Listed<Profile>>('GET', `${V1}/profiles`).then(items)
 export const suggestSlug = (title: string) => request<{ slug: string }>('GET', `${V1}/slug${query({ title })}`)
 export const checkSlug = (slug: string) => request<{ free: boolean; why?: string | null }>('GET', `${V1}/slug/${id(slug)}`)
 

@@ -95,6 +95,18 @@ export interface CallView {
   why?: string | null
 }
 
+/** The certificate of one name. */
+export interface CertificateStatus {
+  /** The name. */
+  host: string
+  /** Who signed the one Traefik has. */
+  issuer?: string | null
+  /** `good`, `ordered`, `held-back`, `failed`, `expired`, `unknown`. */
+  state: string
+  /** Until when that is good. */
+  until?: string | null
+}
+
 /** A link with its address, answered once. */
 export type CreatedLink = LinkView & {
   /** The address; its fragment is the token. */
@@ -217,7 +229,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "paused" | "encoder-settings"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings"
 
 /** A page of what the loop did. */
 export interface JournalPage {
@@ -431,8 +443,8 @@ export interface PlanView {
 
 /** Addresses of the picture. */
 export interface Playback {
-  /** LLHLS master playlist; absent in the portal's preview. */
-  llhls?: string | null
+  /** LLHLS master playlist. */
+  llhls: string
   /** WebRTC signalling. */
   webrtc: string
 }
@@ -461,6 +473,28 @@ export interface Problem {
   title: string
   /** A short kebab-case word. */
   type: string
+}
+
+/** The quality profiles. */
+export interface ProfileList {
+  /** In the order of the settings; a new room gets the first. */
+  items: ProfileView[]
+}
+
+/** A quality profile, as set in the settings file. */
+export interface ProfileView {
+  /** Bits per second of the sound over WebRTC. */
+  audio_bitrate: number
+  /** LLHLS: length of a part, in seconds. */
+  chunk_seconds: number
+  /** Below so many bits per second the encoder is said to be too slow. */
+  min_bitrate?: number | null
+  /** What rooms name it by. */
+  name: string
+  /** LLHLS: length of a segment, in seconds; key frames come at least so often. */
+  segment_seconds: number
+  /** What people read. */
+  title: string
 }
 
 /** What a container is for. There is one container per role. */
@@ -645,6 +679,8 @@ export interface Status {
   addresses: Record<string, string>
   /** When it was looked. */
   at?: string | null
+  /** The certificates of the three names; none where TLS is ended elsewhere. */
+  certificates?: CertificateStatus[]
   /** The engine. */
   engine: EngineStatus
   /** Name of this ColourStream. */
@@ -667,6 +703,8 @@ export interface Status {
   summary: Summary
   /** How long the look and its steps took, in milliseconds. */
   took_ms: number
+  /** The command that makes a machine trust the local authority, where there is one. */
+  trust?: string | null
   /** Version of the controller. */
   version: string
 }

@@ -38,6 +38,7 @@ export type Me = gen.MeView
 export type Mode = gen.ModeName
 export type NewApiToken = gen.CreatedToken
 export type NewLink = gen.NewLink
+export type Profile = gen.ProfileView
 export type RenderedFile = Narrow<gen.FileView, { state: 'same' | 'differs' | 'missing' | 'foreign' }>
 export type Room = gen.RoomView
 export type RoomLive = gen.LiveView

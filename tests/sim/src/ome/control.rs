@@ -14,7 +14,12 @@ use super::hooks::{Client, Direction, Notice, Protocol};
 use super::tracks::{self, Track};
 use super::{url, watching};
 use crate::common::http::{Req, Res, Service, body, reply};
-use crate::common::{json as spelling, time};
+use crate::common::{json as spelling, time, ws};
+
+const MEDIA_PAGE: &str =
+    "<!doctype html><title>Media</title><script type=module src=media.js></script>";
+const MEDIA_SCRIPT: &str = include_str!("../../assets/media.js");
+const FILM: &str = include_str!("../../assets/film.js");
 
 /// What tests may ask for.
 pub struct Control {
@@ -58,6 +63,12 @@ struct Watch {
     from: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ice {
+    open: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -313,13 +324,18 @@ impl Control {
                 live.iter().for_each(|l| *lock(&l.tracks) = tracks.clone());
                 json!({"changed": live.len()})
             }
+            "ice" => {
+                let ice: Ice = read(sent)?;
+                self.engine.media.shut(!ice.open);
+                json!({"open": ice.open})
+            }
             // As SIGKILL: nobody is told anything.
             "crash" => std::process::exit(139),
             "sessions" => self.sessions(),
             "hooks" => json!({"hooks": self.engine.recorded()}),
             _ => {
                 return Err(
-                    "publish, watch, stop, freeze, tracks, crash, sessions, hooks".to_owned(),
+                    "publish, watch, stop, freeze, tracks, ice, crash, sessions, hooks".to_owned(),
                 );
             }
         })
@@ -327,12 +343,26 @@ impl Control {
 }
 
 impl Service for Control {
-    type Conn = ();
+    type Conn = SocketAddr;
 
-    fn opened(&self, _peer: SocketAddr) {}
+    fn opened(&self, peer: SocketAddr) -> SocketAddr {
+        peer
+    }
 
-    async fn handle(self: Arc<Self>, _conn: Arc<()>, req: Req) -> Res {
+    async fn handle(self: Arc<Self>, peer: Arc<SocketAddr>, mut req: Req) -> Res {
         let path = req.uri().path().trim_matches('/').to_owned();
+        if path == "media" && ws::wanted(&req) {
+            let engine = Arc::clone(&self.engine);
+            return ws::accept(&mut req, move |socket| async move {
+                engine.media.attach(*peer, socket).await;
+            });
+        }
+        match path.as_str() {
+            "media" => return reply(200, "text/html; charset=utf-8", MEDIA_PAGE),
+            "media.js" => return reply(200, "text/javascript", MEDIA_SCRIPT),
+            "film.js" => return reply(200, "text/javascript", FILM),
+            _ => {}
+        }
         let sent = body(req).await;
         match self.order(&path, &sent).await {
             Ok(value) => reply(200, "application/json", spelling::sorted(&value)),

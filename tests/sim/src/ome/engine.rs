@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::config::{App, Config, VHost};
 use super::hooks::{self, Answer, Direction, Notice, Protocol};
 use super::log::Log;
+use super::media::Media;
 use super::tracks::Track;
 use super::url;
 use crate::common::text;
@@ -204,6 +205,8 @@ pub struct Engine {
     pub server_id: String,
     /// When it started.
     pub created: SystemTime,
+    /// Pictures for WebRTC viewers.
+    pub media: Media,
     /// Held during a hook when RTMP shares one thread.
     rtmp_thread: tokio::sync::Mutex<()>,
     srt_thread: tokio::sync::Mutex<()>,
@@ -224,6 +227,7 @@ impl Engine {
             log,
             server_id: text::uuid(),
             created: SystemTime::now(),
+            media: Media::default(),
             rtmp_thread: tokio::sync::Mutex::default(),
             srt_thread: tokio::sync::Mutex::default(),
             numbers: AtomicU64::new(1),

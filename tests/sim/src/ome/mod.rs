@@ -7,6 +7,7 @@ mod engine;
 mod hooks;
 mod llhls;
 mod log;
+mod media;
 mod port;
 mod rest;
 mod rtmp;
@@ -159,7 +160,10 @@ async fn start(engine: &Arc<Engine>) -> Option<()> {
     for ice in &config.ice {
         for port in ice.first..=ice.last {
             if ice.udp {
-                tokio::spawn(swallow(bind_udp(engine, port, "WebRTC Publisher")?));
+                tokio::spawn(media::serve(
+                    Arc::clone(engine),
+                    bind_udp(engine, port, "WebRTC Publisher")?,
+                ));
             } else {
                 tokio::spawn(accept_only(bind(engine, port, "WebRTC Publisher").await?));
             }

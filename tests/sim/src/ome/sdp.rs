@@ -1,4 +1,4 @@
-//! Session descriptions of the right shape. No media ever follows them.
+//! Session descriptions of the right shape, for want of a maker of media.
 
 use super::config::Config;
 use crate::common::hash::hex;

@@ -63,6 +63,7 @@ pub async fn talk(caller: Caller, mut socket: Socket) {
         match asked.get("command").and_then(Value::as_str) {
             Some("request_offer") => {
                 if let Some(old) = viewer.take() {
+                    caller.engine.media.end(&old);
                     caller.engine.remove_viewer(&old).await;
                 }
                 let reply = match offer(&caller).await {
@@ -82,6 +83,9 @@ pub async fn talk(caller: Caller, mut socket: Socket) {
             }
             Some("answer") => {
                 let Some(viewer) = &viewer else { continue };
+                if let Some(sdp) = asked.pointer("/sdp/sdp").and_then(Value::as_str) {
+                    caller.engine.media.answer(viewer, sdp);
+                }
                 for note in notifications(viewer) {
                     if socket
                         .send(Message::text(spelling::sorted(&note)))
@@ -96,9 +100,10 @@ pub async fn talk(caller: Caller, mut socket: Socket) {
             _ => {}
         }
     }
-    // First the socket, then the goodbye: the browser must not wait for the controller.
+    // First socket and media, then the goodbye: the browser must not wait for the controller.
     drop(socket);
     if let Some(viewer) = viewer {
+        caller.engine.media.end(&viewer);
         caller.engine.remove_viewer(&viewer).await;
     }
 }
@@ -114,6 +119,8 @@ async fn offer(caller: &Caller) -> Option<(Arc<Viewer>, Value)> {
         .ok();
     drop(turn);
     let viewer = viewer?;
+    // Without a maker of media the offer has only the right shape.
+    let sdp = caller.engine.media.offer(&viewer).await;
     let config = &caller.engine.config;
     let number: [u8; 4] = random_bytes();
     let candidates: Vec<Value> = sdp::candidates(config)
@@ -121,7 +128,7 @@ async fn offer(caller: &Caller) -> Option<(Arc<Viewer>, Value)> {
         .map(|c| json!({"candidate": c, "sdpMLineIndex": 0}))
         .collect();
     let mut reply = json!({"candidates": candidates, "code": 200, "command": "offer", "id": u32::from_be_bytes(number) >> 1, "peer_id": 0,
-        "sdp": {"sdp": sdp::offer(), "type": "offer"}});
+        "sdp": {"sdp": sdp.unwrap_or_else(sdp::offer), "type": "offer"}});
     let relayed = query(&caller.query, "transport").is_some_and(|t| t == "relay" || t == "all");
     if let Some((host, port)) = config
         .relay

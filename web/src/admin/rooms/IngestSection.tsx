@@ -31,7 +31,7 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
       ) : ingest.isError ? (
         <ProblemNote error={ingest.error} onAgain={() => void ingest.refetch()} />
       ) : ingest.isPending ? (
-        <SkeletonRows rows={4} height={32} />
+        <SkeletonRows rows={6} height={36} />
       ) : (
         <>
           <dl className={css.facts}>

@@ -8,7 +8,6 @@ import { relative, shortMoment } from '../../shared/words'
 import type { Question } from '../../ui/Confirm'
 import { CopyButton } from '../../ui/CopyButton'
 import { ProblemNote } from '../../ui/ProblemNote'
-import { SkeletonRows } from '../../ui/Skeleton'
 import { say } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
@@ -47,13 +46,11 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
       <h2 className={css.h2}>People and links</h2>
       {links.isError ? (
         <ProblemNote error={links.error} onAgain={() => void links.refetch()} />
-      ) : links.isPending ? (
-        <SkeletonRows rows={2} />
-      ) : links.data.length === 0 ? (
+      ) : (links.data ?? []).length === 0 ? (
         <p className={ui.quiet}>Nobody is invited yet. A link per person lets you see who came, and withdraw one without the others.</p>
       ) : (
         <ul className={css.list}>
-          {links.data.map((link) => (
+          {links.data?.map((link) => (
             <li key={link.id} className={css.item}>
               <span className={css.itemDot}>
                 <span className={link.revoked ? ui.dot.none : link.last_seen ? ui.dot.good : ui.dot.open} role="img" aria-label={link.revoked ? 'revoked' : link.last_seen ? 'used' : 'not used yet'} />

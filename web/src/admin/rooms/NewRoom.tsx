@@ -13,6 +13,7 @@ import { keepRoom } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 import { fromLocal } from './localTime'
 import { handOver } from './linkOnce'
+import { ProfileField } from './ProfileField'
 
 /** One field and Enter; the viewer link is on the clipboard, and the page says so. */
 export function NewRoom({ onClose }: { onClose: () => void }) {
@@ -46,6 +47,7 @@ export function NewRoom({ onClose }: { onClose: () => void }) {
               <TextField label="Ends" name="expires_at" type="datetime-local" hint="Empty: when you close it" />
             </div>
             <TextField label="Passcode" name="passcode" autoComplete="off" hint="For people who come without a link. Empty: links only." />
+            <ProfileField />
             <label className={ui.check}>
               <input type="checkbox" name="watermark" /> Show each viewer’s name over the picture
             </label>
@@ -81,6 +83,8 @@ function bodyOf(data: FormData): NewRoomBody {
   if (opens) body.opens_at = opens
   if (expires) body.expires_at = expires
   if (passcode) body.passcode = passcode
+  const profile = text(data, 'profile')
+  if (profile) body.profile = profile
   if (data.get('watermark')) body.watermark = true
   return body
 }

@@ -10,6 +10,7 @@ import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { keepRoom, useRoom } from '../queries'
 import { useSubmit } from '../useSubmit'
+import { ProfileField } from './ProfileField'
 import { fieldsOf, patchOf, rebase, saveWords } from './roomPatch'
 
 /**
@@ -113,7 +114,7 @@ function RoomFields({ room }: { room: Room }) {
         <TextField label="Ends" name="expires_at" type="datetime-local" defaultValue={saved.expires_at} hint="Empty: when you close it" />
         <TextField label={room.has_passcode ? 'New passcode' : 'Passcode'} name="passcode" type="password" autoComplete="new-password" placeholder={room.has_passcode ? 'unchanged' : 'none: links only'} hint="For people who come without a link." />
         <TextField label="Most viewers" name="viewer_cap" type="number" min={1} max={10000} defaultValue={saved.viewer_cap} placeholder="no limit" />
-        <TextField label="Quality profile" name="profile" required defaultValue={saved.profile} hint="As named in colourstream.yaml." />
+        <ProfileField key={saved.profile} value={saved.profile} />
         <Field label="Allowed addresses" hint="One network a line, such as 203.0.113.0/24. Empty: from everywhere.">
           <textarea className={ui.input} name="allowed_addresses" rows={2} defaultValue={saved.allowed_addresses} spellCheck={false} />
         </Field>

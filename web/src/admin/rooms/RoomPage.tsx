@@ -9,7 +9,7 @@ import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
-import { useMe, useRoom } from '../queries'
+import { useLinks, useMe, useProfiles, useRoom } from '../queries'
 import { IssueList } from '../stack/IssueList'
 import { FreshLink } from './FreshLink'
 import { IngestSection } from './IngestSection'
@@ -23,6 +23,9 @@ import { useShareLink } from './useShareLink'
 
 export function RoomPage({ id }: { id: string }) {
   const room = useRoom(id)
+  // Shown in one piece: what comes later would push the rest down.
+  const links = useLinks(id)
+  const profiles = useProfiles()
   if (room.isError) {
     const gone = problemOf(room.error).status === 404
     return (
@@ -37,7 +40,7 @@ export function RoomPage({ id }: { id: string }) {
       </div>
     )
   }
-  if (room.isPending) {
+  if (room.isPending || links.isPending || profiles.isPending) {
     return (
       <div className={css.page}>
         <SkeletonRows rows={5} />

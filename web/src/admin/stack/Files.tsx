@@ -52,7 +52,7 @@ function Diff({ path }: { path: string }) {
   if (!file.data.diff) return <p className={ui.note.plain}>No difference between what is wanted and what is on disk.</p>
   return (
     <pre className={stack.text} tabIndex={0} aria-label={`Difference of ${path}`}>
-      {file.data.diff.split('\n').map((line, i) => (
+      {file.data.diff.trimEnd().split('\n').map((line, i) => (
         <div key={i} className={stack.diffLine[kindOf(line)]}>
           {line || ' '}
         </div>

@@ -34,7 +34,7 @@ export function usePlayer(stage: RefObject<HTMLElement | null>, playback: Playba
   const webrtc = playback?.webrtc
   const llhls = playback?.llhls
   useEffect(() => {
-    keeper.current?.setPlayback(webrtc === undefined ? null : { webrtc, llhls: llhls ?? null })
+    keeper.current?.setPlayback(webrtc === undefined || llhls === undefined ? null : { webrtc, llhls })
   }, [webrtc, llhls])
 
   return {

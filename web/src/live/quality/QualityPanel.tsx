@@ -49,7 +49,7 @@ export default function QualityPanel({ facts, events, player }: Props) {
         <Figures of={yourFigures(sample)} />
       </div>
       <p className={css.note}>
-        Browsers show 8-bit 4:2:0, whatever the encoder was fed, and convert it for your screen. Judge movement, framing and intent here; judge the last bit of colour on a calibrated display.
+        Browsers show 8-bit 4:2:0, whatever the encoder was fed. Judge movement, framing and intent here, the last bit of colour on a calibrated display.
       </p>
     </aside>
   )

@@ -256,7 +256,7 @@ mod tests {
             .map(|c| (c.samples.len(), c.codec.clone()))
             .collect();
         let expected = [
-            (240, "avc1.42c00d"),
+            (240, "avc1.42c01e"),
             (375, "mp4a.40.2"),
             (240, "vp09.00.11.08"),
             (400, "opus"),

@@ -1,0 +1,145 @@
+//! What goes into a backup, found by name.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::settings::{AcmeChallenge, Settings, Tls};
+
+/// Where everything is.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// Their file, if there is one.
+    pub file: Option<&'a Path>,
+}
+
+/// A file to be taken along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its name in the archive.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where it was, for what belongs to neither folder.
+    pub elsewhere: bool,
+}
+
+/// Everything but the database. Each is read when its turn comes: what is gone
+/// by then is told.
+pub(super) fn files(source: &Source<'_>) -> Vec<Found> {
+    let state = &source.settings.state;
+    let mut found = Vec::new();
+    let mut kept = |below: &str| {
+        let path = state.join(below);
+        if path.is_file() {
+            found.push(Found {
+                name: format!("state/{below}"),
+                path,
+                elsewhere: false,
+            });
+        }
+    };
+    kept("secrets.json");
+    for folder in ["tls", "traefik/acme"] {
+        for name in names(&state.join(folder)) {
+            kept(&format!("{folder}/{name}"));
+        }
+    }
+    let base = source
+        .file
+        .map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+    let base = base.as_deref().and_then(Path::parent);
+    let mut given: Vec<PathBuf> = source.file.iter().map(|file| (*file).to_owned()).collect();
+    given.extend(named(source.settings));
+    let mut elsewhere = 0;
+    for path in given {
+        let whole = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        let below = base
+            .and_then(|base| whole.strip_prefix(base).ok())
+            .and_then(Path::to_str);
+        let name = match below {
+            Some(below) if below.len() < 80 => format!("settings/{below}"),
+            _ => {
+                elsewhere += 1;
+                format!("elsewhere/{elsewhere}")
+            }
+        };
+        if !found.iter().any(|one: &Found| one.path == whole) {
+            found.push(Found {
+                elsewhere: name.starts_with("elsewhere/"),
+                name,
+                path: whole,
+            });
+        }
+    }
+    found
+}
+
+/// Plain files of a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Every file the settings name, templates included.
+fn named(settings: &Settings) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    match &settings.tls {
+        Tls::Files { certificate, key } => all.extend([certificate.clone(), key.clone()]),
+        Tls::Acme(acme) => {
+            all.extend(acme.ca_certificate.clone());
+            if let AcmeChallenge::Dns { files, .. } = &acme.challenge {
+                all.extend(files.values().cloned());
+            }
+        }
+        Tls::LocalCa | Tls::Off { .. } => {}
+    }
+    all.extend(
+        settings
+            .conference
+            .turn
+            .as_ref()
+            .map(|turn| turn.credential_file.clone()),
+    );
+    let mut folders: Vec<PathBuf> = settings.templates.iter().cloned().collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "tera") {
+                all.push(path);
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// What a file holds now. Traefik writes its certificates in place, so that
+/// they can be met half-written: then once more, a little later.
+pub(super) fn content(found: &Found) -> std::io::Result<Vec<u8>> {
+    for _ in 0..20 {
+        let mut bytes = Vec::new();
+        std::fs::File::open(&found.path)?.read_to_end(&mut bytes)?;
+        let is_written_in_place = found.name.starts_with("state/traefik/acme/");
+        let is_whole = bytes.is_empty()
+            || serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&bytes).is_ok();
+        if !is_written_in_place || is_whole {
+            return Ok(bytes);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Err(std::io::Error::other(
+        "it is not whole, second after second",
+    ))
+}

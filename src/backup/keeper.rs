@@ -1,0 +1,236 @@
+//! Makes backups when their time has come, and for whoever asks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, watch};
+use tracing::{info, warn};
+
+use super::gather::Source;
+use super::kept::{folder, list, name, newest, prune, upgrades};
+use super::{BackupError, BackupFile, Made, Order, Why, make};
+use crate::disk::{DiskError, private_folder, read_secret};
+use crate::model::{Issue, Secret};
+use crate::settings::Settings;
+use crate::store::{BackupEntry, Store};
+
+/// The first look: not in the way of a start.
+const FIRST: Duration = Duration::from_secs(60);
+/// Looked at this often whether one is due: the clock may be set meanwhile.
+const LOOK: Duration = Duration::from_secs(60);
+/// One that failed is tried again after this.
+const AGAIN: SignedDuration = SignedDuration::from_mins(30);
+
+/// What is known of the backups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The last good one.
+    pub last: Option<BackupFile>,
+    /// When the next is due.
+    pub next: Option<Timestamp>,
+    /// Why the last one that was due was not made.
+    pub failed: Option<Issue>,
+}
+
+/// See the module.
+pub struct Keeper {
+    store: Arc<Store>,
+    settings: watch::Receiver<Arc<Settings>>,
+    file: Option<PathBuf>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    kept: watch::Sender<Kept>,
+    /// One at a time.
+    turn: Mutex<()>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+impl Keeper {
+    /// Ready to run; `file` is the settings' own.
+    pub fn new(
+        store: Arc<Store>,
+        settings: watch::Receiver<Arc<Settings>>,
+        file: Option<PathBuf>,
+        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Arc<Self> {
+        let last = newest(&settings.borrow());
+        let kept = Kept {
+            last,
+            ..Kept::default()
+        };
+        Arc::new(Self {
+            store,
+            settings,
+            file,
+            clock,
+            kept: watch::Sender::new(kept),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// What is known, as it changes.
+    pub fn kept(&self) -> watch::Receiver<Kept> {
+        self.kept.subscribe()
+    }
+
+    /// Makes them for as long as it is polled. Cancel-safe: a backup has its
+    /// name only when it is whole.
+    pub async fn run(self: Arc<Self>) {
+        tokio::time::sleep(FIRST).await;
+        let mut again = None;
+        loop {
+            let now = (self.clock)();
+            let due = self.due(now);
+            self.kept.send_if_modified(|kept| {
+                let next = due.map(|due| due.max(now)).max(again);
+                let differs = kept.next != next && due.is_some_and(|due| due > now);
+                kept.next = next;
+                differs
+            });
+            // A clock that was set back must not hold it up.
+            let held = again.is_some_and(|again| again > now && again <= now + AGAIN);
+            if due.is_some_and(|due| due <= now) && !held {
+                again = match self.make(Why::Daily, "itself").await {
+                    Ok(_) => None,
+                    Err(_) => Some(now + AGAIN),
+                };
+                continue;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// When the next is due; never where none are made.
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let settings = Arc::clone(&self.settings.borrow());
+        let every = SignedDuration::try_from(settings.backup.every?).ok()?;
+        // Those of the future say that the clock was set back.
+        let last = list(&settings).into_iter().find(|one| one.at <= now);
+        Some(last.map_or(now, |last| last.at + every))
+    }
+
+    /// Makes one now. What went wrong is told in the status until one works.
+    ///
+    /// # Errors
+    /// See [`BackupError`].
+    pub async fn make(&self, why: Why, who: &str) -> Result<Made, BackupError> {
+        let _turn = self.turn.lock().await;
+        let settings = Arc::clone(&self.settings.borrow());
+        let (file, now) = (self.file.clone(), (self.clock)());
+        let (store, who) = (Arc::clone(&self.store), who.to_owned());
+        let done = tokio::task::spawn_blocking(move || {
+            let made = make_here(&settings, file, why, &who, now);
+            let entry = entry(&made, &settings, why, &who, now);
+            if let Err(error) = store.save_backup(&entry) {
+                warn!(%error, "that a backup was tried could not be written down");
+            }
+            if made.is_ok()
+                && let Err(error) = prune(&settings)
+            {
+                warn!(%error, "old backups could not be cleared away");
+            }
+            let last = newest(&settings);
+            let failed = made.as_ref().err();
+            let failed = failed.map(|error| error.issue(&folder(&settings), last.as_ref()));
+            (made, last, failed)
+        });
+        let (made, last, failed) = done.await.map_err(|_| {
+            BackupError::Disk(DiskError::Other {
+                doing: "make",
+                path: "a backup".into(),
+                reason: "it was interrupted".into(),
+            })
+        })?;
+        match &made {
+            Ok(made) => {
+                info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back")
+            }
+            Err(error) => warn!(%error, "no backup was made"),
+        }
+        self.kept.send_modify(|kept| {
+            kept.last = last;
+            kept.failed = failed;
+        });
+        made
+    }
+}
+
+/// Makes one in the folder of those that are made by themselves.
+///
+/// # Errors
+/// See [`BackupError`].
+pub(super) fn make_here(
+    settings: &Settings,
+    file: Option<PathBuf>,
+    why: Why,
+    who: &str,
+    now: Timestamp,
+) -> Result<Made, BackupError> {
+    let folder = match why {
+        Why::Upgrade => upgrades(settings),
+        Why::Daily | Why::Asked => folder(settings),
+    };
+    private_folder(&folder)?;
+    let passphrase = passphrase(settings)?;
+    make(&Order {
+        source: Source {
+            settings,
+            file: file.as_deref(),
+        },
+        to: &folder.join(name(&settings.instance, why, now)),
+        why,
+        who,
+        passphrase: passphrase.as_ref(),
+        now,
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn passphrase(settings: &Settings) -> Result<Option<Secret<String>>, DiskError> {
+    let file = settings.backup.passphrase_file.as_deref();
+    file.map(read_secret).transpose()
+}
+
+fn entry(
+    made: &Result<Made, BackupError>,
+    settings: &Settings,
+    why: Why,
+    who: &str,
+    now: Timestamp,
+) -> BackupEntry {
+    BackupEntry {
+        at: now,
+        why: why.as_str().to_owned(),
+        who: who.to_owned(),
+        path: match made {
+            Ok(made) => made.path.display().to_string(),
+            Err(_) => folder(settings).display().to_string(),
+        },
+        bytes: made.as_ref().ok().map(|made| made.bytes),
+        sealed: settings.backup.passphrase_file.is_some(),
+        error: made.as_ref().err().map(ToString::to_string),
+    }
+}
+
+/// Makes one before the database is changed, unless it needs no change.
+///
+/// # Errors
+/// See [`BackupError`]: without a backup nothing is changed.
+pub fn before_upgrade(
+    settings: &Settings,
+    file: Option<PathBuf>,
+    now: Timestamp,
+) -> Result<Option<Made>, BackupError> {
+    let database = settings.state.join(crate::store::FILE);
+    let facts = crate::store::examine(&database, env!("CARGO_PKG_VERSION"), false)?;
+    if !facts.is_older() || facts.schema == 0 {
+        return Ok(None);
+    }
+    make_here(settings, file, Why::Upgrade, "itself", now).map(Some)
+}

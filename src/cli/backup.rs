@@ -1,0 +1,140 @@
+//! `backup`: one file with everything that cannot be made again.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::session::{self, VERSION};
+use super::terminal;
+use super::{Common, Failure};
+use crate::backup::{self, Made, Manifest, Order, Source, Why};
+use crate::disk::{Draft, private_folder, read_secret};
+use crate::model::Secret;
+use crate::store::{BackupEntry, FILE, Store};
+
+/// Shorter ones are guessed.
+const SHORTEST: usize = 8;
+
+/// Makes a backup at `to`: a file, a folder, or `-` for standard output; next
+/// to a running controller or without one.
+pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<ExitCode, Failure> {
+    let settings = session::settings(common)?;
+    let secret = passphrase.map(|file| asked(file, true)).transpose()?;
+    let now = Timestamp::now();
+    private_folder(&settings.state.join("tmp")).map_err(session::told_disk)?;
+    let pipe = to == Path::new("-");
+    // Read back before a byte of it goes out.
+    let held = pipe
+        .then(|| Draft::below(&settings.state.join("tmp")))
+        .transpose()
+        .map_err(session::told_disk)?;
+    let place = match &held {
+        Some(draft) => draft.path("backup"),
+        None if to.is_dir() => to.join(format!(
+            "{}-{}.{}",
+            settings.instance,
+            now.strftime("%Y%m%dT%H%M%SZ"),
+            backup::EXTENSION
+        )),
+        None => to.to_owned(),
+    };
+    let made = backup::make(&Order {
+        source: Source {
+            settings: &settings,
+            file: common.config.as_deref(),
+        },
+        to: &place,
+        why: Why::Asked,
+        who: "command line",
+        passphrase: secret.as_ref(),
+        now,
+        version: VERSION,
+    })
+    .map_err(|error| match error {
+        backup::BackupError::Store(error) => session::Unready::Store(error).told(&settings),
+        error => Failure::told(error),
+    })?;
+    if pipe {
+        let mut file = std::fs::File::open(&made.path).map_err(Failure::told)?;
+        let mut out = std::io::stdout().lock();
+        std::io::copy(&mut file, &mut out)
+            .and_then(|_| out.flush())
+            .map_err(|error| Failure::Told(format!("standard output was cut off: {error}")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Told where it can be; the backup is good without it.
+    if let Ok(store) = Store::open_beside(&settings.state.join(FILE), VERSION) {
+        let _untold = store.save_backup(&BackupEntry {
+            at: now,
+            why: Why::Asked.as_str().to_owned(),
+            who: "command line".to_owned(),
+            path: made.path.display().to_string(),
+            bytes: Some(made.bytes),
+            sealed: made.sealed,
+            error: None,
+        });
+    }
+    tell(common, &made)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(common: &Common, made: &Made) -> Result<(), Failure> {
+    let manifest = &made.manifest;
+    if common.json {
+        let value = json!({
+            "path": made.path,
+            "bytes": made.bytes,
+            "sealed": made.sealed,
+            "manifest": manifest,
+        });
+        terminal::line(serde_json::to_string_pretty(&value).map_err(Failure::told)?);
+        return Ok(());
+    }
+    terminal::line(format!(
+        "Backup made and read back: {}",
+        made.path.display()
+    ));
+    terminal::line(format!("  {}", contents(manifest, made.bytes)));
+    for left in &manifest.left_out {
+        terminal::line(format!("  ! not in it: {left}"));
+    }
+    terminal::line(if made.sealed {
+        "  sealed: without the passphrase nobody can open it, you included"
+    } else {
+        "  it holds every key of this installation; keep it where nobody else reads it"
+    });
+    terminal::line(format!(
+        "  → restore it with `colourstream restore {}`",
+        made.path.display()
+    ));
+    Ok(())
+}
+
+fn contents(manifest: &Manifest, bytes: u64) -> String {
+    format!(
+        "{} files, {} KiB, database of ColourStream {} (schema {})",
+        manifest.files.len(),
+        bytes.div_ceil(1024),
+        manifest.schema_by,
+        manifest.schema
+    )
+}
+
+/// The passphrase: from a file, or asked for with `prompt`.
+pub fn asked(file: &Path, new: bool) -> Result<Secret<String>, Failure> {
+    let passphrase = if file == PathBuf::from("prompt") {
+        let again = new.then_some("Again");
+        Secret::new(terminal::secret("Passphrase of the backup", again).map_err(Failure::Told)?)
+    } else {
+        read_secret(file).map_err(session::told_disk)?
+    };
+    if new && passphrase.expose().chars().count() < SHORTEST {
+        return Err(Failure::Told(format!(
+            "the passphrase is shorter than {SHORTEST} letters, which is soon guessed\n  → choose a longer one"
+        )));
+    }
+    Ok(passphrase)
+}

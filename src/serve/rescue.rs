@@ -1,0 +1,150 @@
+//! The controller while it cannot read what it keeps: pages stay up, nobody
+//! new is let in, and no container, file or route is touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error};
+
+use super::addresses;
+use crate::disk::StateLock;
+use crate::engine::{DockerEngine, Engine as _, EngineCall, Placement, placement};
+use crate::http;
+use crate::listen;
+use crate::model::Issue;
+use crate::plan::CONTROLLER;
+use crate::reconcile::Scene;
+use crate::settings::Settings;
+use crate::status::{BackupStatus, EngineStatus, Status, Summary};
+
+/// What stands in the way is looked at again this often.
+const LOOK: Duration = Duration::from_secs(5);
+/// Who asked us to stand aside takes hold of the state folder within this.
+const COURTESY: Duration = Duration::from_secs(5);
+/// Then it is tried this often whether they are done.
+const KNOCK: Duration = Duration::from_millis(300);
+
+/// Keeps the pages up until `is_mended` says so or somebody has restored what
+/// is kept; never returns otherwise.
+pub async fn run(
+    settings: Arc<Settings>,
+    issue: Issue,
+    mut lock: Option<StateLock>,
+    is_mended: impl Fn(Option<&StateLock>) -> bool,
+) {
+    error!(issue = issue.code.name(), "{}", issue.what);
+    let status = Arc::new(status(&settings, issue.clone()));
+    let (scenes, scene) = watch::channel(Arc::new(Scene::default()));
+    let (_statuses, looked) = watch::channel(Arc::clone(&status));
+    let addresses = addresses::follow(scene, looked, placement::in_docker());
+    let (aside, mut asked) = mpsc::channel(1);
+    let socket = settings.state.join("control.sock");
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(listen::follow(
+        "pages",
+        http::rescue::pages(Arc::clone(&settings), issue),
+        settings.ports.pages,
+        addresses.clone(),
+    ));
+    tasks.spawn(listen::follow(
+        "internal",
+        http::rescue::internal(),
+        settings.ports.internal,
+        addresses,
+    ));
+    tasks.spawn(super::control(
+        http::rescue::control(status, aside),
+        socket.clone(),
+    ));
+    tasks.spawn(find_the_way(Arc::clone(&settings), scenes));
+    loop {
+        // Cancel-safe: both only wait.
+        let standing_aside = tokio::select! {
+            asked = asked.recv() => asked.is_some(),
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if standing_aside {
+            drop(lock.take());
+            tokio::time::sleep(COURTESY).await;
+            while lock.is_none() {
+                let version = env!("CARGO_PKG_VERSION");
+                lock = StateLock::acquire(&settings.state, Timestamp::now(), version).ok();
+                tokio::time::sleep(KNOCK).await;
+            }
+            break;
+        }
+        if tokio::task::block_in_place(|| is_mended(lock.as_ref())) {
+            break;
+        }
+    }
+    // All gone before the next listens at the same places.
+    tasks.shutdown().await;
+    let _gone = std::fs::remove_file(socket);
+}
+
+fn status(settings: &Settings, issue: Issue) -> Status {
+    let hosts = [
+        ("live", &settings.hosts.live),
+        ("admin", &settings.hosts.admin),
+        ("video", &settings.hosts.video),
+    ];
+    Status {
+        at: Some(Timestamp::now()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: settings.instance.clone(),
+        summary: Summary::Degraded,
+        mode: "paused".to_owned(),
+        engine: EngineStatus {
+            address: settings.engine.address.clone(),
+            ..EngineStatus::default()
+        },
+        issues: vec![issue],
+        addresses: hosts
+            .map(|(name, host)| (name.to_owned(), settings.origin(host)))
+            .into(),
+        backup: BackupStatus {
+            last: crate::backup::newest(settings),
+            next: None,
+        },
+        ..Status::default()
+    }
+}
+
+/// Finds where Traefik reaches us, by looking alone. In a container that was
+/// made anew it joins the network, which touches nobody but ourselves.
+async fn find_the_way(settings: Arc<Settings>, scenes: watch::Sender<Arc<Scene>>) {
+    let Ok(engine) = DockerEngine::new(&settings.engine) else {
+        return;
+    };
+    loop {
+        let place = placement::find(&engine, &settings.state).await;
+        let seen = engine.observe(&settings.instance, &[]).await;
+        if let (Ok(place), Ok(facts)) = (place, seen) {
+            let ours = facts.networks.iter().find(|network| {
+                let label = network.labels.get(crate::desired::labels::INSTANCE);
+                network.name == settings.instance && label == Some(&settings.instance)
+            });
+            let in_container = matches!(place, Placement::Container { .. });
+            if let (Some(network), Placement::Container { id, .. }) = (ours, &place)
+                && !facts.own_networks.contains_key(&network.name)
+            {
+                let join = EngineCall::ConnectNetwork {
+                    network: network.id.clone(),
+                    container: id.clone(),
+                    aliases: vec![CONTROLLER.to_owned()],
+                };
+                if let Err(error) = engine.perform(join).await {
+                    debug!(%error, "our network cannot be joined yet");
+                }
+            }
+            scenes.send_replace(Arc::new(Scene {
+                gateway: ours.and_then(|network| network.gateway),
+                in_container,
+                ..Scene::default()
+            }));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

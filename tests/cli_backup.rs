@@ -1,0 +1,475 @@
+//! `backup`, `restore`, and a database that cannot be used, against a
+//! controller that is served without an engine.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod rig;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rig::{BINARY, Served, good, http, text, wait};
+use rusqlite::Connection;
+use serde_json::Value;
+
+fn served(port: u16, more: &str) -> Served {
+    Served::start(&format!(
+        "instance: cst8-cli\nengine: unix:///nowhere/docker.sock\n\
+         ports: {{pages: {port}, internal: {}}}\n{more}",
+        port + 1
+    ))
+}
+
+/// Standard error of a command that must fail.
+#[track_caller]
+fn refused(house: &Served, arguments: &[&str]) -> String {
+    let output = house.run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+fn issue(status: &Value) -> Option<&Value> {
+    let issues = status["issues"].as_array()?;
+    issues.iter().find(|issue| issue["subject"] == "store")
+}
+
+fn key(house: &Served) -> String {
+    let ingest = house.json(&["room", "ingest", "northlight"]);
+    ingest["key"].as_str().unwrap().to_owned()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
+    let mut house = served(31_700, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    let status = house.good(&["status"]);
+    assert!(status.contains("backup none yet"), "{status}");
+
+    let file = house.dir.path().join("one.backup");
+    let said = house.good(&["backup", path(&file)]);
+    assert!(said.contains("made and read back"), "{said}");
+    assert!(
+        said.contains(&format!("colourstream restore {}", file.display())),
+        "{said}"
+    );
+    let list = good(Command::new("tar").arg("tf").arg(&file).output().unwrap());
+    for name in [
+        "manifest.json",
+        "state/colourstream.db",
+        "state/secrets.json",
+        "settings/colourstream.yaml",
+        "state/tls/authority.key",
+    ] {
+        assert!(list.lines().any(|line| line == name), "{name}: {list}");
+    }
+    assert!(!list.contains("rendered"), "{list}");
+    // Another name, a folder, standard output, a passphrase.
+    let taken = refused(&house, &["backup", path(&file)]);
+    assert!(taken.contains("is there already"), "{taken}");
+    let folder = house.dir.path().join("kept");
+    std::fs::create_dir(&folder).unwrap();
+    let made = house.json(&["backup", path(&folder)]);
+    assert!(
+        Path::new(made["path"].as_str().unwrap()).starts_with(&folder),
+        "{made}"
+    );
+    let piped = house.run(&["backup", "-"]);
+    assert!(piped.stdout.starts_with(b"manifest.json\0"));
+    let word = house.dir.path().join("passphrase");
+    std::fs::write(&word, "short\n").unwrap();
+    let sealed = house.dir.path().join("sealed.backup");
+    let seal = ["backup", path(&sealed), "--passphrase-file", path(&word)];
+    let short = refused(&house, &seal);
+    assert!(short.contains("shorter than"), "{short}");
+    std::fs::write(&word, "a long passphrase\n").unwrap();
+    house.good(&seal);
+    let bytes = std::fs::read(&sealed).unwrap();
+    assert!(!bytes.windows(6).any(|part| part == b"SQLite"));
+
+    // Not under a controller that works.
+    let busy = refused(&house, &["restore", path(&file), "--yes"]);
+    assert!(
+        busy.contains("process") && busy.contains("stop it first"),
+        "{busy}"
+    );
+    house.good(&["room", "rotate-key", "northlight"]);
+    assert_ne!(key(&house), before);
+    house.stop();
+    // Nobody there to say yes.
+    let unsure = house.run(&["restore", path(&file)]);
+    assert_eq!(unsure.status.code(), Some(1));
+    let words = text(&unsure.stdout);
+    assert!(
+        words.contains("is sound") && words.contains("set aside, not deleted"),
+        "{words}"
+    );
+    assert!(words.contains("Nothing was changed"), "{words}");
+    let closed = refused(&house, &["restore", path(&sealed), "--yes"]);
+    assert!(closed.contains("--passphrase-file"), "{closed}");
+    house.good(&[
+        "restore",
+        path(&sealed),
+        "--yes",
+        "--passphrase-file",
+        path(&word),
+    ]);
+    house.again();
+    assert_eq!(key(&house), before, "the key of then");
+
+    // A bare host: nothing but the file and where it goes.
+    house.stop();
+    std::fs::remove_dir_all(&house.state).unwrap();
+    let settings = std::fs::read(&house.settings).unwrap();
+    std::fs::remove_file(&house.settings).unwrap();
+    let said = house.good(&["restore", path(&file), "--yes"]);
+    assert!(said.contains("nothing is replaced"), "{said}");
+    assert_eq!(std::fs::read(&house.settings).unwrap(), settings);
+    house.again();
+    assert_eq!(key(&house), before);
+    let doctor = text(&house.run(&["doctor"]).stdout);
+    assert!(
+        doctor.contains("database") && doctor.contains("sound, schema"),
+        "{doctor}"
+    );
+}
+
+#[test]
+fn without_a_controller_a_backup_is_made_all_the_same() {
+    let mut house = served(31_704, "");
+    house.good(&["room", "create", "Northlight"]);
+    // As after a power cut: what is new is in the log alone.
+    house.signal("KILL");
+    let log = house.state.join("colourstream.db-wal");
+    assert!(log.metadata().unwrap().len() > 0);
+    let file = house.dir.path().join("one.backup");
+    house.good(&["backup", path(&file)]);
+    assert!(log.metadata().unwrap().len() > 0, "not ours to take in");
+    house.again();
+    house.good(&["room", "show", "northlight"]);
+}
+
+/// What happens to the database while nobody runs.
+struct Case {
+    name: &'static str,
+    code: &'static str,
+    words: &'static str,
+    happens: fn(&Path),
+}
+
+fn damaged(database: &Path) {
+    let mut bytes = std::fs::read(database).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at..at + 4096].fill(0xA5);
+    std::fs::write(database, bytes).unwrap();
+}
+
+const CASES: [Case; 6] = [
+    Case {
+        name: "a damaged page",
+        code: "database-damaged",
+        words: "is damaged",
+        happens: damaged,
+    },
+    Case {
+        name: "not a database",
+        code: "database-damaged",
+        words: "is not a database",
+        happens: |database| std::fs::write(database, "letters ".repeat(700)).unwrap(),
+    },
+    Case {
+        name: "cut off",
+        code: "database-damaged",
+        words: "its end is missing",
+        happens: |database| {
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(database)
+                .unwrap();
+            let half = file.metadata().unwrap().len() / 2;
+            file.set_len(half).unwrap();
+        },
+    },
+    Case {
+        name: "gone",
+        code: "database-damaged",
+        words: "is gone, though this state folder was in use",
+        happens: |database| std::fs::remove_file(database).unwrap(),
+    },
+    Case {
+        name: "its log is lost",
+        code: "database-damaged",
+        words: "write-ahead log",
+        happens: |database| {
+            std::fs::write(database.with_file_name("colourstream.db-open"), "").unwrap();
+        },
+    },
+    Case {
+        name: "from the future",
+        code: "database-newer",
+        words: "written by ColourStream 9.9.9",
+        happens: |database| {
+            let db = Connection::open(database).unwrap();
+            db.execute_batch("PRAGMA user_version = 9999; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';").unwrap();
+        },
+    },
+];
+
+#[test]
+fn a_database_that_cannot_be_used_leads_to_a_choice_and_pages_stay_up() {
+    let mut house = served(31_708, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    let backups = house.state.join("backups");
+    std::fs::create_dir_all(&backups).unwrap();
+    // As the controller names those it makes by itself.
+    let kept = backups.join("cst8-cli-20260101T000000Z-daily.backup");
+    house.good(&["backup", path(&kept)]);
+    let pages = "127.0.0.1:31708";
+    for case in CASES {
+        house.stop();
+        let database = house.state.join("colourstream.db");
+        (case.happens)(&database);
+        let evidence = std::fs::read(&database).ok();
+        house.again();
+        let pid = house.pid();
+        let status = house.status().unwrap();
+        let issue = issue(&status).unwrap_or_else(|| panic!("{}: {status}", case.name));
+        let words = |key: &str| issue[key].as_str().unwrap().to_owned();
+        assert_eq!(issue["code"], case.code, "{}", case.name);
+        assert!(words("why").contains(case.words), "{}: {issue}", case.name);
+        // The same everywhere: status, doctor, log, health.
+        let command = format!("colourstream restore {}", kept.display());
+        assert!(words("fix").contains(&command), "{}: {issue}", case.name);
+        let doctor = text(&house.run(&["doctor"]).stdout);
+        assert!(
+            doctor.contains(case.words) && doctor.contains(&command),
+            "{}: {doctor}",
+            case.name
+        );
+        let log = house.log();
+        assert!(
+            log.contains(case.words) && log.contains(&command),
+            "{}: {log}",
+            case.name
+        );
+        assert_eq!(
+            house.run(&["health"]).status.code(),
+            Some(1),
+            "{}",
+            case.name
+        );
+        let status = house.good(&["status"]);
+        assert!(status.contains(case.words), "{}: {status}", case.name);
+        // Pages: calm words for visitors, the issue for the operator.
+        let (code, page) = wait("its pages", 20, || {
+            http(pages, "GET", "/x", "colourstream.localhost", "")
+        });
+        assert_eq!(code, 503, "{page}");
+        assert!(page.contains("being looked after"), "{page}");
+        let (code, page) = http(pages, "GET", "/", "admin.colourstream.localhost", "").unwrap();
+        assert_eq!(code, 503);
+        assert!(
+            page.contains(case.code) && page.contains("colourstream status"),
+            "{page}"
+        );
+        let rooms = refused(&house, &["room", "list"]);
+        assert!(rooms.contains("restore"), "{rooms}");
+        let (code, _) = http(
+            "127.0.0.1:31709",
+            "POST",
+            "/internal/ome/admission",
+            "controller",
+            "{}",
+        )
+        .unwrap();
+        assert_eq!(code, 503, "nobody new is let in");
+        // Nothing was made in its place.
+        assert_eq!(std::fs::read(&database).ok(), evidence, "{}", case.name);
+
+        // The command it names, while it waits: it stands aside and goes on.
+        let said = house.good(&["restore", path(&kept), "--yes"]);
+        assert!(said.contains("Restored"), "{said}");
+        wait("the rooms", 30, || {
+            house.run(&["room", "list"]).status.success().then_some(())
+        });
+        assert_eq!(key(&house), before, "{}", case.name);
+        assert_eq!(house.pid(), pid);
+        assert!(house.runs(), "the same process");
+        // What was there is kept.
+        let aside: Vec<PathBuf> = std::fs::read_dir(house.state.join("aside"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().join("colourstream.db"))
+            .collect();
+        if let Some(evidence) = evidence {
+            assert!(
+                aside
+                    .iter()
+                    .any(|file| std::fs::read(file).ok().as_ref() == Some(&evidence)),
+                "{}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_other_choices_are_said_and_done() {
+    let mut house = served(31_712, "");
+    house.good(&["room", "create", "Northlight"]);
+    house.stop();
+    let database = house.state.join("colourstream.db");
+    (CASES[4].happens)(&database);
+    house.again();
+    let status = house.status().unwrap();
+    let fix = issue(&status).unwrap()["fix"].as_str().unwrap().to_owned();
+    assert!(
+        fix.contains("restore --as-it-is") && fix.contains("restore --empty"),
+        "{fix}"
+    );
+    assert!(fix.contains("No backup is in the folder"), "{fix}");
+    house.good(&["restore", "--as-it-is"]);
+    wait("the rooms", 30, || {
+        house
+            .run(&["room", "show", "northlight"])
+            .status
+            .success()
+            .then_some(())
+    });
+
+    house.stop();
+    damaged(&database);
+    house.again();
+    let unsure = house.run(&["restore", "--empty"]);
+    assert_eq!(unsure.status.code(), Some(1), "only when somebody says so");
+    let said = house.good(&["restore", "--empty", "--yes"]);
+    assert!(said.contains("empty") && said.contains("aside"), "{said}");
+    wait("no rooms", 30, || {
+        let out = house.run(&["room", "list"]);
+        (out.status.success() && text(&out.stdout).contains("No rooms yet")).then_some(())
+    });
+}
+
+#[test]
+fn a_database_that_somebody_else_holds_is_told_and_taken_up_when_it_is_free() {
+    let mut house = served(31_716, "");
+    house.good(&["room", "create", "Northlight"]);
+    house.stop();
+    let other = Connection::open(house.state.join("colourstream.db")).unwrap();
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;")
+        .unwrap();
+    house.again();
+    let status = house.status().unwrap();
+    let issue = issue(&status).unwrap();
+    assert_eq!(issue["code"], "store-failed");
+    assert!(
+        issue["why"]
+            .as_str()
+            .unwrap()
+            .contains("locked by another process"),
+        "{issue}"
+    );
+    drop(other);
+    wait("the rooms", 40, || {
+        house
+            .run(&["room", "show", "northlight"])
+            .status
+            .success()
+            .then_some(())
+    });
+}
+
+#[test]
+fn an_older_database_is_backed_up_before_it_is_changed() {
+    let mut house = served(31_720, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    house.stop();
+    // As a controller of the first schema left it.
+    let db = Connection::open(house.state.join("colourstream.db")).unwrap();
+    db.execute_batch("DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';").unwrap();
+    drop(db);
+    let folder = house.state.join("backups/before-upgrade");
+    // Where no backup can be made nothing is changed.
+    std::fs::create_dir_all(house.state.join("backups")).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    house.again();
+    let status = house.status().unwrap();
+    assert_eq!(status["issues"][0]["code"], "backup-failed", "{status}");
+    assert_eq!(status["issues"][0]["severity"], "error");
+    std::fs::remove_file(&folder).unwrap();
+    wait("it goes on", 40, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    let kept = kept[0].as_ref().unwrap().path();
+    house.stop();
+    house.good(&["restore", path(&kept), "--yes"]);
+    house.again();
+    assert_eq!(key(&house), before);
+}
+
+#[test]
+fn one_controller_at_a_time_even_while_it_is_stopped() {
+    let mut house = served(31_724, "");
+    house.good(&["room", "create", "Northlight"]);
+    let second = |house: &Served| {
+        let output = house.run(&["serve"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        text(&output.stderr)
+    };
+    let named = format!("process {}", house.pid());
+    let words = second(&house);
+    assert!(
+        words.contains(&named) && words.contains("Stop the other"),
+        "{words}"
+    );
+    house.signal("STOP");
+    let words = second(&house);
+    assert!(words.contains(&named), "{words}");
+    let restore = text(&house.run(&["restore", "--empty", "--yes"]).stderr);
+    assert!(!restore.is_empty(), "a stopped one is not robbed either");
+    house.signal("CONT");
+    house.good(&["room", "show", "northlight"]);
+    // One that is gone leaves nothing behind that refuses the next.
+    house.signal("KILL");
+    house.again();
+    house.good(&["room", "show", "northlight"]);
+}
+
+/// Killed at any moment of a restore, either the old or the new is there.
+#[test]
+fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
+    let mut house = served(31_728, "");
+    house.good(&["room", "create", "Northlight"]);
+    let file = house.dir.path().join("one.backup");
+    house.good(&["backup", path(&file)]);
+    let then = key(&house);
+    let mut seen = std::collections::BTreeSet::new();
+    for delay in [1, 3, 6, 10, 15, 20, 30, 50, 90, 150] {
+        house.good(&["room", "rotate-key", "northlight"]);
+        let now = key(&house);
+        house.stop();
+        let mut child = Command::new(BINARY)
+            .args(["restore", path(&file), "--yes", "--config"])
+            .arg(&house.settings)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        let _ended = child.kill();
+        child.wait().unwrap();
+        house.again();
+        let after = key(&house);
+        assert!(after == then || after == now, "after {delay} ms");
+        assert!(!house.state.join("restore").join("switch.json").exists());
+        seen.insert(after == then);
+    }
+    assert!(!seen.is_empty());
+}

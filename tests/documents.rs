@@ -1,0 +1,87 @@
+//! The documents say what is there: links lead somewhere, commands between the
+//! lines exist. (What stands in blocks is run: `engine_documents.rs`.)
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod book;
+
+use std::process::Command;
+
+#[test]
+fn every_link_leads_somewhere() {
+    let pages = book::pages();
+    for page in &pages {
+        let folder = book::root().join(&page.name);
+        let folder = folder.parent().unwrap();
+        for link in page.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let path = if file.is_empty() {
+                book::root().join(&page.name)
+            } else {
+                folder.join(file)
+            };
+            assert!(path.exists(), "{}: {link} leads nowhere", page.name);
+            if !anchor.is_empty() {
+                let path = path.canonicalize().unwrap();
+                let name = path
+                    .strip_prefix(book::root().canonicalize().unwrap())
+                    .unwrap();
+                let there = pages
+                    .iter()
+                    .find(|page| book::root().join(&page.name) == book::root().join(name))
+                    .is_some_and(|page| page.anchors().iter().any(|heading| heading == anchor));
+                assert!(there, "{}: {link}: no such heading", page.name);
+            }
+        }
+    }
+}
+
+/// The parser reads options before it sees `--help`, so that a command or an
+/// option that is not there is refused.
+#[test]
+fn every_command_between_the_lines_exists() {
+    let mut seen = 0;
+    for page in book::pages() {
+        for command in page.inline_commands() {
+            seen += 1;
+            let command = command.replace(['[', ']'], "");
+            // Alternatives such as `status|plan` are each a command.
+            let words: Vec<&str> = command
+                .split_whitespace()
+                .map(|word| word.split('|').next().unwrap())
+                .collect();
+            let output = Command::new(env!("CARGO_BIN_EXE_colourstream"))
+                .args(&words)
+                .arg("--help")
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{}: `colourstream {command}`: {}",
+                page.name,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+    assert!(seen > 10, "only {seen} commands were found");
+}
+
+#[test]
+fn every_issue_has_words_in_troubleshooting() {
+    let pages = book::pages();
+    let page = pages
+        .iter()
+        .find(|page| page.name == "docs/troubleshooting.md")
+        .unwrap();
+    let described = std::fs::read_to_string(book::root().join("docs/openapi.json")).unwrap();
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    let codes = described
+        .pointer("/components/schemas/IssueCode/enum")
+        .and_then(serde_json::Value::as_array)
+        .unwrap();
+    for code in codes.iter().filter_map(serde_json::Value::as_str) {
+        assert!(
+            page.text.contains(&format!("## {code}\n")),
+            "docs/troubleshooting.md says nothing of {code}"
+        );
+    }
+}

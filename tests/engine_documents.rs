@@ -1,0 +1,337 @@
+//! Every command in the documents is run as it stands there.
+//!
+//! A page is a story: its blocks run from top to bottom in an empty folder, a
+//! `yaml` block that begins with the name of a file is that file. What does
+//! not end by itself is ended when it has said what it is there to say.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod book;
+mod rig;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rig::{docker, docker_try, text};
+
+/// How a documented command ends.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// By itself, with 0.
+    Well,
+    /// By itself, with one of these.
+    With(&'static [i32]),
+    /// Not by itself: it goes on until the end of the page, but says this
+    /// within so many seconds.
+    Never { says: &'static str, within: u64 },
+    /// It is a part of the suite that runs this very test.
+    Suite,
+}
+
+/// What is not simply run to its end; the first that fits counts.
+const ENDINGS: &[(&str, Ends)] = &[
+    ("make test", Ends::Suite),
+    ("scripts/lint", Ends::Suite),
+    ("cd web && npm test", Ends::Suite),
+    (
+        "make run",
+        Ends::Never {
+            says: "/setup#",
+            within: 900,
+        },
+    ),
+    (
+        "colourstream serve",
+        Ends::Never {
+            says: "/setup#",
+            within: 180,
+        },
+    ),
+    (
+        "docker logs -f",
+        Ends::Never {
+            says: "/setup#",
+            within: 180,
+        },
+    ),
+    // It finds things to say about any host.
+    ("colourstream doctor", Ends::With(&[0, 1])),
+];
+
+fn ends(command: &str) -> Ends {
+    ENDINGS
+        .iter()
+        .find(|(begins, _)| command.starts_with(begins))
+        .map_or(Ends::Well, |(_, ends)| *ends)
+}
+
+/// Those of the repository run in it, all others in the reader's own folder.
+fn in_repository(command: &str) -> bool {
+    [
+        "make ",
+        "cargo ",
+        "UPDATE=1 ",
+        "scripts/",
+        "cd web ",
+        "docker compose -f examples/",
+        "docker build ",
+    ]
+    .iter()
+    .any(|begins| command.starts_with(begins))
+}
+
+/// A page as it is being read.
+struct Story {
+    page: String,
+    folder: tempfile::TempDir,
+    running: Vec<(String, Child, PathBuf)>,
+    ran: usize,
+}
+
+impl Story {
+    fn new(page: &str) -> Self {
+        // The pages use the names of a first installation, so there must be
+        // none; what somebody else's is called so is theirs.
+        let taken = docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]);
+        assert!(
+            taken.is_empty(),
+            "an installation called `colourstream` is on this engine; take it down first"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join(".bin");
+        std::fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(rig::BINARY, bin.join("colourstream")).unwrap();
+        Self {
+            page: page.to_owned(),
+            folder,
+            running: Vec::new(),
+            ran: 0,
+        }
+    }
+
+    fn read(&mut self, replace: &[(&str, &str)], once: &mut BTreeSet<String>) {
+        let pages = book::pages();
+        let page = pages
+            .iter()
+            .find(|page| page.name == self.page)
+            .unwrap_or_else(|| panic!("{} is gone", self.page));
+        for block in page.blocks() {
+            let mut text = block.text.clone();
+            for (from, to) in replace {
+                text = text.replace(from, to);
+            }
+            match block.language.as_str() {
+                "yaml" => {
+                    if let Some(name) = text.lines().next().and_then(|line| line.strip_prefix("# "))
+                        && name.ends_with(".yaml")
+                        && !name.contains(' ')
+                    {
+                        std::fs::write(self.folder.path().join(name), &text).unwrap();
+                    }
+                }
+                "sh" => {
+                    let block = book::Block { text, ..block };
+                    for command in block.commands() {
+                        let place = format!("{}:{}", self.page, block.line);
+                        // Those of the repository do the same wherever they stand.
+                        if in_repository(&command) && !once.insert(command.clone()) {
+                            continue;
+                        }
+                        self.run(&place, &command);
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert!(self.ran > 0, "{} has no command", self.page);
+    }
+
+    fn shell(&self, command: &str) -> Command {
+        let mut shell = Command::new("bash");
+        let path = std::env::var("PATH").unwrap();
+        let here = if in_repository(command) {
+            book::root()
+        } else {
+            self.folder.path()
+        };
+        shell
+            .args(["-euo", "pipefail", "-c", command])
+            .env(
+                "PATH",
+                format!("{}:{path}", self.folder.path().join(".bin").display()),
+            )
+            .env("DOCKER_BUILDKIT", "0")
+            // Wherever a command runs, what it keeps is this story's.
+            .env("COLOURSTREAM_STATE", self.folder.path().join("state"))
+            .current_dir(here)
+            .stdin(Stdio::null())
+            // A group of its own, so that it can be ended with its children.
+            .process_group(0);
+        shell
+    }
+
+    fn run(&mut self, place: &str, command: &str) {
+        let begun = Instant::now();
+        self.ran += 1;
+        match ends(command) {
+            Ends::Suite => {}
+            Ends::Well => self.end(place, command, &[0]),
+            Ends::With(codes) => self.end(place, command, codes),
+            Ends::Never { says, within } => self.begin(place, command, says, within),
+        }
+        println!(
+            "{:>6.1} s  {place}  {command}",
+            begun.elapsed().as_secs_f64()
+        );
+    }
+
+    fn end(&self, place: &str, command: &str, codes: &[i32]) {
+        let log = self.folder.path().join(".said");
+        let said = std::fs::File::create(&log).unwrap();
+        let mut child = self
+            .shell(command)
+            .stdout(said.try_clone().unwrap())
+            .stderr(said)
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > Duration::from_secs(600) {
+                end_group(&mut child);
+                panic!("{place}: `{command}` did not end within ten minutes");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        assert!(
+            status.code().is_some_and(|code| codes.contains(&code)),
+            "{place}: `{command}` ended with {status}:\n{said}\n{}",
+            self.said()
+        );
+    }
+
+    fn begin(&mut self, place: &str, command: &str, says: &str, within: u64) {
+        let log = self
+            .folder
+            .path()
+            .join(format!(".said-{}", self.running.len()));
+        let said = std::fs::File::create(&log).unwrap();
+        let child = self
+            .shell(command)
+            .stdout(said.try_clone().unwrap())
+            .stderr(said)
+            .spawn()
+            .unwrap();
+        self.running.push((command.to_owned(), child, log.clone()));
+        let begun = Instant::now();
+        loop {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            if said.contains(says) {
+                return;
+            }
+            let ended = self.running.last_mut().unwrap().1.try_wait().unwrap();
+            assert!(ended.is_none(), "{place}: `{command}` ended:\n{said}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(within),
+                "{place}: `{command}` did not say `{says}` within {within} s:\n{said}"
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// What those in the background said.
+    fn said(&self) -> String {
+        self.running
+            .iter()
+            .map(|(command, _, log)| {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                format!("--- {command}\n{said}")
+            })
+            .collect()
+    }
+}
+
+/// As Ctrl-C in a terminal does, and harder when that is not enough.
+fn end_group(child: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let group = Pid::from_child(child);
+    for signal in [Signal::INT, Signal::KILL] {
+        let _gone = kill_process_group(group, signal);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(20) {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        while let Some((_, mut child, _)) = self.running.pop() {
+            end_group(&mut child);
+        }
+        // The story began on an engine without any of these names.
+        for id in docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]).lines() {
+            docker_try(&["rm", "-fv", id]);
+        }
+        for kind in ["volume", "network"] {
+            let names = docker(&[kind, "ls", "--format", "{{.Name}}"]);
+            for name in names.lines().filter(|name| {
+                *name == "colourstream"
+                    || name.starts_with("colourstream-")
+                    || name.starts_with("colourstream_")
+            }) {
+                docker_try(&[kind, "rm", name]);
+            }
+        }
+    }
+}
+
+/// The image under the name the documents give it.
+fn image() {
+    let output = Command::new("scripts/image")
+        .args([rig::BINARY, "colourstream:latest"])
+        .current_dir(book::root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// A first page tells of a host; a stack of the same names is running then.
+fn with_a_controller(story: &mut Story) {
+    story.run("before the page", "colourstream serve");
+}
+
+#[test]
+fn the_pages_do_what_they_say() {
+    let mut once = BTreeSet::new();
+    image();
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    let mut tell = |page: &str, before: fn(&mut Story), replace: &[(&str, &str)]| {
+        let mut story = Story::new(page);
+        before(&mut story);
+        story.read(replace, &mut once);
+        told.insert(page.to_owned());
+    };
+    let nothing = |_: &mut Story| {};
+    tell("README.md", nothing, &[]);
+    tell("CONTRIBUTING.md", nothing, &[]);
+    tell("docs/deploy.md", nothing, &[]);
+    tell("docs/colourists.md", with_a_controller, &[]);
+    // Nobody's page is left out.
+    for page in book::pages() {
+        let commands = page.blocks().iter().any(|block| block.language == "sh");
+        assert!(
+            !commands || told.contains(&page.name),
+            "{} has commands that nothing runs",
+            page.name
+        );
+    }
+}

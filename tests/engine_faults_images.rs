@@ -1,0 +1,407 @@
+//! Images from a registry that misbehaves: Debian's registry behind a front
+//! that is down, refuses, limits, lies, stalls and hangs up. The old container
+//! runs on, the issue says why, and it goes on by itself when it can.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+mod faults;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::{docker, issue, try_docker};
+use faults::house::House;
+use faults::report::{Count, Report, is_full};
+use serde_json::Value;
+
+const REGISTRY: u16 = 30_240;
+const FRONT: u16 = 30_241;
+
+/// How the front behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Pass,
+    /// Hands layers on at some 4 MB/s.
+    Slow,
+    Down,
+    Unauthorized,
+    TooMany,
+    /// A byte of each layer is another.
+    Wrong,
+    /// A layer stops half-way and the connection stays.
+    Stall,
+    /// A layer stops half-way and the connection ends.
+    HangUp,
+}
+
+/// Debian's registry, with its data in a folder.
+struct Registry(Child);
+
+impl Registry {
+    fn start(folder: &Path) -> Self {
+        let file = folder.join("registry.yml");
+        let data = folder.join("data");
+        std::fs::write(
+            &file,
+            format!(
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{REGISTRY}'}}\n",
+                data.display()
+            ),
+        )
+        .unwrap();
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&file)
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let registry = Self(child);
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", REGISTRY)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "no registry");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        registry
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+/// The way to the registry, with its manners.
+#[derive(Clone)]
+struct Front {
+    manner: Arc<Mutex<Manner>>,
+    /// Requests for a part of a layer: what was had is not asked for again.
+    ranges: Arc<Mutex<usize>>,
+}
+
+impl Front {
+    fn open() -> Self {
+        let front = Self {
+            manner: Arc::new(Mutex::new(Manner::Pass)),
+            ranges: Arc::default(),
+        };
+        let listener = TcpListener::bind(("127.0.0.1", FRONT)).unwrap();
+        let own = front.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let own = own.clone();
+                std::thread::spawn(move || own.serve(client));
+            }
+        });
+        front
+    }
+
+    fn manner(&self) -> Manner {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn behave(&self, manner: Manner) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
+    }
+
+    /// One request, one connection: what is kept open has no manners.
+    fn serve(&self, mut client: TcpStream) -> Option<()> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && head.len() < 64 * 1024 {
+            if client.read(&mut byte).ok()? == 0 {
+                return None;
+            }
+            head.push(byte[0]);
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let manner = self.manner();
+        let is_layer = text.starts_with("GET ") && text.contains("/blobs/sha256:");
+        let say = |client: &mut TcpStream, status: &str, more: &str, body: &str| {
+            let length = body.len();
+            write!(
+                client,
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+        };
+        match manner {
+            Manner::Down => return None,
+            Manner::Unauthorized => {
+                let body =
+                    r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+                let _sent = say(
+                    &mut client,
+                    "401 Unauthorized",
+                    "WWW-Authenticate: Basic realm=\"cst\"\r\n",
+                    body,
+                );
+                return None;
+            }
+            Manner::TooMany => {
+                let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#;
+                let _sent = say(
+                    &mut client,
+                    "429 Too Many Requests",
+                    "Retry-After: 60\r\n",
+                    body,
+                );
+                return None;
+            }
+            _ => {}
+        }
+        if is_layer && text.to_ascii_lowercase().contains("\r\nrange:") {
+            *self.ranges.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        let mut server = TcpStream::connect(("127.0.0.1", REGISTRY)).ok()?;
+        let lines: Vec<&str> = text
+            .trim_end()
+            .split("\r\n")
+            .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
+            .collect();
+        server
+            .write_all(format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")).as_bytes())
+            .ok()?;
+        let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        self.answer(&mut server, &mut client, is_layer);
+        let _gone = client.shutdown(std::net::Shutdown::Both);
+        let _gone = server.shutdown(std::net::Shutdown::Both);
+        None
+    }
+
+    fn answer(&self, server: &mut TcpStream, client: &mut TcpStream, is_layer: bool) {
+        let mut buffer = [0; 16 * 1024];
+        let mut sent = 0;
+        let mut spoilt = false;
+        while let Ok(count @ 1..) = server.read(&mut buffer) {
+            let manner = if is_layer {
+                self.manner()
+            } else {
+                Manner::Pass
+            };
+            // Small ones are the image's configuration.
+            let far = sent > 1 << 20;
+            match manner {
+                Manner::Slow => std::thread::sleep(Duration::from_millis(4)),
+                Manner::Stall if far => {
+                    while self.manner() == Manner::Stall {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    return;
+                }
+                Manner::HangUp if far => return,
+                Manner::Wrong if far && !spoilt => {
+                    buffer[count / 2] ^= 0xff;
+                    spoilt = true;
+                }
+                _ => {}
+            }
+            if client.write_all(&buffer[..count]).is_err() {
+                return;
+            }
+            sent += count;
+        }
+    }
+}
+
+/// The stand-in with noise on top, which nobody has but the registry.
+fn push(folder: &Path, tag: &str) -> String {
+    let reference = format!("127.0.0.1:{FRONT}/cst/call:{tag}");
+    let context = folder.join("context");
+    std::fs::create_dir_all(&context).unwrap();
+    let mut noise = vec![0; 6 << 20];
+    std::fs::File::open("/dev/urandom")
+        .unwrap()
+        .read_exact(&mut noise)
+        .unwrap();
+    std::fs::write(context.join("noise"), noise).unwrap();
+    let lines = format!(
+        "FROM {}\nENV SIM_START_DELAY_MS=100\nCOPY noise /noise\n",
+        faults::house::CALL
+    );
+    std::fs::write(context.join("Dockerfile"), lines).unwrap();
+    docker(&[
+        "build",
+        "-q",
+        "-t",
+        &reference,
+        &context.display().to_string(),
+    ]);
+    docker(&["push", "-q", &reference]);
+    docker(&["rmi", "-f", &reference]);
+    reference
+}
+
+struct Case {
+    name: &'static str,
+    manner: Manner,
+    /// What the issue says; nothing where none has to be told.
+    words: Option<&'static str>,
+    /// Seconds until it is told.
+    within: u64,
+    only_full: bool,
+}
+
+const CASES: [Case; 8] = [
+    Case {
+        name: "registry down",
+        manner: Manner::Down,
+        words: Some("cannot be reached"),
+        within: 90,
+        only_full: false,
+    },
+    Case {
+        name: "401",
+        manner: Manner::Unauthorized,
+        words: Some("needs a login"),
+        within: 60,
+        only_full: false,
+    },
+    Case {
+        name: "429",
+        manner: Manner::TooMany,
+        words: Some("too many requests"),
+        within: 90,
+        only_full: false,
+    },
+    Case {
+        name: "unknown tag",
+        manner: Manner::Pass,
+        words: Some("no image of this name and tag"),
+        within: 60,
+        only_full: false,
+    },
+    Case {
+        name: "digest mismatch",
+        manner: Manner::Wrong,
+        words: Some("not what its digest says"),
+        within: 180,
+        only_full: false,
+    },
+    Case {
+        name: "pull that stalls",
+        manner: Manner::Stall,
+        words: Some("nothing came"),
+        within: 240,
+        only_full: true,
+    },
+    Case {
+        name: "pull that hangs up over and over",
+        manner: Manner::HangUp,
+        words: Some("cannot be reached"),
+        within: 240,
+        only_full: true,
+    },
+    Case {
+        name: "pull killed half-way",
+        manner: Manner::Slow,
+        words: None,
+        within: 60,
+        only_full: false,
+    },
+];
+
+fn pulling(status: &Value) -> Option<(u64, u64)> {
+    let pulling = &status["services"][2]["pulling"];
+    Some((pulling[0].as_u64()?, pulling[1].as_u64()?))
+}
+
+fn told(status: &Value) -> Option<String> {
+    issue(status, "image-missing")
+        .map(|issue| format!("{} {} {}", issue["what"], issue["why"], issue["fix"]))
+}
+
+fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result<(), String> {
+    house.settings("1.0.0", "");
+    house.settle("a good start")?;
+    house.begin();
+    let before = house.stack.runs();
+    front.behave(case.manner);
+    let asked = if case.name == "unknown tag" {
+        reference.rsplit_once(':').unwrap().0.to_owned() + ":nowhere"
+    } else {
+        reference.to_owned()
+    };
+    house.image(&asked);
+    if case.manner == Manner::Slow {
+        // Progress shows; then the controller is killed in the middle of it.
+        house.until("progress", case.within, |status| {
+            pulling(status).is_some_and(|(had, all)| had > 0 && had < all)
+        })?;
+        house.stack.kill();
+        front.behave(Manner::Pass);
+        house.was_killed = true;
+        house.serve();
+    }
+    if let Some(words) = case.words {
+        let status = house.until("it is told", case.within, |status| told(status).is_some())?;
+        let said = told(&status).unwrap_or_default();
+        if !said.contains(words) || !said.contains(&asked) {
+            return Err(format!("it says {said}"));
+        }
+        if house.stack.runs() != before {
+            return Err("the old one did not run on".to_owned());
+        }
+        if status["services"][2]["health"] != "healthy" {
+            return Err(format!(
+                "the old one is not well: {}",
+                status["services"][2]
+            ));
+        }
+        house.check()?;
+    }
+    front.behave(Manner::Pass);
+    if case.name == "unknown tag" {
+        house.image(reference);
+    }
+    // By itself, when its time to be tried again comes.
+    house.until("it is had", 120, common::is_ready)?;
+    house.settle("it is had")?;
+    if house.stack.runs()["mirotalk"] == before["mirotalk"] {
+        return Err("the new image was not taken up".to_owned());
+    }
+    house.check()
+}
+
+#[test]
+fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let _registry = Registry::start(folder.path());
+    let front = Front::open();
+    let mut house = House::new("images", 21_600);
+    house.install().unwrap();
+    let mut report = Report::new("images");
+    let mut count = Count::of("images").note(
+        "a real registry behind a front that misbehaves; the old container runs on, the issue says why, and the image is had by itself afterwards",
+    );
+    for (number, case) in CASES.iter().enumerate() {
+        if case.only_full && !is_full() {
+            continue;
+        }
+        let begun = Instant::now();
+        front.behave(Manner::Pass);
+        let reference = push(folder.path(), &format!("v{number}"));
+        let result = run(&mut house, &front, &reference, case);
+        common::tell(&format!(
+            "{} {} {:.1} s",
+            result.is_ok(),
+            case.name,
+            begun.elapsed().as_secs_f64()
+        ));
+        front.behave(Manner::Pass);
+        count.case(case.name, result);
+        house.settings("1.0.0", "");
+        let _settled = house.settle("a good start");
+        try_docker(&["rmi", "-f", &reference]);
+    }
+    report.add(count);
+    report.conclude();
+}

@@ -1,0 +1,331 @@
+//! One ColourStream behind a fault proxy, with neighbours that are not ours
+//! and rooms that must stay.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::proxy::Proxy;
+use super::world::{self, World};
+use crate::common::{Stack, derive, docker, is_ready, issue, try_docker};
+
+/// The stand-in for the call.
+pub const CALL: &str = "mirotalk/sfu:2.3.77";
+
+/// How long a world may take to be well again, in seconds, on a busy machine.
+pub const BOUND: u64 = 60;
+
+/// See the module. Dropping it takes everything away again, the proxy last.
+pub struct House {
+    pub stack: Stack,
+    pub world: World,
+    pub proxy: Proxy,
+    /// Settings besides the plain ones, as they are now.
+    more: String,
+    /// The journal's last entry when the case began.
+    pub journal: i64,
+    pub was_killed: bool,
+}
+
+impl House {
+    /// Prepares one; nothing runs yet. `base` is the first of its 100 ports.
+    pub fn new(name: &str, base: u16) -> Self {
+        let stack = Stack::on(name, base, |dir| {
+            format!("unix://{}/engine.sock", dir.display())
+        });
+        let proxy = Proxy::open(&stack.dir.path().join("engine.sock"), &stack.name);
+        let world = World::watch(&stack, CALL);
+        let mut house = Self {
+            stack,
+            world,
+            proxy,
+            more: String::new(),
+            journal: 0,
+            was_killed: false,
+        };
+        house.make_image("1.0.0", "");
+        house.make_image("1.0.1", "LABEL version=two");
+        house.make_image("broken", "ENV SIM_FAULT=die");
+        house.settings("1.0.0", "");
+        house
+    }
+
+    /// Makes a call image that is nobody else's; the same lines, the same image.
+    pub fn make_image(&self, version: &str, lines: &str) {
+        let own = &self.stack.name;
+        derive(
+            &self.call(version),
+            CALL,
+            &format!("ENV SIM_START_DELAY_MS=100\nLABEL house={own}\n{lines}"),
+        );
+    }
+
+    /// Another call image, and settings besides.
+    pub fn settings(&mut self, call: &str, more: &str) {
+        let sweep = if more.contains("reconcile:") {
+            ""
+        } else {
+            "reconcile: {sweep: 2s}\n"
+        };
+        let call = self.call(call);
+        self.more = format!("images: {{mirotalk: \"{call}\"}}\n{sweep}{more}");
+        self.stack.settings(&self.more);
+    }
+
+    /// Another call image by its whole reference.
+    pub fn image(&mut self, reference: &str) {
+        self.more = format!("images: {{mirotalk: \"{reference}\"}}\nreconcile: {{sweep: 2s}}\n");
+        self.stack.settings(&self.more);
+    }
+
+    /// The reference of a call image of this house.
+    pub fn call(&self, version: &str) -> String {
+        format!("{}/call:{version}", self.stack.name)
+    }
+
+    /// The first install, and two rooms that stay from now on.
+    pub fn install(&mut self) -> Result<(), String> {
+        self.serve();
+        self.settle("the first install")?;
+        for title in ["One", "Two"] {
+            let made = self
+                .stack
+                .api("POST", "/api/v1/rooms", &json!({"title": title}));
+            if !matches!(made, Some((201, _))) {
+                return Err(format!("no room could be made: {made:?}"));
+            }
+        }
+        self.settle("two rooms")?;
+        self.world.keep_rooms(&self.stack);
+        Ok(())
+    }
+
+    /// Starts the controller and aims the proxy at it.
+    pub fn serve(&mut self) {
+        self.stack.serve();
+        if let Some(pid) = self.stack.pid() {
+            self.proxy.aim(pid);
+        }
+    }
+
+    /// Starts it again if it was killed.
+    pub fn revive(&mut self) {
+        if self.stack.has_ended() {
+            self.stack.kill();
+            self.serve();
+        }
+    }
+
+    /// From here on counts what the next case does.
+    pub fn begin(&mut self) {
+        self.journal = world::journal(&self.stack, 0)
+            .last()
+            .map_or(0, |(id, ..)| *id);
+        self.proxy.reset(self.stack.pid());
+        self.was_killed = false;
+    }
+
+    /// The status, if somebody answers.
+    pub fn status(&self) -> Option<Value> {
+        self.stack.status()
+    }
+
+    /// Waits for the status to be as it should be.
+    pub fn until(
+        &mut self,
+        what: &str,
+        seconds: u64,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let status = self.status();
+            if let Some(status) = status.as_ref().filter(|status| good(status)) {
+                return Ok(status.clone());
+            }
+            if Instant::now() > until {
+                let log = self.stack.log();
+                let tail: Vec<&str> = log.lines().rev().take(25).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                let said = status.map_or_else(
+                    || "no answer".to_owned(),
+                    |status| {
+                        let services: Vec<String> = status["services"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .map(|one| {
+                                format!(
+                                    "{} {} {} current {}: {}",
+                                    one["role"],
+                                    one["running"],
+                                    one["health"],
+                                    one["current"],
+                                    one["why"]
+                                )
+                            })
+                            .collect();
+                        format!(
+                            "{} plan {} issues {} services {services:#?}",
+                            status["summary"], status["plan"], status["issues"]
+                        )
+                    },
+                );
+                return Err(format!(
+                    "not within {seconds} s: {what}\n{said}\n{}",
+                    tail.join("\n")
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    }
+
+    /// Waits until all is as wanted by the controller's own word.
+    pub fn ready(&mut self, what: &str) -> Result<(), String> {
+        self.until(what, BOUND, is_ready).map(drop)
+    }
+
+    /// The same, and a second look of somebody else finds nothing to do, and
+    /// there is nothing but the three.
+    pub fn settle(&mut self, what: &str) -> Result<(), String> {
+        self.settle_with(what, &|_| true, &[])
+    }
+
+    /// The same with more that has to hold, and containers that may be kept.
+    pub fn settle_with(
+        &mut self,
+        what: &str,
+        goal: &dyn Fn(&House) -> bool,
+        kept: &[&str],
+    ) -> Result<(), String> {
+        let until = Instant::now() + Duration::from_secs(BOUND);
+        loop {
+            self.ready(what)?;
+            let plan = self.stack.run(&["plan", "--detailed-exitcode"]);
+            let reached = goal(self);
+            if plan.code == 0 && reached {
+                break;
+            }
+            if Instant::now() > until {
+                return Err(format!(
+                    "{what}: goal reached {reached}, plan {}: {}{}",
+                    plan.code, plan.out, plan.err
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.only_three(kept)
+    }
+
+    /// Each role once, running, and nothing beside them.
+    pub fn only_three(&self, kept: &[&str]) -> Result<(), String> {
+        let mut found = world::containers(&self.stack.name);
+        for name in kept {
+            found.remove(&self.stack.of(name));
+        }
+        let names: Vec<&String> = found.keys().collect();
+        let mut wanted: Vec<String> = crate::common::ROLES
+            .iter()
+            .map(|role| self.stack.of(role))
+            .collect();
+        wanted.sort();
+        if names != wanted.iter().collect::<Vec<_>>()
+            || found.values().any(|state| state != "running")
+        {
+            return Err(format!("there are {found:?}"));
+        }
+        Ok(())
+    }
+
+    /// What holds in every world, since the case began.
+    pub fn check(&mut self) -> Result<(), String> {
+        self.world
+            .check(&self.stack, &self.proxy, self.journal, self.was_killed)
+    }
+
+    /// Takes away what is on the engine without asking the product, and if
+    /// told so the state folder.
+    pub fn wipe(&mut self, state: bool) {
+        self.stack.kill();
+        for name in world::containers(&self.stack.name).keys() {
+            try_docker(&["rm", "-f", "-v", name]);
+        }
+        try_docker(&["network", "rm", &self.stack.name]);
+        let label = format!("label=org.colourstream.instance={}", self.stack.name);
+        for name in docker(&["volume", "ls", "-q", "--filter", &label]).lines() {
+            try_docker(&["volume", "rm", "-f", name]);
+        }
+        if state {
+            let _gone = std::fs::remove_dir_all(self.stack.state());
+            self.world.forget_rooms();
+        }
+    }
+
+    /// Everything anew: nothing on the engine, no state, then an install.
+    pub fn afresh(&mut self) -> Result<(), String> {
+        self.proxy.disarm();
+        self.wipe(true);
+        self.make_image("1.0.0", "");
+        self.settings("1.0.0", "");
+        self.install()
+    }
+
+    /// Waits until the world was looked at once more, from now on.
+    pub fn a_look(&mut self) -> Result<(), String> {
+        let looks = |status: &Value| status["reconcile"].as_u64().unwrap_or_default();
+        let before = self
+            .until("a status", BOUND, |_| true)
+            .map(|status| looks(&status))?;
+        // One may be under way that began before.
+        self.until("a look", BOUND, |status| looks(status) > before + 1)
+            .map(drop)
+    }
+
+    /// The proxy's socket.
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.stack.dir.path().join("engine.sock")
+    }
+
+    /// Waits two seconds for the engine instead of a minute, or no longer; the
+    /// controller is started anew for it.
+    pub fn impatient(&mut self, yes: bool) -> Result<(), String> {
+        self.stack.kill();
+        let text = self.stack.settings_text(&self.more);
+        let address = format!("engine: unix://{}", self.socket().display());
+        let impatient = format!(
+            "engine: {{address: 'unix://{}', timeout: 2s}}",
+            self.socket().display()
+        );
+        let text = if yes {
+            text.replace(&address, &impatient)
+        } else {
+            text
+        };
+        std::fs::write(self.stack.config(), text).unwrap();
+        self.serve();
+        self.settle("started anew")
+    }
+
+    /// Bytes of memory the controller has.
+    pub fn memory(&self) -> Result<u64, String> {
+        let pid = self.stack.pid().ok_or("it does not run")?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .map_err(|error| error.to_string())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .ok_or_else(|| "no figure of memory".to_owned())
+    }
+
+    /// Whether the issue is told.
+    pub fn tells(&self, code: &str) -> bool {
+        self.status()
+            .is_some_and(|status| issue(&status, code).is_some())
+    }
+}
+
+/// Whether an issue of this name is open.
+pub fn told(status: &Value, code: &str) -> bool {
+    issue(status, code).is_some()
+}

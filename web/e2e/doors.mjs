@@ -1,0 +1,203 @@
+// Every door that stays shut, and those that open late.
+import { accessible, says, shoot, still, untilFrames } from './browser.mjs'
+import { api, check, enter, expect, guest, roomWith, soon, world } from './harness.mjs'
+import { containerOf, docker, LIVE } from './stack.mjs'
+
+export async function doors() {
+  const notice = (name, address, words) => check(name, () => guest(name.replaceAll(/\W+/g, '-'), async (page) => {
+    await page.goto(typeof address === 'function' ? await address() : address)
+    await says(page, words)
+    expect(new URL(page.url()).hash, '', 'the fragment')
+    await page.waitForTimeout(250)
+    await accessible(page)
+  }))
+  const linkOf = async (more) => (await api('POST', `/rooms/${world.room.id}/links`, { name: 'Door', role: 'viewer', ...more }))
+
+  await check('the first load of the live page: at most 90 KiB, without player and portal', () =>
+    guest('first-load', async (page) => {
+      await page.goto(`${LIVE}/`)
+      await page.waitForSelector('[name=passcode]')
+      const loaded = await page.evaluate(() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => ({ name: one.name.split('/').at(-1), size: one.encodedBodySize })))
+      const sum = loaded.reduce((all, one) => all + one.size, 0) / 1024
+      const alien = loaded.find((one) => /^(admin|hls|oven|usePlayer|load)/i.test(one.name))
+      if (alien) throw new Error(`${alien.name} is loaded at the door`)
+      if (!(sum > 20 && sum <= 90)) throw new Error(`${sum.toFixed(1)} KiB: ${loaded.map((one) => one.name).join(', ')}`)
+      return `${sum.toFixed(1)} KiB`
+    }))
+
+  await notice('an unknown link', `${LIVE}/j#nothing-like-this`, 'This link opens nothing')
+  await notice('a link without its token', `${LIVE}/j`, 'This link opens nothing')
+  await notice('a link that was withdrawn', async () => {
+    const made = await linkOf()
+    await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
+    return made.url
+  }, 'This link was withdrawn')
+  await notice('a link that has ended', async () => {
+    const made = await linkOf({ expires_at: soon(1.5) })
+    await new Promise((done) => setTimeout(done, 2000))
+    return made.url
+  }, 'This link has ended')
+  await notice('a link that was used up', async () => {
+    const made = await linkOf({ max_uses: 1 })
+    await guest('first-use', (page) => enter(page, made.url))
+    return made.url
+  }, 'This link was already used')
+  await notice('a room that is closed', async () => {
+    const made = await roomWith('Closed room')
+    await api('POST', `/rooms/${made.room.id}/close`)
+    return made.link.url
+  }, 'The room is closed')
+  await check('a room that is full', async () => {
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: 1 })
+    await guest('full', async (page) => {
+      await page.goto((await linkOf()).url)
+      await says(page, 'The room is full')
+      await page.waitForTimeout(250)
+      await accessible(page)
+    })
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
+  })
+  await check('a room that is not open yet counts down and goes in by itself', async () => {
+    const made = await roomWith('Halcyon trailer', { opens_at: soon(9) })
+    await guest('not-open', async (page) => {
+      await page.goto(made.link.url)
+      await page.getByLabel(/Your name/).fill('Early')
+      await page.getByRole('button', { name: 'Enter the room' }).click()
+      await says(page, /This room opens/)
+      await accessible(page)
+      await shoot(page, 'not-open-yet')
+      await says(page, /Waiting for the picture/, 15_000)
+    })
+  })
+  await check('a room whose time is over says so to those inside', async () => {
+    const made = await roomWith('Short one', { expires_at: soon(6) })
+    await guest('room-over', async (page) => {
+      await enter(page, made.link.url, 'Late')
+      await says(page, 'This room has ended', 15_000)
+    })
+  })
+  await check('a withdrawn link ends the visit at once, picture and all', async () => {
+    const made = await linkOf()
+    await guest('revoked-inside', async (page) => {
+      await enter(page, made.url)
+      await page.waitForSelector('.is-playing', { timeout: 20_000 })
+      const from = Date.now()
+      await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
+      await says(page, /no longer in this room|withdrawn/, 3000)
+      expect(await page.locator('video').count(), 0, 'videos')
+      return `${Date.now() - from} ms`
+    })
+  })
+  await check('the passcode: wrong ones are refused, the right one lets in, many have to wait', async () => {
+    const made = await roomWith('By passcode', { passcode: 'magenta 81' })
+    const knock = async (page, passcode) => {
+      await page.fill('[name=passcode]', passcode)
+      await page.getByRole('button', { name: /^Enter/ }).click()
+    }
+    await guest('door', async (page) => {
+      await page.goto(`${LIVE}/${made.room.slug}`)
+      await page.waitForSelector('[name=passcode]')
+      expect(await page.inputValue('[name=room]'), made.room.slug, 'the room')
+      await accessible(page)
+      await shoot(page, 'door')
+      await page.fill('[name=name]', 'Sam')
+      await knock(page, 'cyan 18')
+      await says(page, /do not match/)
+      await shoot(page, 'door-wrong')
+      await knock(page, 'magenta 81')
+      await says(page, /Waiting for the picture/)
+    })
+    await guest('door-many', async (page) => {
+      await page.goto(`${LIVE}/${made.room.slug}`)
+      await page.fill('[name=name]', 'Sam')
+      await page.evaluate(async (slug) => {
+        for (let n = 0; n < 8; n++) {
+          const answer = await fetch('/api/v1/session/passcode', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ slug, passcode: `wrong ${n}`, name: 'Sam' }) })
+          if (answer.status === 429) return
+        }
+      }, made.room.slug)
+      await knock(page, 'cyan 19')
+      await says(page, /Too many tries/)
+      await page.getByRole('button', { name: /Try again in/ }).waitFor()
+    })
+  })
+
+  await check('a request from another site is refused in words', () =>
+    guest('cross-site', async (page) => {
+      const { url } = await linkOf()
+      // The controller's own refusal: only what the browser says of itself is changed.
+      await page.route('**/api/v1/session/link', (route) => route.continue({ headers: { ...route.request().headers(), origin: 'https://elsewhere.example' } }))
+      const answer = page.waitForResponse('**/api/v1/session/link')
+      await page.goto(url)
+      expect((await (await answer).json()).type, 'cross-site', 'the refusal')
+      await says(page, 'This page was opened from elsewhere')
+      await says(page, /in a tab of its own/)
+      await accessible(page)
+    }))
+
+  await check('the server away: a link says so, and goes on when it is back', () =>
+    guest('offline', async (page) => {
+      const { url } = await linkOf()
+      await page.goto(`${LIVE}/`)
+      await page.route('**/api/v1/session/link', (route) => route.abort('connectionrefused'))
+      await page.goto(url)
+      await says(page, 'The server cannot be reached')
+      await accessible(page)
+      await page.unroute('**/api/v1/session/link')
+      await page.getByRole('button', { name: 'Try again' }).click()
+      await page.waitForSelector('[data-half=picture]')
+    }))
+
+  await check('the call is away: its half says why, the picture goes on; back, it can be joined', async () => {
+    const made = await linkOf()
+    await guest('call-unavailable', async (page) => {
+      await enter(page, made.url)
+      await page.waitForSelector('.is-playing', { timeout: 20_000 })
+      await page.getByRole('button', { name: 'Join the call' }).waitFor()
+      await api('POST', '/mode', { mode: 'report' })
+      try {
+        docker('stop', '--time', '1', containerOf('mirotalk'))
+        // Asked in the moment before the page is told.
+        const refused = await page.evaluate(async (slug) => (await fetch(`/api/v1/session/${slug}/call`, { method: 'POST' })).json(), world.room.slug)
+        await says(page, 'The call is not available', 20_000)
+        if (refused.type !== undefined) expect(refused.type, 'call-unavailable', 'the refusal')
+        await untilFrames(page, 25)
+        await accessible(page)
+        await shoot(page, 'call-unavailable')
+      } finally {
+        await api('POST', '/mode', { mode: 'heal' })
+      }
+      await page.getByRole('button', { name: 'Join the call' }).click({ timeout: 30_000 })
+      await page.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor({ timeout: 15_000 })
+    })
+  }, { within: 90_000 })
+
+  await check('the way through a room with the keyboard alone', () =>
+    guest('keyboard', async (page) => {
+      const made = await roomWith('By keys')
+      await page.goto(made.link.url)
+      await page.getByLabel(/Your name/).waitFor()
+      await page.keyboard.type('Kim')
+      await page.keyboard.press('Enter')
+      await says(page, /Waiting for the picture/)
+      const focused = () => page.evaluate(() => (document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent ?? '').trim())
+      for (let n = 0; n < 30 && (await focused()) !== 'Join the call'; n++) await page.keyboard.press('Tab')
+      expect(await focused(), 'Join the call', 'what Tab reaches')
+      await page.keyboard.press('i')
+      await page.getByLabel('Picture quality').waitFor()
+      await page.keyboard.press('Escape')
+      await page.getByLabel('Picture quality').waitFor({ state: 'detached' })
+      await page.keyboard.press('?')
+      await page.locator('dialog').waitFor()
+      await accessible(page)
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('c')
+      await page.waitForSelector('[data-call=hidden]')
+      await page.keyboard.press('c')
+      await page.waitForSelector('[data-call=shown]')
+      for (let n = 0; n < 30 && (await focused()) !== 'Join the call'; n++) await page.keyboard.press('Tab')
+      await page.keyboard.press('Enter')
+      await page.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor({ timeout: 15_000 })
+      await still(page)
+    }))
+}

@@ -1,0 +1,131 @@
+// The picture over WebRTC: real packets through the published ICE port, frames
+// decoded by the browser; gone and back, and what happens where it is blocked.
+import { accessible, says, shoot, statistics, transport, untilFrames, untilWebRtc } from './browser.mjs'
+import { api, check, enter, expect, guest, pages, world } from './harness.mjs'
+import { ICE, publish, simulate } from './stack.mjs'
+
+/** When the page under test has its first frame of a new player. */
+const firstFrame = (page, timeout = 15_000) =>
+  page.evaluate(
+    (ms) =>
+      new Promise((done, failed) => {
+        const until = Date.now() + ms
+        const look = () => {
+          const video = document.querySelector('.is-playing video')
+          if (video && video.getVideoPlaybackQuality().totalVideoFrames > 0) return done(Date.now())
+          if (Date.now() > until) return failed(new Error(`no frame within ${ms / 1000} s`))
+          setTimeout(look, 20)
+        }
+        look()
+      }),
+    timeout,
+  )
+
+const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`
+
+/** The encoder is gone, and everybody knows. */
+async function stopped() {
+  await world.encoder.stop()
+  for (const who of ['jonas', 'aiko']) await says(pages[who], /stream has ended/, 15_000)
+}
+
+export async function webrtc() {
+  await check('WebRTC first: real frames of H.264 through the ICE port that was offered', async () => {
+    const page = pages.jonas
+    await untilWebRtc(page)
+    const before = await statistics(page)
+    await untilFrames(page, 50)
+    const after = await statistics(page)
+    if (after.decoded - before.decoded < 50) throw new Error(`${after.decoded - before.decoded} frames decoded by the connection`)
+    expect(after.protocol, 'udp', 'the protocol')
+    if (!ICE.includes(after.port)) throw new Error(`the media comes from port ${after.port}, not of ${ICE.join(', ')}`)
+    return `${after.codec}, ${after.decoded} frames from port ${after.port}`
+  })
+
+  await check('admission is asked when signalling opens, and told when it closes', async () => {
+    const said = async () => (await simulate('hooks')).hooks.map(({ body }) => (typeof body === 'string' ? JSON.parse(body) : body).request).filter((one) => one.direction === 'outgoing' && one.protocol === 'WebRTC')
+    const before = await said()
+    await guest('passing-by', async (page) => {
+      await enter(page, world.link, 'Noor')
+      await page.waitForSelector('.is-playing', { timeout: 15_000 })
+    })
+    for (let n = 0; n < 50 && (await said()).length < before.length + 2; n++) await new Promise((done) => setTimeout(done, 100))
+    const news = (await said()).slice(before.length)
+    expect(news.filter((one) => one.status === 'opening').length, 1, 'openings')
+    expect(news.filter((one) => one.status === 'closing').length, 1, 'closings')
+    if (!/\/live\/[a-z0-9]+\?ticket=/.test(news[0].url)) throw new Error('the question has no ticket')
+  })
+
+  await check('the quality panel has WebRTC’s own figures: loss, jitter, round trip', async () => {
+    const page = pages.jonas
+    await page.mouse.move(300, 120)
+    await page.keyboard.press('i')
+    const figure = (name) => page.locator('aside dt', { hasText: name }).last().locator('xpath=following-sibling::dd[1]')
+    await says(page, 'WebRTC')
+    for (const [name, wanted] of [['By', /WebRTC/], ['Loss', /^\d+\.\d %$/], ['Jitter', /^\d+ ms$/], ['Round trip', /^\d+ ms$/], ['Bitrate', /\d (k|M)b\/s/], ['Frames', /^\d+ fps$/]]) {
+      await page.waitForFunction(([node, source]) => new RegExp(source).test(node.textContent), [await figure(name).elementHandle(), wanted.source], { timeout: 6000 })
+    }
+    await accessible(page)
+    await shoot(page, 'room-quality')
+    await page.keyboard.press('Escape')
+  })
+
+  await check('the encoder goes and comes back: the picture is back within 2 s', async () => {
+    await stopped()
+    expect(await pages.jonas.locator('video').count(), 0, 'players while nothing is live')
+    await accessible(pages.jonas)
+    await shoot(pages.jonas, 'room-stopped')
+    const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
+    let times
+    // The machine of the test has other things to do as well: the best of three.
+    for (let round = 1; ; round++) {
+      const seen = Promise.all([firstFrame(pages.jonas), firstFrame(pages.aiko)])
+      const from = Date.now()
+      world.encoder = publish(key)
+      times = (await seen).map((at) => at - from)
+      const ways = [await transport(pages.jonas), await transport(pages.aiko)]
+      if (Math.max(...times) <= 2000 && ways.every((way) => way === 'webrtc')) break
+      if (round === 3) throw new Error(`back after ${times.map(seconds).join(' and ')} over ${ways.join(' and ')}`)
+      await stopped()
+    }
+    // The call never noticed.
+    await pages.jonas.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor()
+    return `back after ${times.map(seconds).join(' and ')}, the encoder's own start included`
+  })
+
+  await check('WebRTC blocked: the compatible picture comes within 4 s, and says so', async () => {
+    const page = pages.jonas
+    await simulate('ice', { open: false })
+    try {
+      const asked = page.waitForEvent('websocket').then(() => Date.now())
+      await page.reload()
+      const from = await asked
+      const took = (await firstFrame(page)) - from
+      expect(await transport(page), 'llhls', 'the way of the picture')
+      await untilFrames(page, 25)
+      await page.mouse.move(300, 120)
+      await page.keyboard.press('i')
+      await says(page, /Compatible mode/)
+      await page.keyboard.press('Escape')
+      if (took > 4000) throw new Error(`after ${seconds(took)}`)
+      return `after ${seconds(took)}`
+    } finally {
+      await simulate('ice', { open: true })
+    }
+  })
+
+  await check('a connection that dies in the middle of a review is replaced', async () => {
+    const page = pages.aiko
+    await untilWebRtc(page)
+    await simulate('ice', { open: false })
+    try {
+      await says(page, 'The picture stopped. Reconnecting…')
+      await accessible(page)
+      await page.waitForFunction(() => document.querySelector('.is-playing video')?.srcObject === null, undefined, { timeout: 20_000 })
+    } finally {
+      await simulate('ice', { open: true })
+    }
+    expect(await transport(page), 'llhls', 'the way of the picture')
+    return `${await untilFrames(page, 25)} frames since`
+  })
+}
