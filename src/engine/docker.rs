@@ -1425,6 +1425,22 @@ fn hint(instance: &str, event: &EventMessage) -> Option<EngineHint> {
     })
 }
 
+/// Bytes as an answer of the engine's, read as if it came.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_answers(bytes: &[u8]) {
+    fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+        serde_json::from_slice(bytes).ok()
+    }
+    let _hint = read::<EventMessage>(bytes).and_then(|event| hint("colourstream", &event));
+    let _info = read(bytes).map(engine_info);
+    let _container = read::<ContainerInspectResponse>(bytes).map(container_facts);
+    let _own = read::<ContainerInspectResponse>(bytes).map(self_facts);
+    let _network = read(bytes).map(network_facts);
+    let _volume = read(bytes).map(volume_facts);
+    let _image = read(bytes).map(image_facts);
+    let _ports = read::<Vec<ContainerSummary>>(bytes).map(|all| port_holders(&all));
+}
+
 // --- Pulls ---------------------------------------------------------------
 
 struct Pull {

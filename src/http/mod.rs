@@ -295,5 +295,21 @@ fn is_same_site(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
         && text("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
+/// Bytes as the body of every call that takes one: read or refused.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_bodies(bytes: &[u8]) {
+    fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) {
+        if let Err(error) = serde_json::from_slice::<T>(bytes) {
+            let named = problem::field_before(bytes, &error);
+            assert!(named.is_none_or(|field| !field.is_empty() && field.len() <= 40));
+        }
+    }
+    read::<views::NewRoom>(bytes);
+    read::<views::RoomPatch>(bytes);
+    read::<views::NewLink>(bytes);
+    live::read_bodies(bytes);
+    admin::read_bodies(bytes);
+}
+
 #[cfg(test)]
 mod tests;

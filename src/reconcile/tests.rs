@@ -9,6 +9,7 @@
 )]
 
 mod fixture;
+mod kills;
 mod worlds;
 
 use std::sync::Arc;

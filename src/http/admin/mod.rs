@@ -214,3 +214,18 @@ async fn audit(app: &App, actor: &Actor, from: &CameFrom, entry: NewAudit) {
 
 type Who = Extension<Actor>;
 type Where = Extension<CameFrom>;
+
+/// See [`super::read_bodies`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn read_bodies(bytes: &[u8]) {
+    let _whatever = (
+        serde_json::from_slice::<people::Setup>(bytes).is_ok(),
+        serde_json::from_slice::<people::Login>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewPassword>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewAdmin>(bytes).is_ok(),
+        serde_json::from_slice::<people::AdminPatch>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewToken>(bytes).is_ok(),
+        serde_json::from_slice::<stack::Apply>(bytes).is_ok(),
+        serde_json::from_slice::<stack::NewMode>(bytes).is_ok(),
+    );
+}
