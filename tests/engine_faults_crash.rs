@@ -90,7 +90,10 @@ fn points(calls: &[Call]) -> Vec<Which> {
         if call.changes {
             points.push(Which::Call(call.point.clone(), call.nth));
         } else if seen.insert((call.behind.clone(), call.kind().to_owned())) {
-            points.push(Which::ReadBehind(call.behind.clone(), call.kind().to_owned()));
+            points.push(Which::ReadBehind(
+                call.behind.clone(),
+                call.kind().to_owned(),
+            ));
         }
     }
     points
@@ -144,7 +147,9 @@ impl Runner {
         }
         self.house.begin();
         if let Some(case) = case {
-            self.house.proxy.arm(case.which.clone(), case.fault.clone(), 1);
+            self.house
+                .proxy
+                .arm(case.which.clone(), case.fault.clone(), 1);
         }
         let result = self.perform(scenario, case);
         let fired = self.house.proxy.fired() > 0;
@@ -177,7 +182,8 @@ impl Runner {
             Scenario::Settings => {
                 self.turn = !self.turn;
                 let before = id_of(&self.house, "ovenmediaengine");
-                self.house.settings("1.0.0", SETTINGS[usize::from(self.turn)]);
+                self.house
+                    .settings("1.0.0", SETTINGS[usize::from(self.turn)]);
                 let goal = move |house: &House| id_of(house, "ovenmediaengine") != before;
                 self.survive(case, "the new settings", &goal, &[])
             }
@@ -188,7 +194,12 @@ impl Runner {
                 let wanted = self.house.call(version);
                 let goal = move |house: &House| {
                     let image = docker(&["inspect", "--format", "{{.Id}}", &wanted]);
-                    docker(&["inspect", "--format", "{{.Image}}", &house.stack.of("mirotalk")]) == image
+                    docker(&[
+                        "inspect",
+                        "--format",
+                        "{{.Image}}",
+                        &house.stack.of("mirotalk"),
+                    ]) == image
                 };
                 self.survive(case, "the new image", &goal, &[])
             }
@@ -255,9 +266,11 @@ impl Runner {
         self.house.settings("broken", "");
         self.meet(case);
         let told = |status: &Value| {
-            issue(status, "replacement-failed").is_some() && status["services"][2]["health"] == "healthy"
+            issue(status, "replacement-failed").is_some()
+                && status["services"][2]["health"] == "healthy"
         };
-        self.house.until("the old one is back", faults::house::BOUND, told)?;
+        self.house
+            .until("the old one is back", faults::house::BOUND, told)?;
         self.heard = self.house.proxy.calls();
         if id_of(&self.house, "mirotalk") != before {
             return Err("another container than before came back".to_owned());
@@ -295,9 +308,15 @@ impl Runner {
         }
         let rooms = faults::world::rooms(&self.house.stack);
         for (id, edit, done) in &wanted {
-            let room = rooms.as_array().into_iter().flatten().find(|room| room["id"] == *id);
+            let room = rooms
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|room| room["id"] == *id);
             let kept = match edit.as_str() {
-                "PATCH" => room.is_some_and(|room| room["title"] == "Third" && room["viewer_cap"] == 3),
+                "PATCH" => {
+                    room.is_some_and(|room| room["title"] == "Third" && room["viewer_cap"] == 3)
+                }
                 // Both answered: it is open again.
                 _ => room.is_some(),
             };
@@ -372,11 +391,18 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
     let mut report = Report::new("crash-matrix");
     let houses = if is_full() { HOUSES } else { 2 };
     let runners: Vec<Mutex<Runner>> = std::thread::scope(|scope| {
-        let made: Vec<_> = (0..houses).map(|number| scope.spawn(move || Runner::new(number))).collect();
-        made.into_iter().map(|one| Mutex::new(one.join().unwrap().unwrap())).collect()
+        let made: Vec<_> = (0..houses)
+            .map(|number| scope.spawn(move || Runner::new(number)))
+            .collect();
+        made.into_iter()
+            .map(|one| Mutex::new(one.join().unwrap().unwrap()))
+            .collect()
     });
     let mut rng = Rng::new(seed());
-    for scenario in Scenario::ALL.into_iter().filter(|scenario| asked(*scenario)) {
+    for scenario in Scenario::ALL
+        .into_iter()
+        .filter(|scenario| asked(*scenario))
+    {
         let begun = Instant::now();
         // Each scenario starts from the same settings in every house.
         for runner in &runners {
@@ -393,7 +419,11 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
         };
         let points = points(&recorded);
         let all = cases(&points);
-        let chosen = if is_full() { all.clone() } else { rng.sample(&all, SAMPLE) };
+        let chosen = if is_full() {
+            all.clone()
+        } else {
+            rng.sample(&all, SAMPLE)
+        };
         let recorded: Vec<Call> = recorded.into_iter().filter(|call| call.watched).collect();
         let changing = recorded.iter().filter(|call| call.changes).count();
         eprintln!(
@@ -412,7 +442,9 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
                 scope.spawn(move || {
                     let mut runner = runner.lock().unwrap();
                     loop {
-                        let Some(case) = queue.lock().unwrap().pop_front() else { break };
+                        let Some(case) = queue.lock().unwrap().pop_front() else {
+                            break;
+                        };
                         let begun = Instant::now();
                         let result = runner.run(scenario, Some(&case));
                         let took = begun.elapsed().as_secs_f64();
@@ -431,7 +463,10 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
             }
         });
         let results = results.into_inner().unwrap();
-        let missed = results.iter().filter(|(_, result)| *result == Ok(false)).count();
+        let missed = results
+            .iter()
+            .filter(|(_, result)| *result == Ok(false))
+            .count();
         let mut count = Count::of(&format!("crash matrix: {}", scenario.name())).note(&format!(
             "{} calls recorded, {changing} of them changing; reads of one kind between two changing calls count once, and as one to be killed at; {missed} points were not met again and are not counted",
             recorded.len()

@@ -135,13 +135,24 @@ impl Front {
         match manner {
             Manner::Down => return None,
             Manner::Unauthorized => {
-                let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
-                let _sent = say(&mut client, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"cst\"\r\n", body);
+                let body =
+                    r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+                let _sent = say(
+                    &mut client,
+                    "401 Unauthorized",
+                    "WWW-Authenticate: Basic realm=\"cst\"\r\n",
+                    body,
+                );
                 return None;
             }
             Manner::TooMany => {
                 let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#;
-                let _sent = say(&mut client, "429 Too Many Requests", "Retry-After: 60\r\n", body);
+                let _sent = say(
+                    &mut client,
+                    "429 Too Many Requests",
+                    "Retry-After: 60\r\n",
+                    body,
+                );
                 return None;
             }
             _ => {}
@@ -171,7 +182,11 @@ impl Front {
         let mut sent = 0;
         let mut spoilt = false;
         while let Ok(count @ 1..) = server.read(&mut buffer) {
-            let manner = if is_layer { self.manner() } else { Manner::Pass };
+            let manner = if is_layer {
+                self.manner()
+            } else {
+                Manner::Pass
+            };
             // Small ones are the image's configuration.
             let far = sent > 1 << 20;
             match manner {
@@ -203,11 +218,23 @@ fn push(folder: &Path, tag: &str) -> String {
     let context = folder.join("context");
     std::fs::create_dir_all(&context).unwrap();
     let mut noise = vec![0; 6 << 20];
-    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
+    std::fs::File::open("/dev/urandom")
+        .unwrap()
+        .read_exact(&mut noise)
+        .unwrap();
     std::fs::write(context.join("noise"), noise).unwrap();
-    let lines = format!("FROM {}\nENV SIM_START_DELAY_MS=100\nCOPY noise /noise\n", faults::house::CALL);
+    let lines = format!(
+        "FROM {}\nENV SIM_START_DELAY_MS=100\nCOPY noise /noise\n",
+        faults::house::CALL
+    );
     std::fs::write(context.join("Dockerfile"), lines).unwrap();
-    docker(&["build", "-q", "-t", &reference, &context.display().to_string()]);
+    docker(&[
+        "build",
+        "-q",
+        "-t",
+        &reference,
+        &context.display().to_string(),
+    ]);
     docker(&["push", "-q", &reference]);
     docker(&["rmi", "-f", &reference]);
     reference
@@ -224,14 +251,62 @@ struct Case {
 }
 
 const CASES: [Case; 8] = [
-    Case { name: "registry down", manner: Manner::Down, words: Some("cannot be reached"), within: 90, only_full: true },
-    Case { name: "401", manner: Manner::Unauthorized, words: Some("needs a login"), within: 60, only_full: true },
-    Case { name: "429", manner: Manner::TooMany, words: Some("too many requests"), within: 90, only_full: false },
-    Case { name: "unknown tag", manner: Manner::Pass, words: Some("no image of this name and tag"), within: 60, only_full: true },
-    Case { name: "digest mismatch", manner: Manner::Wrong, words: Some("not what its digest says"), within: 180, only_full: true },
-    Case { name: "pull that stalls", manner: Manner::Stall, words: Some("no answer within"), within: 240, only_full: true },
-    Case { name: "pull that hangs up over and over", manner: Manner::HangUp, words: Some("cannot be reached"), within: 240, only_full: true },
-    Case { name: "pull killed half-way", manner: Manner::Slow, words: None, within: 60, only_full: false },
+    Case {
+        name: "registry down",
+        manner: Manner::Down,
+        words: Some("cannot be reached"),
+        within: 90,
+        only_full: true,
+    },
+    Case {
+        name: "401",
+        manner: Manner::Unauthorized,
+        words: Some("needs a login"),
+        within: 60,
+        only_full: true,
+    },
+    Case {
+        name: "429",
+        manner: Manner::TooMany,
+        words: Some("too many requests"),
+        within: 90,
+        only_full: false,
+    },
+    Case {
+        name: "unknown tag",
+        manner: Manner::Pass,
+        words: Some("no image of this name and tag"),
+        within: 60,
+        only_full: true,
+    },
+    Case {
+        name: "digest mismatch",
+        manner: Manner::Wrong,
+        words: Some("not what its digest says"),
+        within: 180,
+        only_full: true,
+    },
+    Case {
+        name: "pull that stalls",
+        manner: Manner::Stall,
+        words: Some("no answer within"),
+        within: 240,
+        only_full: true,
+    },
+    Case {
+        name: "pull that hangs up over and over",
+        manner: Manner::HangUp,
+        words: Some("cannot be reached"),
+        within: 240,
+        only_full: true,
+    },
+    Case {
+        name: "pull killed half-way",
+        manner: Manner::Slow,
+        words: None,
+        within: 60,
+        only_full: false,
+    },
 ];
 
 fn pulling(status: &Value) -> Option<(u64, u64)> {
@@ -240,7 +315,8 @@ fn pulling(status: &Value) -> Option<(u64, u64)> {
 }
 
 fn told(status: &Value) -> Option<String> {
-    issue(status, "image-missing").map(|issue| format!("{} {} {}", issue["what"], issue["why"], issue["fix"]))
+    issue(status, "image-missing")
+        .map(|issue| format!("{} {} {}", issue["what"], issue["why"], issue["fix"]))
 }
 
 fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result<(), String> {
@@ -275,7 +351,10 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
             return Err("the old one did not run on".to_owned());
         }
         if status["services"][2]["health"] != "healthy" {
-            return Err(format!("the old one is not well: {}", status["services"][2]));
+            return Err(format!(
+                "the old one is not well: {}",
+                status["services"][2]
+            ));
         }
         house.check()?;
     }
@@ -311,7 +390,12 @@ fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
         front.behave(Manner::Pass);
         let reference = push(folder.path(), &format!("v{number}"));
         let result = run(&mut house, &front, &reference, case);
-        common::tell(&format!("{} {} {:.1} s", result.is_ok(), case.name, begun.elapsed().as_secs_f64()));
+        common::tell(&format!(
+            "{} {} {:.1} s",
+            result.is_ok(),
+            case.name,
+            begun.elapsed().as_secs_f64()
+        ));
         front.behave(Manner::Pass);
         count.case(case.name, result);
         house.settings("1.0.0", "");

@@ -47,7 +47,9 @@ fn happen(house: &mut House, rng: &mut Rng, drifts: &[Drift], made: &mut Vec<Str
         }
         6 => {
             let title = format!("Random {}", rng.below(1_000_000));
-            let said = house.stack.api("POST", "/api/v1/rooms", &json!({"title": title}));
+            let said = house
+                .stack
+                .api("POST", "/api/v1/rooms", &json!({"title": title}));
             if let Some((201, room)) = said {
                 made.push(room["room"]["id"].as_str().unwrap().to_owned());
             }
@@ -56,7 +58,9 @@ fn happen(house: &mut House, rng: &mut Rng, drifts: &[Drift], made: &mut Vec<Str
         7 => {
             if let Some(id) = made.last() {
                 for edit in ["close", "open"] {
-                    house.stack.api("POST", &format!("/api/v1/rooms/{id}/{edit}"), &json!({}));
+                    house
+                        .stack
+                        .api("POST", &format!("/api/v1/rooms/{id}/{edit}"), &json!({}));
                 }
             }
             "a room closed and opened".to_owned()
@@ -81,7 +85,12 @@ fn happen(house: &mut House, rng: &mut Rng, drifts: &[Drift], made: &mut Vec<Str
             name
         }
         11 => {
-            let events = *rng.pick(&[Events::Freeze, Events::Drop, Events::Double, Events::Reorder]);
+            let events = *rng.pick(&[
+                Events::Freeze,
+                Events::Drop,
+                Events::Double,
+                Events::Reorder,
+            ]);
             house.proxy.events(events);
             format!("events {events:?}")
         }
@@ -128,27 +137,46 @@ fn rest(house: &mut House, made: &[String], before: &Value) -> Result<(), String
     let begun = Instant::now();
     let told = |status: &Value| {
         common::is_ready(status)
-            || status["issues"].as_array().unwrap().iter().any(|issue| issue["severity"] == "error")
+            || status["issues"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|issue| issue["severity"] == "error")
     };
     house.until("ready, or an issue says why not", 60, told)?;
-    while !house.status().is_some_and(|status| common::is_ready(&status)) && begun.elapsed() < Duration::from_secs(20) {
+    while !house
+        .status()
+        .is_some_and(|status| common::is_ready(&status))
+        && begun.elapsed() < Duration::from_secs(20)
+    {
         pause(100);
     }
-    if !house.status().is_some_and(|status| common::is_ready(&status)) {
+    if !house
+        .status()
+        .is_some_and(|status| common::is_ready(&status))
+    {
         // What waits for ten minutes after a failure, a person may hurry.
         house.until("an issue says why not", 10, told)?;
         house.stack.run(&["apply", "--now"]);
     }
     house.settle("the end of the sequence")?;
     let rooms = faults::world::rooms(&house.stack);
-    let ids: Vec<&str> = rooms.as_array().into_iter().flatten().filter_map(|room| room["id"].as_str()).collect();
+    let ids: Vec<&str> = rooms
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|room| room["id"].as_str())
+        .collect();
     for id in made {
         if !ids.contains(&id.as_str()) {
             return Err(format!("the room {id} was made and is lost: {rooms}"));
         }
     }
     for room in rooms.as_array().into_iter().flatten() {
-        if room["title"].as_str().is_some_and(|title| title.starts_with("Random")) {
+        if room["title"]
+            .as_str()
+            .is_some_and(|title| title.starts_with("Random"))
+        {
             let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
             for _ in 0..2 {
                 house.stack.api("DELETE", &path, &Value::Null);
@@ -171,11 +199,19 @@ fn whatever_happens_in_any_order_it_ends_as_wanted() {
         Ok(Ok(number)) => vec![number],
         _ => (0..u64::try_from(of_full(200, 3)).unwrap()).collect(),
     };
-    let results = side_by_side(&mut houses, all, |number| format!("sequence {number}"), |house, number| sequence(house, *number));
+    let results = side_by_side(
+        &mut houses,
+        all,
+        |number| format!("sequence {number}"),
+        |house, number| sequence(house, *number),
+    );
     let mut report = Report::new("random-sequences");
     counted(
         "random sequences",
-        &format!("seed {}: three to six edits, drifts and faults each, in any order, on a real engine", seed()),
+        &format!(
+            "seed {}: three to six edits, drifts and faults each, in any order, on a real engine",
+            seed()
+        ),
         results,
         begun,
         &mut report,

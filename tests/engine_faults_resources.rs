@@ -44,7 +44,10 @@ impl Small {
     }
 
     fn mount(&self, arguments: &[&str]) -> Result<(), String> {
-        let said = Command::new("mount").args(arguments).arg(&self.state).output();
+        let said = Command::new("mount")
+            .args(arguments)
+            .arg(&self.state)
+            .output();
         let said = said.map_err(|error| error.to_string())?;
         if said.status.success() {
             Ok(())
@@ -99,12 +102,24 @@ fn port_taken(house: &mut House, by_container: bool) -> Result<(), String> {
     house.stack.while_it_sleeps(|| {
         try_docker(&["rm", "-f", &traefik]);
         if by_container {
-            docker(&["run", "-d", "--name", &holder, "-e", "SIM_FAULT=hang", "-p", &format!("127.0.0.1:{port}:3010"), CALL]);
+            docker(&[
+                "run",
+                "-d",
+                "--name",
+                &holder,
+                "-e",
+                "SIM_FAULT=hang",
+                "-p",
+                &format!("127.0.0.1:{port}:3010"),
+                CALL,
+            ]);
         } else {
             process = Some(TcpListener::bind(("127.0.0.1", port)).unwrap());
         }
     });
-    let status = house.until("the port is named", BOUND, |status| told(status, "port-taken"))?;
+    let status = house.until("the port is named", BOUND, |status| {
+        told(status, "port-taken")
+    })?;
     let said = issue(&status, "port-taken").unwrap().to_string();
     let named = said.contains(&port.to_string()) && (!by_container || said.contains(&holder));
     drop(process);
@@ -137,17 +152,23 @@ fn no_file_handles(house: &mut House) -> Result<(), String> {
     house.begin();
     let pid = house.stack.pid().ok_or("it does not run")?;
     let limit = |soft: &str| {
-        let said = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]).status();
+        let said = Command::new("prlimit")
+            .args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")])
+            .status();
         said.is_ok_and(|status| status.success())
     };
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| error.to_string())?.count();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .map_err(|error| error.to_string())?
+        .count();
     let log = house.stack.log().len();
     if !limit(&(open + 1).to_string()) {
         return Err("its limit cannot be lowered".to_owned());
     }
     // And visitors take what is left.
     let pages = format!("127.0.0.1:{}", house.stack.port(5));
-    let visitors: Vec<_> = (0..50).filter_map(|_| TcpStream::connect(&pages).ok()).collect();
+    let visitors: Vec<_> = (0..50)
+        .filter_map(|_| TcpStream::connect(&pages).ok())
+        .collect();
     try_docker(&["rm", "-f", &house.stack.of("mirotalk")]);
     pause(6_000);
     let ended = house.stack.has_ended();
@@ -174,8 +195,17 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
     let before = house.stack.runs();
     small.fill(free);
     let house = small.house();
-    house.settings("1.0.0", if turn { "profiles: [{name: live, audio_bitrate: 96k}]\n" } else { "" });
-    let made = house.stack.api("POST", "/api/v1/rooms", &json!({"title": "On a full disk"}));
+    house.settings(
+        "1.0.0",
+        if turn {
+            "profiles: [{name: live, audio_bitrate: 96k}]\n"
+        } else {
+            ""
+        },
+    );
+    let made = house
+        .stack
+        .api("POST", "/api/v1/rooms", &json!({"title": "On a full disk"}));
     let named = house.until("taken up or named", BOUND, |status| {
         let done = common::is_ready(status) && status["reconcile"].as_u64() > Some(2);
         let named = told(status, "state-unwritable") || told(status, "store-failed");
@@ -191,7 +221,11 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
     }
     house.settle("there is room again")?;
     let now = faults::world::rooms(&house.stack);
-    let is_there = now.as_array().into_iter().flatten().find(|room| room["title"] == "On a full disk");
+    let is_there = now
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|room| room["title"] == "On a full disk");
     match (&made, is_there) {
         (Some((201, _)), None) => return Err("the room was answered and is lost".to_owned()),
         (Some((400..=499, said)), _) => return Err(format!("a person is blamed: {said}")),
@@ -219,8 +253,12 @@ fn read_only(small: &mut Small) -> Result<(), String> {
     small.mount(&["-o", "remount,ro"])?;
     let house = small.house();
     house.settings("1.0.0", "profiles: [{name: live, audio_bitrate: 112k}]\n");
-    let made = house.stack.api("POST", "/api/v1/rooms", &json!({"title": "Nowhere"}));
-    let named = house.until("it is named", BOUND, |status| told(status, "state-unwritable") || told(status, "store-failed"));
+    let made = house
+        .stack
+        .api("POST", "/api/v1/rooms", &json!({"title": "Nowhere"}));
+    let named = house.until("it is named", BOUND, |status| {
+        told(status, "state-unwritable") || told(status, "store-failed")
+    });
     // A new start on it says why it cannot.
     house.stack.kill();
     let said = house.stack.run(&["serve"]);
@@ -251,18 +289,27 @@ fn what_runs_out_is_named_and_nothing_is_lost() {
     );
     let mut house = House::new("resources", 22_300);
     house.install().unwrap();
-    let mut case = |house: &mut House, name: &str, run: &dyn Fn(&mut House) -> Result<(), String>| {
-        let begun = Instant::now();
-        let result = run(house);
-        common::tell(&format!("{} {:.1} s {name}", result.is_ok(), begun.elapsed().as_secs_f64()));
-        if result.is_err() {
-            house.afresh().unwrap();
-        }
-        count.case(name, result);
-    };
-    case(&mut house, "port taken by a process", &|house| port_taken(house, false));
+    let mut case =
+        |house: &mut House, name: &str, run: &dyn Fn(&mut House) -> Result<(), String>| {
+            let begun = Instant::now();
+            let result = run(house);
+            common::tell(&format!(
+                "{} {:.1} s {name}",
+                result.is_ok(),
+                begun.elapsed().as_secs_f64()
+            ));
+            if result.is_err() {
+                house.afresh().unwrap();
+            }
+            count.case(name, result);
+        };
+    case(&mut house, "port taken by a process", &|house| {
+        port_taken(house, false)
+    });
     if is_full() {
-        case(&mut house, "port taken by a container", &|house| port_taken(house, true));
+        case(&mut house, "port taken by a container", &|house| {
+            port_taken(house, true)
+        });
         case(&mut house, "memory limit", &memory_limit);
         case(&mut house, "no file handles", &no_file_handles);
     }
@@ -270,12 +317,20 @@ fn what_runs_out_is_named_and_nothing_is_lost() {
     let mut small = Small::new("small", 22_400).unwrap();
     small.house().install().unwrap();
     let sizes: Vec<u64> = vec![0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
-    let sizes = if is_full() { sizes } else { Rng::new(seed()).sample(&sizes, 1) };
+    let sizes = if is_full() {
+        sizes
+    } else {
+        Rng::new(seed()).sample(&sizes, 1)
+    };
     for (number, kilobytes) in sizes.into_iter().enumerate() {
         let begun = Instant::now();
         let name = format!("disk full after {kilobytes} kB");
         let result = edits_on_a_full_disk(&mut small, kilobytes * 1024, number % 2 == 0);
-        common::tell(&format!("{} {:.1} s {name}", result.is_ok(), begun.elapsed().as_secs_f64()));
+        common::tell(&format!(
+            "{} {:.1} s {name}",
+            result.is_ok(),
+            begun.elapsed().as_secs_f64()
+        ));
         count.case(&name, result);
     }
     if is_full() {

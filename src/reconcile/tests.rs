@@ -293,11 +293,11 @@ async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
         stage.settings(&newer).await;
         stage.settle().await;
         stage.world.remove(&name(Role::Mirotalk));
-        stage.world.fail(
-            When::Before,
-            EngineError::Other("no".into()),
-            |call| matches!(call, EngineCall::StartContainer { .. }),
-        );
+        stage
+            .world
+            .fail(When::Before, EngineError::Other("no".into()), |call| {
+                matches!(call, EngineCall::StartContainer { .. })
+            });
         stage.pass(&[Trigger::Engine]).await;
         let before = stage.main(OME).id;
 

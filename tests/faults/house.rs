@@ -30,7 +30,9 @@ pub struct House {
 impl House {
     /// Prepares one; nothing runs yet. `base` is the first of its 100 ports.
     pub fn new(name: &str, base: u16) -> Self {
-        let stack = Stack::on(name, base, |dir| format!("unix://{}/engine.sock", dir.display()));
+        let stack = Stack::on(name, base, |dir| {
+            format!("unix://{}/engine.sock", dir.display())
+        });
         let proxy = Proxy::open(&stack.dir.path().join("engine.sock"), &stack.name);
         let world = World::watch(&stack, CALL);
         let mut house = Self {
@@ -87,7 +89,9 @@ impl House {
         self.serve();
         self.settle("the first install")?;
         for title in ["One", "Two"] {
-            let made = self.stack.api("POST", "/api/v1/rooms", &json!({"title": title}));
+            let made = self
+                .stack
+                .api("POST", "/api/v1/rooms", &json!({"title": title}));
             if !matches!(made, Some((201, _))) {
                 return Err(format!("no room could be made: {made:?}"));
             }
@@ -115,7 +119,9 @@ impl House {
 
     /// From here on counts what the next case does.
     pub fn begin(&mut self) {
-        self.journal = world::journal(&self.stack, 0).last().map_or(0, |(id, ..)| *id);
+        self.journal = world::journal(&self.stack, 0)
+            .last()
+            .map_or(0, |(id, ..)| *id);
         self.proxy.reset(self.stack.pid());
         self.was_killed = false;
     }
@@ -126,7 +132,12 @@ impl House {
     }
 
     /// Waits for the status to be as it should be.
-    pub fn until(&mut self, what: &str, seconds: u64, good: impl Fn(&Value) -> bool) -> Result<Value, String> {
+    pub fn until(
+        &mut self,
+        what: &str,
+        seconds: u64,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             let status = self.status();
@@ -144,12 +155,27 @@ impl House {
                             .as_array()
                             .into_iter()
                             .flatten()
-                            .map(|one| format!("{} {} {} current {}: {}", one["role"], one["running"], one["health"], one["current"], one["why"]))
+                            .map(|one| {
+                                format!(
+                                    "{} {} {} current {}: {}",
+                                    one["role"],
+                                    one["running"],
+                                    one["health"],
+                                    one["current"],
+                                    one["why"]
+                                )
+                            })
                             .collect();
-                        format!("{} plan {} issues {} services {services:#?}", status["summary"], status["plan"], status["issues"])
+                        format!(
+                            "{} plan {} issues {} services {services:#?}",
+                            status["summary"], status["plan"], status["issues"]
+                        )
                     },
                 );
-                return Err(format!("not within {seconds} s: {what}\n{said}\n{}", tail.join("\n")));
+                return Err(format!(
+                    "not within {seconds} s: {what}\n{said}\n{}",
+                    tail.join("\n")
+                ));
             }
             std::thread::sleep(Duration::from_millis(60));
         }
@@ -199,9 +225,14 @@ impl House {
             found.remove(&self.stack.of(name));
         }
         let names: Vec<&String> = found.keys().collect();
-        let mut wanted: Vec<String> = crate::common::ROLES.iter().map(|role| self.stack.of(role)).collect();
+        let mut wanted: Vec<String> = crate::common::ROLES
+            .iter()
+            .map(|role| self.stack.of(role))
+            .collect();
         wanted.sort();
-        if names != wanted.iter().collect::<Vec<_>>() || found.values().any(|state| state != "running") {
+        if names != wanted.iter().collect::<Vec<_>>()
+            || found.values().any(|state| state != "running")
+        {
             return Err(format!("there are {found:?}"));
         }
         Ok(())
@@ -209,7 +240,8 @@ impl House {
 
     /// What holds in every world, since the case began.
     pub fn check(&mut self) -> Result<(), String> {
-        self.world.check(&self.stack, &self.proxy, self.journal, self.was_killed)
+        self.world
+            .check(&self.stack, &self.proxy, self.journal, self.was_killed)
     }
 
     /// Takes away what is on the engine without asking the product, and if
@@ -242,9 +274,12 @@ impl House {
     /// Waits until the world was looked at once more, from now on.
     pub fn a_look(&mut self) -> Result<(), String> {
         let looks = |status: &Value| status["reconcile"].as_u64().unwrap_or_default();
-        let before = self.until("a status", BOUND, |_| true).map(|status| looks(&status))?;
+        let before = self
+            .until("a status", BOUND, |_| true)
+            .map(|status| looks(&status))?;
         // One may be under way that began before.
-        self.until("a look", BOUND, |status| looks(status) > before + 1).map(drop)
+        self.until("a look", BOUND, |status| looks(status) > before + 1)
+            .map(drop)
     }
 
     /// The proxy's socket.
@@ -258,8 +293,15 @@ impl House {
         self.stack.kill();
         let text = self.stack.settings_text(&self.more);
         let address = format!("engine: unix://{}", self.socket().display());
-        let impatient = format!("engine: {{address: 'unix://{}', timeout: 2s}}", self.socket().display());
-        let text = if yes { text.replace(&address, &impatient) } else { text };
+        let impatient = format!(
+            "engine: {{address: 'unix://{}', timeout: 2s}}",
+            self.socket().display()
+        );
+        let text = if yes {
+            text.replace(&address, &impatient)
+        } else {
+            text
+        };
         std::fs::write(self.stack.config(), text).unwrap();
         self.serve();
         self.settle("started anew")
@@ -268,15 +310,19 @@ impl House {
     /// Bytes of memory the controller has.
     pub fn memory(&self) -> Result<u64, String> {
         let pid = self.stack.pid().ok_or("it does not run")?;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .map_err(|error| error.to_string())?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| "no figure of memory".to_owned())
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .ok_or_else(|| "no figure of memory".to_owned())
     }
 
     /// Whether the issue is told.
     pub fn tells(&self, code: &str) -> bool {
-        self.status().is_some_and(|status| issue(&status, code).is_some())
+        self.status()
+            .is_some_and(|status| issue(&status, code).is_some())
     }
 }
 

@@ -94,7 +94,9 @@ impl Which {
         match self {
             Self::Call(point, nth) => call.point == *point && call.nth == *nth,
             Self::ReadBehind(behind, kind) => {
-                let made = behind.as_ref().is_none_or(|behind| changes.contains(behind));
+                let made = behind
+                    .as_ref()
+                    .is_none_or(|behind| changes.contains(behind));
                 !call.changes && made && call.kind() == kind
             }
             Self::Like(prefix) => call.point.starts_with(prefix.as_str()),
@@ -266,7 +268,11 @@ impl Drop for Proxy {
 async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     while let Ok((near, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        let caller = near.peer_cred().ok().and_then(|who| who.pid()).map(i32::cast_unsigned);
+        let caller = near
+            .peer_cred()
+            .ok()
+            .and_then(|who| who.pid())
+            .map(i32::cast_unsigned);
         tokio::spawn(async move {
             let service = hyper::service::service_fn(move |request| {
                 let shared = Arc::clone(&shared);
@@ -281,7 +287,9 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
 }
 
 fn full(bytes: Bytes) -> Body {
-    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 impl Shared {
@@ -289,7 +297,11 @@ impl Shared {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn serve(&self, request: Request<Incoming>, caller: Option<u32>) -> Result<Response<Body>, Broken> {
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        caller: Option<u32>,
+    ) -> Result<Response<Body>, Broken> {
         let method = request.method().clone();
         let target = request
             .uri()
@@ -339,7 +351,12 @@ impl Shared {
             return Ok(response.map(|body| body.boxed_unsync()));
         }
         let status = response.status();
-        let bytes = response.body_mut().collect().await.map_err(Broken::other)?.to_bytes();
+        let bytes = response
+            .body_mut()
+            .collect()
+            .await
+            .map_err(Broken::other)?
+            .to_bytes();
         self.learn(&method, &target, status, &bytes);
         match fault {
             Some(Fault::KillAfter) => {
@@ -379,7 +396,11 @@ impl Shared {
             watched,
             status: None,
         };
-        let Book { rules, changes: made, .. } = &mut *book;
+        let Book {
+            rules,
+            changes: made,
+            ..
+        } = &mut *book;
         let rule = rules
             .iter_mut()
             .find(|rule| watched && rule.times > 0 && rule.which.is(&call, made));
@@ -446,7 +467,10 @@ impl Shared {
             .map(str::to_owned);
         if *method == Method::POST && path.ends_with("/rename") {
             let id = path.split('/').rev().nth(1).unwrap_or_default().to_owned();
-            let known = book.names.iter().find(|(key, name)| **key == id || **name == id);
+            let known = book
+                .names
+                .iter()
+                .find(|(key, name)| **key == id || **name == id);
             if let (Some(name), Some(id)) = (named, known.map(|(id, _)| id.clone())) {
                 book.names.insert(id, name);
             }
@@ -460,7 +484,11 @@ impl Shared {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
             return;
         };
-        let text = |value: &Value| value.as_str().map(|text| text.trim_start_matches('/').to_owned());
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map(|text| text.trim_start_matches('/').to_owned())
+        };
         if let Some(id) = text(&value["Id"]) {
             if path.ends_with("/containers/create") {
                 book.made.push(id.clone());
@@ -479,15 +507,17 @@ impl Shared {
 
     fn kill(&self) {
         let victim = self.book().victim;
-        if let Some(pid) = victim.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+        if let Some(pid) = victim.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()))
+        {
             let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
 
     async fn forward(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Broken> {
         let far = UnixStream::connect(&self.engine).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(far)).await.map_err(Broken::other)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(far))
+            .await
+            .map_err(Broken::other)?;
         tokio::spawn(connection.with_upgrades());
         sender.send_request(request).await.map_err(Broken::other)
     }

@@ -41,7 +41,10 @@ impl Rng {
         while places.len() > count {
             places.remove(self.below(places.len()));
         }
-        places.into_iter().map(|place| items[place].clone()).collect()
+        places
+            .into_iter()
+            .map(|place| items[place].clone())
+            .collect()
     }
 }
 

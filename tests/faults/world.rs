@@ -17,7 +17,9 @@ use crate::common::{Stack, engine_address};
 pub fn ask(path: &str) -> Value {
     let address = engine_address();
     let mut stream = UnixStream::connect(address.trim_start_matches("unix://")).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     // Of a 1.0 caller Go's server ends the connection and sends no chunks.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -69,7 +71,11 @@ impl Witness {
             "event": ["start", "die", "destroy"],
             "label": [format!("org.colourstream.instance={instance}")],
         }));
-        write!(stream, "GET /events?filters={filters} HTTP/1.0\r\nHost: engine\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET /events?filters={filters} HTTP/1.0\r\nHost: engine\r\n\r\n"
+        )
+        .unwrap();
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let (mut from, into) = (stream.try_clone().unwrap(), Arc::clone(&seen));
         std::thread::spawn(move || {
@@ -80,7 +86,9 @@ impl Witness {
                 while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                     let line: Vec<u8> = rest.drain(..=end).collect();
                     if let Ok(event) = serde_json::from_slice::<Value>(&line) {
-                        into.lock().unwrap_or_else(PoisonError::into_inner).take(&event);
+                        into.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .take(&event);
                     }
                 }
             }
@@ -144,9 +152,15 @@ impl Foreign {
         let network = ask(&format!("/networks/{name}"));
         let volume = ask(&format!("/volumes/{name}"));
         json!([
-            container["Id"], container["Name"], container["State"]["StartedAt"],
-            container["State"]["Status"], container["RestartCount"],
-            network["Id"], network["Created"], volume["CreatedAt"], volume["Mountpoint"],
+            container["Id"],
+            container["Name"],
+            container["State"]["StartedAt"],
+            container["State"]["Status"],
+            container["RestartCount"],
+            network["Id"],
+            network["Created"],
+            volume["CreatedAt"],
+            volume["Mountpoint"],
         ])
     }
 
@@ -155,7 +169,10 @@ impl Foreign {
         if now == self.before {
             Ok(())
         } else {
-            Err(format!("something foreign was touched: {} became {now}", self.before))
+            Err(format!(
+                "something foreign was touched: {} became {now}",
+                self.before
+            ))
         }
     }
 }
@@ -181,7 +198,10 @@ pub fn rooms(stack: &Stack) -> Value {
 pub fn secrets(stack: &Stack) -> Vec<String> {
     let mut all = Vec::new();
     if let Ok(bytes) = std::fs::read(stack.state().join("secrets.json")) {
-        leaves(&serde_json::from_slice(&bytes).unwrap_or(Value::Null), &mut all);
+        leaves(
+            &serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            &mut all,
+        );
     }
     let keys = [stack.state().join("tls"), stack.rendered("traefik/certs")];
     for file in keys.iter().flat_map(|folder| files(folder)) {
@@ -249,7 +269,10 @@ pub fn containers(instance: &str) -> BTreeMap<String, String> {
         .iter()
         .map(|container| {
             let name = text(&container["Names"][0]);
-            (name.trim_start_matches('/').to_owned(), text(&container["State"]))
+            (
+                name.trim_start_matches('/').to_owned(),
+                text(&container["State"]),
+            )
         })
         .collect()
 }
@@ -264,7 +287,10 @@ pub fn journal(stack: &Stack, after: i64) -> Vec<(i64, String, Option<String>)> 
             .flatten()
             .map(|entry| {
                 // What the API calls waiting has no end written down.
-                let outcome = entry["outcome"].as_str().filter(|word| *word != "waiting").map(str::to_owned);
+                let outcome = entry["outcome"]
+                    .as_str()
+                    .filter(|word| *word != "waiting")
+                    .map(str::to_owned);
                 (entry["id"].as_i64().unwrap(), text(&entry["what"]), outcome)
             })
             .collect(),
@@ -325,7 +351,10 @@ pub fn journal_is_complete(
     was_killed: bool,
 ) -> Result<(), String> {
     let entries = journal(stack, after);
-    let mut free: Vec<&str> = entries.iter().map(|(_, action, _)| action.as_str()).collect();
+    let mut free: Vec<&str> = entries
+        .iter()
+        .map(|(_, action, _)| action.as_str())
+        .collect();
     for call in calls.iter().filter(|call| call.changes) {
         let Some((verb, name)) = wanted_entry(call) else {
             return Err(format!("the checker does not know the call {}", call.point));
@@ -344,9 +373,14 @@ pub fn journal_is_complete(
         }
     }
     // One entry for each lane can be open when the controller dies.
-    let open = entries.iter().filter(|(.., outcome)| outcome.is_none()).count();
+    let open = entries
+        .iter()
+        .filter(|(.., outcome)| outcome.is_none())
+        .count();
     if open > if was_killed { 4 } else { 0 } {
-        return Err(format!("{open} journal entries without an end: {entries:?}"));
+        return Err(format!(
+            "{open} journal entries without an end: {entries:?}"
+        ));
     }
     Ok(())
 }
@@ -397,7 +431,10 @@ impl World {
     pub fn check_but_journal(&mut self, stack: &Stack) -> Result<(), String> {
         let doubles = self.witness.doubles();
         if !doubles.is_empty() {
-            return Err(format!("two running containers of one role: {}", doubles.join("; ")));
+            return Err(format!(
+                "two running containers of one role: {}",
+                doubles.join("; ")
+            ));
         }
         self.foreign.check()?;
         if !self.rooms.is_null() {
