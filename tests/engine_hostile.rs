@@ -6,7 +6,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic)]
 
-#[expect(dead_code, reason = "not every binary uses all of it")]
 mod common;
 #[path = "faults/report.rs"]
 #[allow(

@@ -10,7 +10,6 @@
 #[path = "../benches/figures/client.rs"]
 #[expect(dead_code, reason = "shared with the figures")]
 mod client;
-#[expect(dead_code, reason = "not every binary uses all of it")]
 mod common;
 #[path = "faults/report.rs"]
 #[allow(
