@@ -124,6 +124,8 @@ struct Runner {
     turn: bool,
     /// The calls of the scenario that ran last, without what came after it.
     heard: Vec<Call>,
+    /// Whether the fault was done, where the proxy was reset since.
+    met: bool,
 }
 
 const SETTINGS: [&str; 2] = ["", "profiles: [{name: live, audio_bitrate: 96k}]\n"];
@@ -137,6 +139,7 @@ impl Runner {
             house,
             turn: false,
             heard: Vec::new(),
+            met: false,
         })
     }
 
@@ -146,13 +149,14 @@ impl Runner {
             return Err(format!("before: {why}"));
         }
         self.house.begin();
+        self.met = false;
         if let Some(case) = case {
             self.house
                 .proxy
                 .arm(case.which.clone(), case.fault.clone(), 1);
         }
         let result = self.perform(scenario, case);
-        let fired = self.house.proxy.fired() > 0;
+        let fired = self.met || self.house.proxy.fired() > 0;
         self.house.proxy.disarm();
         result.map(|()| fired)
     }
@@ -351,6 +355,7 @@ impl Runner {
         self.house.proxy.aim(child.id());
         let status = child.wait().unwrap();
         let fired = self.house.proxy.fired() > 0;
+        self.met = fired;
         self.house.was_killed = status.code().is_none();
         if case.is_none_or(|_| !fired) && !status.success() {
             return Err(format!("down ended with {status}"));

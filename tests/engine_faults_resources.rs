@@ -246,39 +246,28 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
     house.world.check_but_journal(&house.stack)
 }
 
+/// The kernel lets nobody make a file system read-only while a database on it
+/// is open, so this is what a start on one meets.
 fn read_only(small: &mut Small) -> Result<(), String> {
     small.house().settle("a good start")?;
     small.house().begin();
     let before = small.house().stack.runs();
+    small.house().stack.kill();
     small.mount(&["-o", "remount,ro"])?;
     let house = small.house();
-    house.settings("1.0.0", "profiles: [{name: live, audio_bitrate: 112k}]\n");
-    let made = house
-        .stack
-        .api("POST", "/api/v1/rooms", &json!({"title": "Nowhere"}));
-    let named = house.until("it is named", BOUND, |status| {
-        told(status, "state-unwritable") || told(status, "store-failed")
-    });
-    // A new start on it says why it cannot.
-    house.stack.kill();
     let said = house.stack.run(&["serve"]);
+    let after = house.stack.runs();
     small.mount(&["-o", "remount,rw"])?;
     let house = small.house();
     house.serve();
-    named?;
-    if house.stack.runs() != before {
+    if after != before {
         return Err("what runs was touched".to_owned());
-    }
-    if !matches!(made, Some((500..=599, _)) | None) {
-        return Err(format!("a room on a read-only disk: {made:?}"));
     }
     if said.code != 1 || !said.err.to_lowercase().contains("read-only") {
         return Err(format!("serve says {}: {}", said.code, said.err));
     }
     house.settle("it can be written again")?;
-    house.settings("1.0.0", "");
-    house.settle("as before")?;
-    house.world.check_but_journal(&house.stack)
+    house.check()
 }
 
 #[test]

@@ -270,7 +270,7 @@ pub fn drifts() -> Vec<Drift> {
             let _gone = std::fs::remove_file(path);
         }),
         ("watched file chmod 000", "own file chmod 000", |path| {
-            let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0));
+            let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000));
         }),
         (
             "watched file replaced by a folder",

@@ -56,7 +56,9 @@ impl House {
         derive(
             &self.call(version),
             CALL,
-            &format!("ENV SIM_START_DELAY_MS=100\nLABEL house={own}\n{lines}"),
+            &format!(
+                "ENV SIM_START_DELAY_MS=100\nLABEL house={own}\n{lines}\nLABEL call={version}"
+            ),
         );
     }
 

@@ -36,10 +36,10 @@ pub fn side_by_side<C: Send>(
                     ));
                     house.proxy.disarm();
                     house.proxy.events(Events::Pass);
-                    if result.is_err() {
-                        if let Err(why) = house.afresh() {
-                            eprintln!("  no fresh start: {why}");
-                        }
+                    if result.is_err()
+                        && let Err(why) = house.afresh()
+                    {
+                        eprintln!("  no fresh start: {why}");
                     }
                     results.lock().unwrap().push((name(&case), result));
                 }

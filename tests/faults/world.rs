@@ -361,8 +361,14 @@ pub fn journal_is_complete(
         };
         // By name at the time: a step may call it by its new name or its old.
         let stem = name.split('.').next().unwrap_or_default();
-        let fits = |action: &str| action.starts_with(verb) && action.contains(stem);
-        let Some(place) = free.iter().position(|action| fits(action)) else {
+        let named = |action: &str| action.starts_with(verb) && action.contains(stem);
+        // A step is written down under the name the look saw: a hand may have
+        // given it another one.
+        let place = free
+            .iter()
+            .position(|action| named(action))
+            .or_else(|| free.iter().position(|action| action.starts_with(verb)));
+        let Some(place) = place else {
             return Err(format!(
                 "no journal entry for {} ({verb} {name}) among {entries:?}",
                 call.point
