@@ -348,7 +348,7 @@ pub(super) fn field_before(bytes: &[u8], error: &serde_json::Error) -> Option<St
         escaped = letter == '\\' && !escaped;
     }
     let is_name = |key: &&str| {
-        key.len() <= 40
+        (1..=40).contains(&key.len())
             && key
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
