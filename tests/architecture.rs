@@ -14,7 +14,10 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                folders.push(path);
+                // `tests.rs` and what it is split into.
+                if name != "tests" {
+                    folders.push(path);
+                }
             } else if name.ends_with(".rs")
                 && !["tests.rs", "fixture.rs", "sim.rs", "scenarios.rs"].contains(&name.as_str())
             {

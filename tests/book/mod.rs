@@ -106,7 +106,7 @@ impl Page {
             .step_by(2)
             .filter_map(|code| {
                 let (_, command) = code.split_once("colourstream ")?;
-                let ours = code.starts_with("colourstream ") || code.contains("/colourstream ");
+                let ours = code.starts_with("colourstream ") || code.contains(" /colourstream ");
                 ours.then(|| command.trim().to_owned())
             })
             .collect()
