@@ -96,7 +96,7 @@ struct House {
     internal: Router,
     status: watch::Sender<Arc<Status>>,
     commands: mpsc::Receiver<Command>,
-    _settings: watch::Sender<Arc<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
 /// A controller with people of each role, without an engine.
@@ -161,7 +161,7 @@ fn house_of(store: Arc<Store>) -> House {
         app,
         status,
         commands,
-        _settings: settings,
+        settings,
     }
 }
 
@@ -1508,6 +1508,37 @@ async fn an_alert_is_an_issue_of_its_room_at_once_and_ends_by_what_is_seen() {
     assert_eq!(issues().await, told, "said once");
     look(false);
     assert!(issues().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_room_whose_profile_left_the_settings_says_so() {
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+    let issues = async || {
+        let shown = house.admin("ben", "GET", &path, Value::Null).await.json();
+        shown["issues"].clone()
+    };
+    assert_eq!(issues().await, json!([]));
+    house.settings.send_modify(|settings| {
+        let mut changed = Settings::clone(settings);
+        for profile in &mut changed.profiles {
+            profile.name = "grading".into();
+        }
+        *settings = Arc::new(changed);
+    });
+    let found = issues().await;
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found[0]["code"], "profile-missing");
+    assert_eq!(found[0]["severity"], "error");
+    assert_eq!(
+        found[0]["what"],
+        "The room reel has the quality profile live, which the settings do not have"
+    );
+    assert_eq!(
+        found[0]["fix"],
+        "Give the room another profile (grading) on its page, or put live back under `profiles` in the settings"
+    );
 }
 
 #[tokio::test]

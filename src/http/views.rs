@@ -758,9 +758,12 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
         .access
         .live(|live| live.room(&room.stream).map(LiveRoom::hints))
         .unwrap_or_default();
-    let issues = hints
-        .iter()
-        .map(|hint| Issue {
+    let offered = settings.profile_names();
+    let lost = (!offered.contains(&room.profile.as_str()))
+        .then(|| Issue::profile_missing(room.slug.as_str(), &room.profile, &offered));
+    let issues = lost
+        .into_iter()
+        .chain(hints.iter().map(|hint| Issue {
             code: IssueCode::EncoderSettings,
             severity: match hint.level.as_str() {
                 "error" => Severity::Error,
@@ -772,7 +775,7 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
             what: hint.what.clone(),
             why: hint.why.clone(),
             fix: hint.fix.clone(),
-        })
+        }))
         .collect();
     RoomView {
         id: room.id.clone(),

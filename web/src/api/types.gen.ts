@@ -71,6 +71,25 @@ export interface AudioFacts {
   sample_rate: number
 }
 
+/** A backup on disk. It has this name only because it was read back whole. */
+export interface BackupFile {
+  /** When it was made. */
+  at: string
+  /** Its size in bytes. */
+  bytes: number
+  /** Where it is. */
+  path: string
+  /** Why. */
+  why: Why
+}
+
+/** The backups that are made by themselves. */
+export interface BackupStatus {
+  last?: BackupFile | null
+  /** When the next is due. */
+  next?: string | null
+}
+
 export interface ByLink {
   name?: string | null
   token: string
@@ -229,7 +248,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "store-failed" | "database-damaged" | "database-newer" | "backup-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings" | "profile-missing"
 
 /** A page of what the loop did. */
 export interface JournalPage {
@@ -679,6 +698,8 @@ export interface Status {
   addresses: Record<string, string>
   /** When it was looked. */
   at?: string | null
+  /** The backups. */
+  backup?: BackupStatus
   /** The certificates of the three names; none where TLS is ended elsewhere. */
   certificates?: CertificateStatus[]
   /** The engine. */
@@ -824,3 +845,6 @@ export interface Watermark {
   /** The viewer's name. */
   text: string
 }
+
+/** Why a backup was made. */
+export type Why = "daily" | "asked" | "upgrade"
