@@ -21,15 +21,19 @@ COPY --from=pages /source/web/dist web/dist
 # As .cargo/config.toml has it, for whatever machine builds this.
 RUN RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
         --bin colourstream --target "$(uname -m)-unknown-linux-gnu" \
-    && mkdir /out \
+    && mkdir -p /out/state \
     && cp target/*/release/colourstream /etc/ssl/certs/ca-certificates.crt /out/
 
 FROM scratch
 LABEL org.opencontainers.image.title="ColourStream" \
       org.opencontainers.image.description="One controller for a review room: graded picture, video call, one address" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later"
 COPY --from=binary /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=binary /out/colourstream /colourstream
+# A new volume takes its owner from here: so that any other user than root can
+# be given with `--user 65532`. Root may write all the same.
+COPY --from=binary --chown=65532:65532 /out/state /state
 # Makes the folder: there is no shell to do it.
 WORKDIR /tmp
 WORKDIR /

@@ -21,6 +21,8 @@ pub mod desired;
 pub mod disk;
 pub mod doctor;
 pub mod engine;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod host;
 pub mod http;
 pub mod listen;

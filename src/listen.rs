@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
+use crate::disk::point;
+
 /// An address that cannot be had yet is tried again this often.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -179,8 +181,11 @@ pub async fn control(app: Router, socket: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    point("removed", socket);
     let listener = UnixListener::bind(socket)?;
+    point("made", socket);
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    point("mode set", socket);
     axum::serve(listener, app.into_make_service()).await
 }
 

@@ -52,9 +52,18 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
     let file = house.dir.path().join("one.backup");
     let said = house.good(&["backup", path(&file)]);
     assert!(said.contains("made and read back"), "{said}");
-    assert!(said.contains(&format!("colourstream restore {}", file.display())), "{said}");
+    assert!(
+        said.contains(&format!("colourstream restore {}", file.display())),
+        "{said}"
+    );
     let list = good(Command::new("tar").arg("tf").arg(&file).output().unwrap());
-    for name in ["manifest.json", "state/colourstream.db", "state/secrets.json", "settings/colourstream.yaml", "state/tls/authority.key"] {
+    for name in [
+        "manifest.json",
+        "state/colourstream.db",
+        "state/secrets.json",
+        "settings/colourstream.yaml",
+        "state/tls/authority.key",
+    ] {
         assert!(list.lines().any(|line| line == name), "{name}: {list}");
     }
     assert!(!list.contains("rendered"), "{list}");
@@ -64,7 +73,10 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
     let folder = house.dir.path().join("kept");
     std::fs::create_dir(&folder).unwrap();
     let made = house.json(&["backup", path(&folder)]);
-    assert!(Path::new(made["path"].as_str().unwrap()).starts_with(&folder), "{made}");
+    assert!(
+        Path::new(made["path"].as_str().unwrap()).starts_with(&folder),
+        "{made}"
+    );
     let piped = house.run(&["backup", "-"]);
     assert!(piped.stdout.starts_with(b"manifest.json\0"));
     let word = house.dir.path().join("passphrase");
@@ -80,7 +92,10 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
 
     // Not under a controller that works.
     let busy = refused(&house, &["restore", path(&file), "--yes"]);
-    assert!(busy.contains("process") && busy.contains("stop it first"), "{busy}");
+    assert!(
+        busy.contains("process") && busy.contains("stop it first"),
+        "{busy}"
+    );
     house.good(&["room", "rotate-key", "northlight"]);
     assert_ne!(key(&house), before);
     house.stop();
@@ -88,11 +103,20 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
     let unsure = house.run(&["restore", path(&file)]);
     assert_eq!(unsure.status.code(), Some(1));
     let words = text(&unsure.stdout);
-    assert!(words.contains("is sound") && words.contains("set aside, not deleted"), "{words}");
+    assert!(
+        words.contains("is sound") && words.contains("set aside, not deleted"),
+        "{words}"
+    );
     assert!(words.contains("Nothing was changed"), "{words}");
     let closed = refused(&house, &["restore", path(&sealed), "--yes"]);
     assert!(closed.contains("--passphrase-file"), "{closed}");
-    house.good(&["restore", path(&sealed), "--yes", "--passphrase-file", path(&word)]);
+    house.good(&[
+        "restore",
+        path(&sealed),
+        "--yes",
+        "--passphrase-file",
+        path(&word),
+    ]);
     house.again();
     assert_eq!(key(&house), before, "the key of then");
 
@@ -107,7 +131,10 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
     house.again();
     assert_eq!(key(&house), before);
     let doctor = text(&house.run(&["doctor"]).stdout);
-    assert!(doctor.contains("database") && doctor.contains("sound, schema"), "{doctor}");
+    assert!(
+        doctor.contains("database") && doctor.contains("sound, schema"),
+        "{doctor}"
+    );
 }
 
 #[test]
@@ -158,7 +185,10 @@ const CASES: [Case; 6] = [
         code: "database-damaged",
         words: "its end is missing",
         happens: |database| {
-            let file = std::fs::OpenOptions::new().write(true).open(database).unwrap();
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(database)
+                .unwrap();
             let half = file.metadata().unwrap().len() / 2;
             file.set_len(half).unwrap();
         },
@@ -215,22 +245,47 @@ fn a_database_that_cannot_be_used_leads_to_a_choice_and_pages_stay_up() {
         let command = format!("colourstream restore {}", kept.display());
         assert!(words("fix").contains(&command), "{}: {issue}", case.name);
         let doctor = text(&house.run(&["doctor"]).stdout);
-        assert!(doctor.contains(case.words) && doctor.contains(&command), "{}: {doctor}", case.name);
+        assert!(
+            doctor.contains(case.words) && doctor.contains(&command),
+            "{}: {doctor}",
+            case.name
+        );
         let log = house.log();
-        assert!(log.contains(case.words) && log.contains(&command), "{}: {log}", case.name);
-        assert_eq!(house.run(&["health"]).status.code(), Some(1), "{}", case.name);
+        assert!(
+            log.contains(case.words) && log.contains(&command),
+            "{}: {log}",
+            case.name
+        );
+        assert_eq!(
+            house.run(&["health"]).status.code(),
+            Some(1),
+            "{}",
+            case.name
+        );
         let status = house.good(&["status"]);
         assert!(status.contains(case.words), "{}: {status}", case.name);
         // Pages: calm words for visitors, the issue for the operator.
-        let (code, page) = wait("its pages", 20, || http(pages, "GET", "/x", "colourstream.localhost", ""));
+        let (code, page) = wait("its pages", 20, || {
+            http(pages, "GET", "/x", "colourstream.localhost", "")
+        });
         assert_eq!(code, 503, "{page}");
         assert!(page.contains("being looked after"), "{page}");
         let (code, page) = http(pages, "GET", "/", "admin.colourstream.localhost", "").unwrap();
         assert_eq!(code, 503);
-        assert!(page.contains(case.code) && page.contains("colourstream status"), "{page}");
+        assert!(
+            page.contains(case.code) && page.contains("colourstream status"),
+            "{page}"
+        );
         let rooms = refused(&house, &["room", "list"]);
         assert!(rooms.contains("restore"), "{rooms}");
-        let (code, _) = http("127.0.0.1:31709", "POST", "/internal/ome/admission", "controller", "{}").unwrap();
+        let (code, _) = http(
+            "127.0.0.1:31709",
+            "POST",
+            "/internal/ome/admission",
+            "controller",
+            "{}",
+        )
+        .unwrap();
         assert_eq!(code, 503, "nobody new is let in");
         // Nothing was made in its place.
         assert_eq!(std::fs::read(&database).ok(), evidence, "{}", case.name);
@@ -238,7 +293,9 @@ fn a_database_that_cannot_be_used_leads_to_a_choice_and_pages_stay_up() {
         // The command it names, while it waits: it stands aside and goes on.
         let said = house.good(&["restore", path(&kept), "--yes"]);
         assert!(said.contains("Restored"), "{said}");
-        wait("the rooms", 30, || house.run(&["room", "list"]).status.success().then_some(()));
+        wait("the rooms", 30, || {
+            house.run(&["room", "list"]).status.success().then_some(())
+        });
         assert_eq!(key(&house), before, "{}", case.name);
         assert_eq!(house.pid(), pid);
         assert!(house.runs(), "the same process");
@@ -248,7 +305,13 @@ fn a_database_that_cannot_be_used_leads_to_a_choice_and_pages_stay_up() {
             .map(|entry| entry.unwrap().path().join("colourstream.db"))
             .collect();
         if let Some(evidence) = evidence {
-            assert!(aside.iter().any(|file| std::fs::read(file).ok().as_ref() == Some(&evidence)), "{}", case.name);
+            assert!(
+                aside
+                    .iter()
+                    .any(|file| std::fs::read(file).ok().as_ref() == Some(&evidence)),
+                "{}",
+                case.name
+            );
         }
     }
 }
@@ -263,10 +326,19 @@ fn the_other_choices_are_said_and_done() {
     house.again();
     let status = house.status().unwrap();
     let fix = issue(&status).unwrap()["fix"].as_str().unwrap().to_owned();
-    assert!(fix.contains("restore --as-it-is") && fix.contains("restore --empty"), "{fix}");
+    assert!(
+        fix.contains("restore --as-it-is") && fix.contains("restore --empty"),
+        "{fix}"
+    );
     assert!(fix.contains("No backup is in the folder"), "{fix}");
     house.good(&["restore", "--as-it-is"]);
-    wait("the rooms", 30, || house.run(&["room", "show", "northlight"]).status.success().then_some(()));
+    wait("the rooms", 30, || {
+        house
+            .run(&["room", "show", "northlight"])
+            .status
+            .success()
+            .then_some(())
+    });
 
     house.stop();
     damaged(&database);
@@ -294,9 +366,21 @@ fn a_database_that_somebody_else_holds_is_told_and_taken_up_when_it_is_free() {
     let status = house.status().unwrap();
     let issue = issue(&status).unwrap();
     assert_eq!(issue["code"], "store-failed");
-    assert!(issue["why"].as_str().unwrap().contains("locked by another process"), "{issue}");
+    assert!(
+        issue["why"]
+            .as_str()
+            .unwrap()
+            .contains("locked by another process"),
+        "{issue}"
+    );
     drop(other);
-    wait("the rooms", 40, || house.run(&["room", "show", "northlight"]).status.success().then_some(()));
+    wait("the rooms", 40, || {
+        house
+            .run(&["room", "show", "northlight"])
+            .status
+            .success()
+            .then_some(())
+    });
 }
 
 #[test]
@@ -318,7 +402,9 @@ fn an_older_database_is_backed_up_before_it_is_changed() {
     assert_eq!(status["issues"][0]["code"], "backup-failed", "{status}");
     assert_eq!(status["issues"][0]["severity"], "error");
     std::fs::remove_file(&folder).unwrap();
-    wait("it goes on", 40, || house.run(&["room", "list"]).status.success().then_some(()));
+    wait("it goes on", 40, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
     assert_eq!(key(&house), before);
     let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert_eq!(kept.len(), 1);
@@ -340,7 +426,10 @@ fn one_controller_at_a_time_even_while_it_is_stopped() {
     };
     let named = format!("process {}", house.pid());
     let words = second(&house);
-    assert!(words.contains(&named) && words.contains("Stop the other"), "{words}");
+    assert!(
+        words.contains(&named) && words.contains("Stop the other"),
+        "{words}"
+    );
     house.signal("STOP");
     let words = second(&house);
     assert!(words.contains(&named), "{words}");

@@ -36,12 +36,27 @@ fn browse(
     let port = stack.port(1);
     let mut command = Command::new("curl");
     command
-        .args(["-sSk", "--noproxy", "*", "-m", "15", "-D", "-", "-w", "\n%{http_code}"])
+        .args([
+            "-sSk",
+            "--noproxy",
+            "*",
+            "-m",
+            "15",
+            "-D",
+            "-",
+            "-w",
+            "\n%{http_code}",
+        ])
         .args(["--resolve", &format!("{host}:{port}:127.0.0.1")])
         .args(["-H", &format!("Origin: https://{host}:{port}")])
         .args(["-H", &format!("Cookie: {cookie}")]);
     if let Some(body) = body {
-        command.args(["-H", "Content-Type: application/json", "-d", &body.to_string()]);
+        command.args([
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            &body.to_string(),
+        ]);
     }
     let output = command
         .arg(format!("https://{host}:{port}{path}"))
@@ -74,7 +89,11 @@ impl Visitor {
         assert_eq!(status, 201, "{made}");
         let id = text(&made["room"]["id"]).to_owned();
         let (status, link) = stack
-            .api("POST", &format!("/api/v1/rooms/{id}/links"), &json!({"name": "Maya", "role": "viewer"}))
+            .api(
+                "POST",
+                &format!("/api/v1/rooms/{id}/links"),
+                &json!({"name": "Maya", "role": "viewer"}),
+            )
             .unwrap();
         assert_eq!(status, 201, "{link}");
         let token = text(&link["url"]).split_once("/j#").unwrap().1.to_owned();
@@ -93,8 +112,13 @@ impl Visitor {
     fn enter(&self, stack: &Stack) -> String {
         for _ in 0..50 {
             let order = json!({"token": self.token});
-            let (code, body, cookie) =
-                browse(stack, &stack.live(), "/api/v1/session/link", "", Some(&order));
+            let (code, body, cookie) = browse(
+                stack,
+                &stack.live(),
+                "/api/v1/session/link",
+                "",
+                Some(&order),
+            );
             if code == "200" {
                 assert!(body.contains(&self.slug), "{body}");
                 return cookie;
@@ -121,7 +145,10 @@ fn ome(stack: &Stack, order: &str, body: Option<&Value>) -> Value {
         command.args(["-d", &body.to_string()]);
     }
     let output = command
-        .arg(format!("http://{}:9998/{order}", stack.address("ovenmediaengine")))
+        .arg(format!(
+            "http://{}:9998/{order}",
+            stack.address("ovenmediaengine")
+        ))
         .output()
         .unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
@@ -136,7 +163,12 @@ fn publish(stack: &Stack, key: &str) -> String {
 fn publishers(stack: &Stack) -> Vec<(Value, Value)> {
     let sessions = ome(stack, "sessions", None);
     let of = |one: &Value| (one["stream"].clone(), one["client"].clone());
-    sessions["publishers"].as_array().unwrap().iter().map(of).collect()
+    sessions["publishers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(of)
+        .collect()
 }
 
 /// Every rendered file with its content.
@@ -182,7 +214,11 @@ fn backed_up_wiped_and_restored_the_same_links_work() {
     assert_eq!(stack.stop(), 0);
     let down = stack.run(&["down", "--volumes", "--yes"]);
     assert_eq!(down.code, 0, "{}{}", down.out, down.err);
-    assert!(down.out.contains("every room, link, key and certificate"), "{}", down.out);
+    assert!(
+        down.out.contains("every room, link, key and certificate"),
+        "{}",
+        down.out
+    );
     assert!(!stack.state().exists());
 
     let restored = stack.run(&["restore", file, "--passphrase-file", word, "--yes"]);
@@ -190,7 +226,10 @@ fn backed_up_wiped_and_restored_the_same_links_work() {
     stack.serve();
     stack.well("from the backup alone", INSTALL);
     assert_eq!(stack.status().unwrap()["addresses"], addresses);
-    assert_eq!(std::fs::read(stack.state().join("secrets.json")).unwrap(), secrets);
+    assert_eq!(
+        std::fs::read(stack.state().join("secrets.json")).unwrap(),
+        secrets
+    );
     assert_eq!(
         std::fs::read(stack.state().join("tls/authority.pem")).unwrap(),
         authority,
@@ -226,24 +265,44 @@ fn upgraded_in_the_middle_of_a_review() {
     stack.until("the new one", HEAL, is_ready);
     drop(db);
     stack.well("the new one", HEAL);
-    let status = stack.until("the stream goes on", HEAL, |status| status["live"]["streams"] == 1);
+    let status = stack.until("the stream goes on", HEAL, |status| {
+        status["live"]["streams"] == 1
+    });
     assert_eq!(stack.runs(), runs, "no container was touched");
-    assert_eq!(publishers(&stack), sessions, "the same session of the same client");
+    assert_eq!(
+        publishers(&stack),
+        sessions,
+        "the same session of the same client"
+    );
     assert_eq!(visitor.is_in(&stack).0, "200", "the viewer stays");
-    assert!(text(&status["backup"]["last"]["path"]).contains("before-upgrade"), "{status}");
+    assert!(
+        text(&status["backup"]["last"]["path"]).contains("before-upgrade"),
+        "{status}"
+    );
     let plan = stack.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{}", plan.out);
     // The old one, come back by mistake, would be told; so are we by a newer.
     assert_eq!(stack.stop(), 0);
     let db = Connection::open(database(&stack)).unwrap();
-    db.execute_batch("PRAGMA user_version = 3; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';").unwrap();
+    db.execute_batch(
+        "PRAGMA user_version = 3; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';",
+    )
+    .unwrap();
     drop(db);
     let before = std::fs::read(database(&stack)).unwrap();
     stack.serve();
-    let status = stack.until("it is told", HEAL, |status| issue(status, "database-newer").is_some());
+    let status = stack.until("it is told", HEAL, |status| {
+        issue(status, "database-newer").is_some()
+    });
     let told = issue(&status, "database-newer").unwrap();
-    assert!(text(&told["why"]).contains("written by ColourStream 9.9.9"), "{told}");
-    assert!(text(&told["fix"]).contains("before-upgrade"), "the one it can read: {told}");
+    assert!(
+        text(&told["why"]).contains("written by ColourStream 9.9.9"),
+        "{told}"
+    );
+    assert!(
+        text(&told["fix"]).contains("before-upgrade"),
+        "the one it can read: {told}"
+    );
     assert_eq!(std::fs::read(database(&stack)).unwrap(), before);
     assert_eq!(stack.runs(), runs);
     assert_eq!(publishers(&stack), sessions);
@@ -272,9 +331,14 @@ fn a_damaged_database_leaves_the_review_alone() {
     std::fs::write(database(&stack), &bytes).unwrap();
 
     stack.serve();
-    let status = stack.until("it is told", HEAL, |status| issue(status, "database-damaged").is_some());
+    let status = stack.until("it is told", HEAL, |status| {
+        issue(status, "database-damaged").is_some()
+    });
     let told = issue(&status, "database-damaged").unwrap();
-    assert!(text(&told["fix"]).contains(kept.to_str().unwrap()), "{told}");
+    assert!(
+        text(&told["fix"]).contains(kept.to_str().unwrap()),
+        "{told}"
+    );
     // Pages through Traefik: the routes stayed, and we are where they lead.
     let mut page = Default::default();
     for _ in 0..100 {
@@ -288,12 +352,19 @@ fn a_damaged_database_leaves_the_review_alone() {
     assert!(page.1.contains("being looked after"), "{}", page.1);
     let admin = format!("admin.{}", stack.live());
     let (code, words, _) = browse(&stack, &admin, "/", "", None);
-    assert!(code == "503" && words.contains("database-damaged"), "{code} {words}");
+    assert!(
+        code == "503" && words.contains("database-damaged"),
+        "{code} {words}"
+    );
     pause(8_000);
     assert_eq!(stack.runs(), runs, "no container was touched");
     assert_eq!(rendered(&stack), files, "nor any file");
     assert_eq!(publishers(&stack), sessions, "the review goes on");
-    assert_eq!(publish(&stack, &visitor.key), "denied", "nobody new is let in");
+    assert_eq!(
+        publish(&stack, &visitor.key),
+        "denied",
+        "nobody new is let in"
+    );
     assert_eq!(std::fs::read(database(&stack)).unwrap(), bytes);
 
     let restored = stack.run(&["restore", kept.to_str().unwrap(), "--yes"]);
@@ -315,7 +386,11 @@ fn two_controllers_and_one_that_was_stopped_double_nothing() {
     let second = || {
         let second = stack.run(&["serve"]);
         assert_eq!(second.code, 1, "{}", second.out);
-        assert!(second.err.contains("in use by controller"), "{}", second.err);
+        assert!(
+            second.err.contains("in use by controller"),
+            "{}",
+            second.err
+        );
     };
     second();
     assert_eq!(stack.runs(), runs);
@@ -344,7 +419,16 @@ fn inventory() -> BTreeMap<&'static str, Vec<String>> {
         ("containers", vec!["ps", "-a", "--format", "{{.Names}}"]),
         ("networks", vec!["network", "ls", "--format", "{{.Name}}"]),
         ("volumes", vec!["volume", "ls", "--format", "{{.Name}}"]),
-        ("images", vec!["images", "-a", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]),
+        (
+            "images",
+            vec![
+                "images",
+                "-a",
+                "--no-trunc",
+                "--format",
+                "{{.Repository}}:{{.Tag}} {{.ID}}",
+            ],
+        ),
     ]
     .into_iter()
     .map(|(kind, arguments)| {
@@ -371,11 +455,21 @@ fn down_leaves_the_engine_as_it_was_found() {
     stack.stop();
     let asked = stack.run(&["down", "--volumes"]);
     assert_eq!(asked.code, 1);
-    assert!(asked.out.contains("with every room, link, key and certificate in it"), "{}", asked.out);
+    assert!(
+        asked
+            .out
+            .contains("with every room, link, key and certificate in it"),
+        "{}",
+        asked.out
+    );
     assert!(stack.state().exists());
     let down = stack.run(&["down", "--volumes", "--yes"]);
     assert_eq!(down.code, 0, "{}{}", down.out, down.err);
     assert_eq!(inventory(), before);
     assert!(!stack.state().exists());
-    assert_eq!(try_docker(&["volume", "rm", &neighbour]).code, 0, "it was left");
+    assert_eq!(
+        try_docker(&["volume", "rm", &neighbour]).code,
+        0,
+        "it was left"
+    );
 }

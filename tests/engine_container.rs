@@ -73,6 +73,15 @@ impl Inside {
 
     /// As docs/deploy.md says it; `state` is what `-v` takes, if anything.
     fn run(&self, state: Option<&str>) {
+        self.start(state.map(|state| format!("{state}:/state")), None);
+    }
+
+    /// With a mount of any kind and perhaps as another user.
+    fn run_as(&self, mount: &str, user: Option<&str>) {
+        self.start(Some(mount.to_owned()), user);
+    }
+
+    fn start(&self, mount: Option<String>, user: Option<&str>) {
         let (name, socket) = (self.controller(), rig::socket());
         let settings = self.dir.path().join("colourstream.yaml");
         let mut arguments = vec![
@@ -95,8 +104,9 @@ impl Inside {
             "--cap-add=FOWNER".to_owned(),
             "--security-opt=no-new-privileges:true".to_owned(),
         ];
-        match state {
-            Some(state) => arguments.extend(["-v".to_owned(), format!("{state}:/state")]),
+        arguments.extend(user.map(|user| format!("--user={user}")));
+        match mount {
+            Some(mount) => arguments.extend(["-v".to_owned(), mount]),
             // Nothing is kept, but it can be written.
             None => arguments.retain(|argument| argument != "--read-only"),
         }
@@ -429,6 +439,118 @@ fn without_a_mount_it_says_so_and_touches_nothing() {
         )
     });
     assert_eq!(code, 200);
+}
+
+/// As docs/backup.md says it: out of one host, wiped, into another.
+#[test]
+fn moved_to_another_host_by_the_commands_of_the_documents() {
+    let inside = Inside::new("cst3-move", 30_120);
+    let volume = format!("{}-state", inside.name);
+    inside.run(Some(&volume));
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let key = inside.json(&["room", "ingest", "northlight"])["key"].clone();
+    let secrets = |volume: &str| {
+        let place = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume]);
+        std::fs::read(Path::new(&place).join("secrets.json")).unwrap()
+    };
+    let before = secrets(&volume);
+
+    let controller = inside.controller();
+    let piped = docker_try(&["exec", &controller, "/colourstream", "backup", "-"]);
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    std::fs::write(inside.dir.path().join("moved.backup"), &piped.stdout).unwrap();
+    docker(&["exec", &controller, "/colourstream", "down", "--yes"]);
+    docker(&["rm", "-f", &controller]);
+    docker(&["volume", "rm", &volume]);
+
+    let from = format!("{}:/from:ro", inside.dir.path().display());
+    let state = format!("{volume}:/state");
+    let restored = docker(&[
+        "run",
+        "--rm",
+        "-i",
+        "-v",
+        &state,
+        "-v",
+        &from,
+        IMAGE,
+        "restore",
+        "/from/moved.backup",
+        "--yes",
+    ]);
+    assert!(restored.contains("Restored"), "{restored}");
+    inside.run(Some(&volume));
+    inside.ready();
+    assert_eq!(secrets(&volume), before);
+    assert_eq!(inside.json(&["room", "ingest", "northlight"])["key"], key);
+    let words =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/backup.md"))
+            .unwrap();
+    for command in [
+        "docker exec colourstream-controller /colourstream backup - > moved.backup",
+        "docker exec colourstream-controller /colourstream down --yes",
+        "docker rm -f colourstream-controller",
+        "docker run --rm -i -v colourstream:/state -v \"$PWD:/from:ro\" colourstream:latest restore /from/moved.backup --yes",
+    ] {
+        assert!(words.contains(command), "{command}");
+    }
+}
+
+/// What a controller in a container says over HTTP and in its log, where even
+/// its socket cannot be made.
+fn told(inside: &Inside, words: &str) -> (u16, String) {
+    let controller = inside.controller();
+    wait(words, 60, || {
+        let log = docker_try(&["logs", &controller]);
+        (text(&log.stdout) + &text(&log.stderr))
+            .contains(words)
+            .then_some(())
+    });
+    let address = docker(&[
+        "inspect",
+        "--format",
+        "{{.NetworkSettings.IPAddress}}",
+        &controller,
+    ]);
+    wait("its pages", 30, || {
+        http(
+            &format!("{address}:{}", inside.base + 20),
+            "GET",
+            "/",
+            &format!("{}.localhost", inside.name),
+            "",
+        )
+    })
+}
+
+#[test]
+fn a_state_that_is_read_only_is_told_and_pages_stay_up() {
+    let inside = Inside::new("cst3-ro", 30_200);
+    let folder = inside.dir.path().join("state");
+    std::fs::create_dir(&folder).unwrap();
+    inside.run(Some(&folder.display().to_string()));
+    inside.ready();
+    let runs = inside.runs();
+    docker(&["rm", "-f", &inside.controller()]);
+    inside.run_as(&format!("{}:/state:ro", folder.display()), None);
+    let (code, page) = told(&inside, "read-only file system");
+    assert_eq!(code, 503, "{page}");
+    assert!(page.contains("being looked after"), "{page}");
+    assert_eq!(inside.runs(), runs, "what runs is left alone");
+}
+
+#[test]
+fn a_state_of_another_owner_is_told_and_pages_stay_up() {
+    let inside = Inside::new("cst3-own", 30_240);
+    let folder = inside.dir.path().join("state");
+    std::fs::create_dir(&folder).unwrap();
+    inside.run_as(&format!("{}:/state", folder.display()), Some("12345"));
+    let (code, page) = told(&inside, "no permission to");
+    assert_eq!(code, 503, "{page}");
+    // Given to the right one it goes on by itself.
+    std::os::unix::fs::chown(&folder, Some(12_345), Some(12_345)).unwrap();
+    wait("the control socket", 60, || inside.status());
 }
 
 #[test]

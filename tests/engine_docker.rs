@@ -39,6 +39,7 @@ fn settings(address: &str) -> EngineSettings {
     EngineSettings {
         address: address.to_owned(),
         timeout: Duration::from_secs(20),
+        logins: None,
     }
 }
 

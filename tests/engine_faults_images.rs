@@ -256,14 +256,14 @@ const CASES: [Case; 8] = [
         manner: Manner::Down,
         words: Some("cannot be reached"),
         within: 90,
-        only_full: false,
+        only_full: true,
     },
     Case {
         name: "401",
         manner: Manner::Unauthorized,
         words: Some("needs a login"),
         within: 60,
-        only_full: false,
+        only_full: true,
     },
     Case {
         name: "429",
@@ -277,26 +277,26 @@ const CASES: [Case; 8] = [
         manner: Manner::Pass,
         words: Some("no image of this name and tag"),
         within: 60,
-        only_full: false,
+        only_full: true,
     },
     Case {
         name: "digest mismatch",
         manner: Manner::Wrong,
         words: Some("not what its digest says"),
         within: 180,
-        only_full: false,
+        only_full: true,
     },
     Case {
         name: "pull that stalls",
         manner: Manner::Stall,
-        words: Some("nothing came"),
+        words: Some("no answer within"),
         within: 240,
         only_full: true,
     },
     Case {
         name: "pull that hangs up over and over",
         manner: Manner::HangUp,
-        words: Some("cannot be reached"),
+        words: None,
         within: 240,
         only_full: true,
     },
@@ -357,6 +357,15 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
             ));
         }
         house.check()?;
+    }
+    if case.manner == Manner::HangUp {
+        // The engine goes on where it was cut off, a piece at a time.
+        house.until("it is had in pieces", case.within, |status| {
+            common::is_ready(status) && status["services"][2]["image"] == asked.as_str()
+        })?;
+        if *front.ranges.lock().unwrap() == 0 {
+            return Err("all of it was had from the beginning".to_owned());
+        }
     }
     front.behave(Manner::Pass);
     if case.name == "unknown tag" {

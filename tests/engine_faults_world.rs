@@ -30,16 +30,37 @@ fn every_drift_is_mended_or_told() {
     let mut houses = houses("drifts", 21_300, if is_full() { 3 } else { 2 });
     let begun = Instant::now();
     let mut all = drifts();
+    if let Ok(only) = std::env::var("COLOURSTREAM_DRIFT") {
+        all.retain(|one| one.name.contains(&only));
+    }
     if !is_full() {
         // Those that no other suite has; the rest run in engine_stack too.
-        let new = ["forged", "label removed", "mount changed", "volume removed", "image ", "symlink"];
+        let new = [
+            "forged",
+            "label removed",
+            "mount changed",
+            "volume removed",
+            "image ",
+            "symlink",
+        ];
         all.retain(|one| new.iter().any(|part| one.name.contains(part)));
         all = Rng::new(seed()).shuffled(all);
         all.truncate(5);
     }
-    let results = side_by_side(&mut houses, all, |one| one.name.to_owned(), drifts_and_is_mended);
+    let results = side_by_side(
+        &mut houses,
+        all,
+        |one| one.name.to_owned(),
+        drifts_and_is_mended,
+    );
     let mut report = Report::new("drift");
-    counted("drift by hand", "each by name on a running stack: mended, or told by name and left alone", results, begun, &mut report);
+    counted(
+        "drift by hand",
+        "each by name on a running stack: mended, or told by name and left alone",
+        results,
+        begun,
+        &mut report,
+    );
     report.conclude();
 }
 
@@ -58,7 +79,12 @@ fn heal(house: &mut House, what: &str) -> Result<(), String> {
     try_docker(&["rm", "-f", &house.stack.of("mirotalk")]);
     let was = before["mirotalk"].clone();
     let anew = move |house: &House| {
-        let facts = try_docker(&["inspect", "--format", "{{.Id}}", &house.stack.of("mirotalk")]);
+        let facts = try_docker(&[
+            "inspect",
+            "--format",
+            "{{.Id}}",
+            &house.stack.of("mirotalk"),
+        ]);
         facts.code == 0 && !was.starts_with(facts.out.trim())
     };
     house.settle_with(what, &anew, &[])?;
@@ -70,7 +96,10 @@ fn people_are_answered(house: &House) -> Result<(), String> {
     let begun = Instant::now();
     let rooms = faults::world::rooms(&house.stack);
     if rooms.is_null() || begun.elapsed() > Duration::from_secs(3) {
-        return Err(format!("rooms were listed after {:?}: {rooms}", begun.elapsed()));
+        return Err(format!(
+            "rooms were listed after {:?}: {rooms}",
+            begun.elapsed()
+        ));
     }
     Ok(())
 }
@@ -84,13 +113,23 @@ fn told_then_well(house: &mut House, code: &str, within: u64) -> Result<(), Stri
         return Err("what runs was touched".to_owned());
     }
     house.proxy.disarm();
-    house.until("nothing is told any more", BOUND, |status| !told(status, code))?;
+    house.until("nothing is told any more", BOUND, |status| {
+        !told(status, code)
+    })?;
     heal(house, "well again")
 }
 
 fn troubles() -> Vec<Trouble> {
-    let trouble = |name, run| Trouble { name, run, only_full: false };
-    let slow = |name, run| Trouble { name, run, only_full: true };
+    let trouble = |name, run| Trouble {
+        name,
+        run,
+        only_full: false,
+    };
+    let slow = |name, run| Trouble {
+        name,
+        run,
+        only_full: true,
+    };
     vec![
         trouble("socket missing at the start", |house| {
             house.stack.kill();
@@ -108,14 +147,20 @@ fn troubles() -> Vec<Trouble> {
             house.stack.kill();
             let socket = house.socket();
             let folder = tempfile::tempdir().unwrap();
-            let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+            let open = |path: &Path| {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap()
+            };
             open(folder.path());
             open(house.stack.dir.path());
             std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
             let nobody = 65_534;
             let mut child = Command::new(env!("CARGO_BIN_EXE_colourstream"))
                 .args(["--config", house.stack.config().to_str().unwrap()])
-                .args(["--state", folder.path().join("state").to_str().unwrap(), "serve"])
+                .args([
+                    "--state",
+                    folder.path().join("state").to_str().unwrap(),
+                    "serve",
+                ])
                 .current_dir(folder.path())
                 .uid(nobody)
                 .gid(nobody)
@@ -124,9 +169,12 @@ fn troubles() -> Vec<Trouble> {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            let said = || std::fs::read_to_string(house.stack.dir.path().join("nobody")).unwrap_or_default();
+            let said = || {
+                std::fs::read_to_string(house.stack.dir.path().join("nobody")).unwrap_or_default()
+            };
             let begun = Instant::now();
-            while !said().contains("may not be opened") && begun.elapsed() < Duration::from_secs(20) {
+            while !said().contains("may not be opened") && begun.elapsed() < Duration::from_secs(20)
+            {
                 pause(100);
             }
             let _gone = child.kill();
@@ -141,26 +189,44 @@ fn troubles() -> Vec<Trouble> {
         trouble("too old an API", |house| {
             house.stack.kill();
             let old = json!({"Version": "19.03.15", "ApiVersion": "1.40", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"});
-            house.proxy.arm(Which::Like("GET /version".to_owned()), Fault::Answer(200, old.to_string()), usize::MAX);
+            house.proxy.arm(
+                Which::Like("GET /version".to_owned()),
+                Fault::Answer(200, old.to_string()),
+                usize::MAX,
+            );
             house.serve();
             told_then_well(house, "engine-too-old", BOUND)
         }),
         trouble("answers slower than it waits", |house| {
             house.impatient(true)?;
-            house.proxy.arm(Which::All, Fault::Delay(Duration::from_secs(30)), usize::MAX);
+            house.proxy.arm(
+                Which::All,
+                Fault::Delay(Duration::from_secs(30)),
+                usize::MAX,
+            );
             let result = told_then_well(house, "engine-away", BOUND);
             house.proxy.disarm();
             house.impatient(false)?;
             result
         }),
         slow("answers that take 30 s", |house| {
-            house.proxy.arm(Which::All, Fault::Delay(Duration::from_secs(30)), usize::MAX);
+            house.proxy.arm(
+                Which::All,
+                Fault::Delay(Duration::from_secs(30)),
+                usize::MAX,
+            );
             let was = house.stack.runs()["mirotalk"].clone();
             try_docker(&["rm", "-f", &house.stack.of("mirotalk")]);
             let begun = Instant::now();
             let anew = || {
-                let facts = try_docker(&["inspect", "--format", "{{.Id}} {{.State.Running}}", &house.stack.of("mirotalk")]);
-                facts.out.contains("true") && !was.starts_with(facts.out.split(' ').next().unwrap_or_default())
+                let facts = try_docker(&[
+                    "inspect",
+                    "--format",
+                    "{{.Id}} {{.State.Running}}",
+                    &house.stack.of("mirotalk"),
+                ]);
+                facts.out.contains("true")
+                    && !was.starts_with(facts.out.split(' ').next().unwrap_or_default())
             };
             while !anew() {
                 if begun.elapsed() > Duration::from_secs(360) {
@@ -174,7 +240,14 @@ fn troubles() -> Vec<Trouble> {
             house.check()
         }),
         trouble("refuses every change with 500", |house| {
-            house.proxy.arm(Which::Changes, Fault::Answer(500, json!({"message": "something is wrong inside"}).to_string()), usize::MAX);
+            house.proxy.arm(
+                Which::Changes,
+                Fault::Answer(
+                    500,
+                    json!({"message": "something is wrong inside"}).to_string(),
+                ),
+                usize::MAX,
+            );
             try_docker(&["rm", "-f", &house.stack.of("mirotalk")]);
             house.until("told", BOUND, |status| told(status, "service-unhealthy"))?;
             people_are_answered(house)?;
@@ -183,15 +256,27 @@ fn troubles() -> Vec<Trouble> {
             house.check()
         }),
         trouble("refuses a change with 409", |house| {
-            house.proxy.arm(Which::Changes, Fault::Answer(409, json!({"message": "conflict"}).to_string()), 3);
+            house.proxy.arm(
+                Which::Changes,
+                Fault::Answer(409, json!({"message": "conflict"}).to_string()),
+                3,
+            );
             heal(house, "well again")
         }),
         trouble("answers garbage", |house| {
-            house.proxy.arm(Which::All, Fault::Garble("}{ no JSON".to_owned()), usize::MAX);
+            house.proxy.arm(
+                Which::All,
+                Fault::Garble("}{ no JSON".to_owned()),
+                usize::MAX,
+            );
             told_then_well(house, "engine-away", BOUND)
         }),
         trouble("answers every question with 500", |house| {
-            house.proxy.arm(Which::All, Fault::Answer(500, "{\"message\": \"no\"}".to_owned()), usize::MAX);
+            house.proxy.arm(
+                Which::All,
+                Fault::Answer(500, "{\"message\": \"no\"}".to_owned()),
+                usize::MAX,
+            );
             told_then_well(house, "engine-away", BOUND)
         }),
         trouble("hangs up on every call", |house| {
@@ -201,14 +286,18 @@ fn troubles() -> Vec<Trouble> {
         trouble("serves old lists", |house| {
             // A view from before the removal, for a while after it.
             pause(2_500);
-            house.proxy.arm(Which::Like("GET /containers".to_owned()), Fault::Old, 40);
+            house
+                .proxy
+                .arm(Which::Like("GET /containers".to_owned()), Fault::Old, 40);
             heal(house, "the view is fresh again")
         }),
         trouble("serves old lists while it installs", |house| {
             house.wipe(false);
             house.serve();
             pause(300);
-            house.proxy.arm(Which::Like("GET /".to_owned()), Fault::Old, 60);
+            house
+                .proxy
+                .arm(Which::Like("GET /".to_owned()), Fault::Old, 60);
             house.settle("installed")?;
             house.check()
         }),
@@ -216,14 +305,22 @@ fn troubles() -> Vec<Trouble> {
 }
 
 fn run_troubles(part: &str, kind: &str, note: &str, base: u16, all: Vec<Trouble>) {
-    let sample: Vec<Trouble> = all.into_iter().filter(|one| is_full() || !one.only_full).collect();
+    let sample: Vec<Trouble> = all
+        .into_iter()
+        .filter(|one| is_full() || !one.only_full)
+        .collect();
     let mut houses = houses(part, base, if is_full() { 3 } else { 2 });
     let begun = Instant::now();
-    let results = side_by_side(&mut houses, sample, |one| one.name.to_owned(), |house, one| {
-        house.settle("a good start")?;
-        house.begin();
-        (one.run)(house)
-    });
+    let results = side_by_side(
+        &mut houses,
+        sample,
+        |one| one.name.to_owned(),
+        |house, one| {
+            house.settle("a good start")?;
+            house.begin();
+            (one.run)(house)
+        },
+    );
     let mut report = Report::new(part);
     counted(kind, note, results, begun, &mut report);
     report.conclude();
@@ -233,14 +330,28 @@ fn run_troubles(part: &str, kind: &str, note: &str, base: u16, all: Vec<Trouble>
 fn an_engine_that_misbehaves_is_told_and_outlived() {
     let mut all = troubles();
     if !is_full() {
-        all.retain(|one| ["too old", "garbage", "old lists while"].iter().any(|part| one.name.contains(part)));
+        all.retain(|one| {
+            ["too old", "garbage", "old lists while"]
+                .iter()
+                .any(|part| one.name.contains(part))
+        });
     }
-    run_troubles("engine", "engine", "told by name while it lasts, people are answered meanwhile, all is well afterwards", 21_700, all);
+    run_troubles(
+        "engine",
+        "engine",
+        "told by name while it lasts, people are answered meanwhile, all is well afterwards",
+        21_700,
+        all,
+    );
 }
 
 #[test]
 fn events_are_hints_and_nothing_more() {
-    let under = |name: &'static str, run: fn(&mut House) -> Result<(), String>| Trouble { name, run, only_full: false };
+    let under = |name: &'static str, run: fn(&mut House) -> Result<(), String>| Trouble {
+        name,
+        run,
+        only_full: false,
+    };
     let mut all = vec![
         under("silent for good: bounded by the sweep", |house| {
             house.proxy.events(Events::Freeze);
@@ -269,7 +380,11 @@ fn events_are_hints_and_nothing_more() {
             heal(house, "mended")
         }),
         under("10,000 at once", |house| {
-            let looks = |house: &House| house.status().and_then(|status| status["reconcile"].as_u64());
+            let looks = |house: &House| {
+                house
+                    .status()
+                    .and_then(|status| status["reconcile"].as_u64())
+            };
             let begun = Instant::now();
             while !house.proxy.is_heard() {
                 if begun.elapsed() > Duration::from_secs(40) {
@@ -288,7 +403,10 @@ fn events_are_hints_and_nothing_more() {
             let after = looks(house).ok_or("no status")?;
             let grown = house.memory()?.saturating_sub(memory);
             if after - before > 60 || grown > 16 << 20 {
-                return Err(format!("{} looks for 10,000 events, {grown} bytes more", after - before));
+                return Err(format!(
+                    "{} looks for 10,000 events, {grown} bytes more",
+                    after - before
+                ));
             }
             heal(house, "mended")
         }),
@@ -296,5 +414,11 @@ fn events_are_hints_and_nothing_more() {
     if !is_full() {
         all.retain(|one| one.name.contains("silent") || one.name.contains("10,000"));
     }
-    run_troubles("events", "events of the engine", "a look needs no event: silent, cut, thinned out, doubled, out of order, 10,000 at once", 22_000, all);
+    run_troubles(
+        "events",
+        "events of the engine",
+        "a look needs no event: silent, cut, thinned out, doubled, out of order, 10,000 at once",
+        22_000,
+        all,
+    );
 }

@@ -110,13 +110,7 @@ pub fn pass(
     }
 }
 
-fn media(
-    index: &Index,
-    live: &Live,
-    names: &Names,
-    ask: Ask<'_>,
-    now: Timestamp,
-) -> Pass {
+fn media(index: &Index, live: &Live, names: &Names, ask: Ask<'_>, now: Timestamp) -> Pass {
     let (room, file) = match open_room(index, ask.uri, now) {
         Ok(found) => found,
         Err(no) => return no,
@@ -161,6 +155,15 @@ fn open_room<'a>(index: &'a Index, uri: &str, now: Timestamp) -> Result<(&'a Roo
     ) else {
         return Err(Pass::No(404, "path"));
     };
+    // What lies below a stream has a plain name. Anything else could mean
+    // another stream to whoever reads it next.
+    let is_plain = |name: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        name.bytes().all(plain) && !name.contains("..")
+    };
+    if !file.into_iter().chain(segments).all(is_plain) {
+        return Err(Pass::No(404, "path"));
+    }
     let room = index
         .room_by_stream(&stream)
         .filter(|room| room.profile == profile)
@@ -354,6 +357,21 @@ mod tests {
             ("/other/roomone1", cookies, Pass::No(404, "stream")),
             ("/live/sk_abc123", cookies, Pass::No(404, "path")),
             ("/live", cookies, Pass::No(404, "path")),
+            (
+                "/live/roomone1/../roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
+            (
+                "/live/roomone1/..;/roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
+            (
+                "/live/roomone1/%252e%252e/roomtwo2/x",
+                cookies,
+                Pass::No(404, "path"),
+            ),
             ("", cookies, Pass::No(404, "path")),
         ] {
             assert_eq!(

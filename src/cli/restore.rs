@@ -192,7 +192,11 @@ async fn make_room(state: &Path) -> bool {
     let status: Result<Status, Failure> = control.get("/api/v1/status").await;
     // It never looked at anything.
     let waits = status.is_ok_and(|status| status.services.is_empty() && status.reconcile == 0);
-    waits && control.post("/api/v1/stand-aside", &json!({})).await.is_ok()
+    waits
+        && control
+            .post("/api/v1/stand-aside", &json!({}))
+            .await
+            .is_ok()
 }
 
 fn refused(state: &Path, holder: &crate::disk::Holder) -> Failure {

@@ -68,6 +68,7 @@ impl Settings {
             engine: EngineSettings {
                 address: "unix:///var/run/docker.sock".into(),
                 timeout: Duration::from_secs(10),
+                logins: None,
             },
             instance: "colourstream".into(),
             state: PathBuf::from("state"),

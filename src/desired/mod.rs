@@ -1,6 +1,6 @@
 //! PURE: what should run. Values in, values out; no clock, no I/O.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fixture;
 mod mirotalk;
 mod orders;

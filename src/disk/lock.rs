@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use super::DiskError;
+use super::{DiskError, point};
 
 /// Who holds the state folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,7 @@ impl StateLock {
             .mode(0o600)
             .open(&path)
             .map_err(|error| failed(&error))?;
+        point("made", &path);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -87,7 +88,10 @@ impl StateLock {
         let words = serde_json::to_vec(&holder).unwrap_or_default();
         // In place: the lock is on this inode, it must not be replaced. Not
         // being able to say who we are is no reason not to run.
-        let _ = file.set_len(0).and_then(|()| file.write_all(&words));
+        let emptied = file.set_len(0);
+        point("emptied", &path);
+        let _ = emptied.and_then(|()| file.write_all(&words));
+        point("written", &path);
         Ok(Self { _file: file })
     }
 

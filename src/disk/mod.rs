@@ -17,6 +17,7 @@
 
 mod draft;
 mod lock;
+pub mod points;
 mod secrets;
 mod swap;
 
@@ -34,6 +35,7 @@ use rustix::fs::{Gid, Uid};
 
 pub use draft::{Draft, discard, private_folder};
 pub use lock::{Holder, StateLock};
+pub use points::point;
 pub use secrets::{
     load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,
     passing as passing_secrets, read_secret,
@@ -241,6 +243,7 @@ impl Disk {
         for entry in entries.flatten() {
             // Left-overs are harmless; the next start tries again.
             let _ = fs::remove_file(entry.path());
+            point("cleared", &entry.path());
         }
     }
 
@@ -264,9 +267,12 @@ impl Disk {
             if (meta.uid(), meta.gid()) != (uid, gid) {
                 std::os::unix::fs::chown(&full, Some(uid), Some(gid))
                     .map_err(|error| failed(&error))?;
+                point("given away", &full);
             }
         }
-        fs::set_permissions(&full, fs::Permissions::from_mode(mode)).map_err(|error| failed(&error))
+        let set = fs::set_permissions(&full, fs::Permissions::from_mode(mode));
+        point("mode set", &full);
+        set.map_err(|error| failed(&error))
     }
 
     /// Writes a rendered file, path relative to `rendered`: after a return the
@@ -286,12 +292,7 @@ impl Disk {
         let full = self.resolve(&root, path)?;
         self.make_parents(&root, &full)?;
         let tmp = self.write_tmp(&full, bytes, mode, owner)?;
-        let renamed = fs::rename(&tmp, &full);
-        if renamed.is_err() {
-            let _ = fs::remove_file(&tmp);
-        }
-        renamed.map_err(|error| DiskError::of("replace", &full, &error))?;
-        sync_folder(&full)
+        put_in_place(&tmp, &full)
     }
 
     /// Writes a file of the controller's own, path relative to the state
@@ -303,12 +304,7 @@ impl Disk {
         let full = self.resolve(&self.state, path)?;
         self.make_parents(&self.state, &full)?;
         let tmp = self.write_tmp(&full, bytes, mode, None)?;
-        let renamed = fs::rename(&tmp, &full);
-        if renamed.is_err() {
-            let _ = fs::remove_file(&tmp);
-        }
-        renamed.map_err(|error| DiskError::of("replace", &full, &error))?;
-        sync_folder(&full)
+        put_in_place(&tmp, &full)
     }
 
     /// The bytes of a rendered file as they are, path relative to `rendered`;
@@ -336,12 +332,14 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(|error| DiskError::of("remove", &full, &error))?,
         }
+        point("removed", &full);
         sync_folder(&full)?;
         // Only folders named by a digest go: a watched one has to stay, for a
         // container holds on to its inode.
         if let Some(folder) = full.parent().filter(|folder| is_named_by_digest(folder)) {
             // Not empty is the usual case.
             let _ = fs::remove_dir(folder);
+            point("folder removed", folder);
         }
         Ok(())
     }
@@ -376,6 +374,7 @@ impl Disk {
             }
             result => result.map_err(|error| DiskError::of("quarantine", &full, &error))?,
         }
+        point("quarantined", &to);
         sync_folder(&full)?;
         sync_folder(&to)?;
         Ok(Some(to))
@@ -544,6 +543,17 @@ impl Disk {
 
 const GIVE_AWAY: &str = "give away";
 
+/// Renames a finished file to where it belongs, for good.
+fn put_in_place(tmp: &Path, full: &Path) -> Result<(), DiskError> {
+    let renamed = fs::rename(tmp, full);
+    if renamed.is_err() {
+        let _ = fs::remove_file(tmp);
+    }
+    renamed.map_err(|error| DiskError::of("replace", full, &error))?;
+    point("renamed", full);
+    sync_folder(full)
+}
+
 fn fill(
     tmp: &Path,
     target: &Path,
@@ -558,7 +568,9 @@ fn fill(
         .mode(0o600)
         .open(tmp)
         .map_err(failed("write"))?;
+    point("made", tmp);
     file.write_all(bytes).map_err(failed("write"))?;
+    point("written", tmp);
     if let Some((uid, gid)) = owner {
         rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
             .map_err(|error| failed(GIVE_AWAY)(error.into()))?;
@@ -566,7 +578,9 @@ fn fill(
     // After the owner: giving a file away takes bits from it.
     file.set_permissions(fs::Permissions::from_mode(mode))
         .map_err(failed("set the mode of"))?;
-    file.sync_all().map_err(failed("write"))
+    file.sync_all().map_err(failed("write"))?;
+    point("durable", tmp);
+    Ok(())
 }
 
 /// Makes a folder unless there is one; what else stands there is refused.
@@ -589,6 +603,7 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), DiskError> {
         .create(path)
         // Whatever the umask took away.
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)));
+    point("folder made", path);
     made.map_err(|error| DiskError::of("make the folder", path, &error))
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Disk, DiskError, StateLock, sync_folder};
+use super::{Disk, DiskError, StateLock, point, sync_folder};
 use crate::desired::Secrets;
 use crate::model::Secret;
 
@@ -186,7 +186,9 @@ fn create(disk: &Disk, path: &Path) -> Result<Stored, DiskError> {
         io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::rename(&tmp, path),
     });
+    point("linked", path);
     let _ = fs::remove_file(&tmp);
+    point("removed", &tmp);
     linked.map_err(|error| DiskError::of("write", path, &error))?;
     sync_folder(path)?;
     Ok(stored)

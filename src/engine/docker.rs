@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bollard::BollardRequest;
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
@@ -40,6 +41,7 @@ use jiff::Timestamp;
 use tokio::net::UnixStream;
 
 use super::facts::{self, NO_NEW_PRIVILEGES, sorted};
+use super::logins;
 use super::words::{self, Lines};
 use super::{
     Attachment, ContainerFacts, ContainerState, Ended, Engine, EngineCall, EngineError,
@@ -66,6 +68,8 @@ pub struct DockerEngine {
     docker: Docker,
     address: Arc<str>,
     timeout: Duration,
+    /// File with logins of registries.
+    logins: Option<Arc<Path>>,
     /// Asked once per connection: forgotten whenever the engine was away.
     info: Arc<Mutex<Option<EngineInfo>>>,
     /// The container we run in ourselves, once it is found.
@@ -118,6 +122,7 @@ impl DockerEngine {
             docker: docker.map_err(|error| wrong(error.to_string()))?,
             address: Arc::from(address),
             timeout: settings.timeout,
+            logins: settings.logins.as_deref().map(Arc::from),
             info: Arc::default(),
             own: Arc::default(),
         })
@@ -337,6 +342,7 @@ impl DockerEngine {
                 network,
                 labels,
             } => {
+                self.volumes_are_there(&spec).await?;
                 let body = create_body(&spec, &image, Some(&network), &labels);
                 Ok(Performed::Created(
                     self.create_container(&name, body).await?,
@@ -523,6 +529,18 @@ impl DockerEngine {
                 spec.name
             )))
         }
+    }
+
+    /// A volume that is gone by now is not left to Docker to make: it would
+    /// have neither our label nor our folder behind it.
+    async fn volumes_are_there(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        for mount in &spec.mounts {
+            if let MountSource::Volume(name) = &mount.source {
+                self.call("inspect a volume", self.docker.inspect_volume(name))
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn create_container(
@@ -724,10 +742,22 @@ impl Engine for DockerEngine {
         let options = CreateImageOptionsBuilder::new()
             .from_image(&words::with_tag(reference))
             .build();
+        // A file that is not there means no login: the registry says the rest.
+        let login = self
+            .logins
+            .as_ref()
+            .and_then(|file| std::fs::read_to_string(file).ok())
+            .and_then(|file| logins::login(&file, reference))
+            .map(|login| DockerCredentials {
+                username: Some(login.username),
+                password: Some(login.password.expose().clone()),
+                serveraddress: Some(login.registry),
+                ..DockerCredentials::default()
+            });
         let pull = Pull {
             engine: self.clone(),
             reference: reference.to_owned(),
-            messages: self.docker.create_image(Some(options), None, None).boxed(),
+            messages: self.docker.create_image(Some(options), None, login).boxed(),
             layers: BTreeMap::new(),
             finished: false,
         };
@@ -1393,6 +1423,22 @@ fn hint(instance: &str, event: &EventMessage) -> Option<EngineHint> {
         at: event.time.unwrap_or_default(),
         what: format!("{kind} {action} {name}").trim_end().to_owned(),
     })
+}
+
+/// Bytes as an answer of the engine's, read as if it came.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_answers(bytes: &[u8]) {
+    fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+        serde_json::from_slice(bytes).ok()
+    }
+    let _hint = read::<EventMessage>(bytes).and_then(|event| hint("colourstream", &event));
+    let _info = read(bytes).map(engine_info);
+    let _container = read::<ContainerInspectResponse>(bytes).map(container_facts);
+    let _own = read::<ContainerInspectResponse>(bytes).map(self_facts);
+    let _network = read(bytes).map(network_facts);
+    let _volume = read(bytes).map(volume_facts);
+    let _image = read(bytes).map(image_facts);
+    let _ports = read::<Vec<ContainerSummary>>(bytes).map(|all| port_holders(&all));
 }
 
 // --- Pulls ---------------------------------------------------------------

@@ -5,6 +5,7 @@
 pub mod docker;
 mod facts;
 pub mod fake;
+mod logins;
 pub mod placement;
 mod words;
 

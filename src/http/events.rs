@@ -88,10 +88,11 @@ impl Streams {
     }
 
     fn portal(self: &Arc<Self>, actor: &Actor) -> Result<Counted, Problem> {
-        self.count([
-            (format!("login {}", actor.login()), LOGIN, "in this login"),
-            (ALL_PORTAL.to_owned(), PORTAL, "just now"),
-        ])
+        let all = (ALL_PORTAL.to_owned(), PORTAL, "just now");
+        match actor.login() {
+            Some(login) => self.count([(format!("login {login}"), LOGIN, "in this login"), all]),
+            None => self.count([all]),
+        }
     }
 }
 

@@ -308,3 +308,13 @@ fn percent(text: &str) -> String {
         out
     })
 }
+
+/// See [`super::read_bodies`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn read_bodies(bytes: &[u8]) {
+    let _whatever = (
+        serde_json::from_slice::<ByLink>(bytes).is_ok(),
+        serde_json::from_slice::<ByPasscode>(bytes).is_ok(),
+        serde_json::from_slice::<Name>(bytes).is_ok(),
+    );
+}

@@ -39,6 +39,7 @@ pub use stack::{NoStack, Soon, Stack};
 pub use views::{FileView, LogLine, Series};
 
 use crate::access::{Access, Names, bare_host};
+use crate::backup::Keeper;
 use crate::model::{Id, Role, Seat, Secret};
 use crate::reconcile::{Command, Status};
 use crate::settings::{Cidr, Settings};
@@ -66,6 +67,8 @@ pub struct App {
     pub mint: Mint,
     /// Unguessable last part of MiroTalk's webhook path.
     pub mirotalk_hook: Secret<String>,
+    /// Makes backups.
+    pub keeper: Arc<Keeper>,
     people: Arc<ArcSwap<HashMap<Id, String>>>,
     streams: Arc<events::Streams>,
     boards: Arc<board::Boards>,
@@ -95,6 +98,8 @@ pub struct Parts {
     pub mint: Mint,
     /// See [`App`].
     pub mirotalk_hook: Secret<String>,
+    /// See [`App`].
+    pub keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -115,6 +120,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
         } = parts;
         let app = Self {
             store,
@@ -125,6 +131,7 @@ impl App {
             stack,
             mint,
             mirotalk_hook,
+            keeper,
             people: Arc::default(),
             streams: Arc::default(),
             boards: Arc::default(),
@@ -286,6 +293,22 @@ fn is_same_site(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     };
     text("origin") == Some(origin)
         && text("sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
+/// Bytes as the body of every call that takes one: read or refused.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_bodies(bytes: &[u8]) {
+    fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) {
+        if let Err(error) = serde_json::from_slice::<T>(bytes) {
+            let named = problem::field_before(bytes, &error);
+            assert!(named.is_none_or(|field| !field.is_empty() && field.len() <= 40));
+        }
+    }
+    read::<views::NewRoom>(bytes);
+    read::<views::RoomPatch>(bytes);
+    read::<views::NewLink>(bytes);
+    live::read_bodies(bytes);
+    admin::read_bodies(bytes);
 }
 
 #[cfg(test)]

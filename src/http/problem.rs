@@ -328,7 +328,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// The field at which reading JSON ended: the last key before that place.
-fn field_before(bytes: &[u8], error: &serde_json::Error) -> Option<String> {
+pub(super) fn field_before(bytes: &[u8], error: &serde_json::Error) -> Option<String> {
     let line = bytes
         .split(|byte| *byte == b'\n')
         .take(error.line())

@@ -68,9 +68,11 @@ fn settings() -> Settings {
         engine: EngineSettings {
             address: "unix:///x".into(),
             timeout: Duration::from_secs(5),
+            logins: None,
         },
         instance: "colourstream".into(),
-        state: PathBuf::from("state"),
+        // Nothing can be made there.
+        state: PathBuf::from("/proc/no-state"),
         templates: None,
         reconcile: Reconcile {
             mode: Mode::Heal,
@@ -144,6 +146,12 @@ fn house_of(store: Arc<Store>) -> House {
     let (settings, settings_in) = watch::channel(Arc::new(settings()));
     let (status, status_in) = watch::channel(Arc::new(Status::default()));
     let (commands_out, commands) = mpsc::channel(8);
+    let keeper = Keeper::new(
+        Arc::clone(&store),
+        settings_in.clone(),
+        None,
+        Arc::new(Timestamp::now),
+    );
     let app = App::new(Parts {
         store,
         access,
@@ -153,6 +161,7 @@ fn house_of(store: Arc<Store>) -> House {
         stack: Arc::new(NoStack),
         mint: Arc::new(|seat, _| Secret::new(format!("jwt-{}", seat.as_str()))),
         mirotalk_hook: Secret::new("hook-path".into()),
+        keeper,
     })
     .unwrap();
     House {
@@ -1790,6 +1799,31 @@ async fn what_is_asked_of_the_loop_reaches_it() {
             .status,
         422
     );
+}
+
+#[tokio::test]
+async fn an_owner_sees_the_backups_and_is_told_why_one_fails() {
+    let house = house();
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await;
+    assert_eq!(
+        (list.status, list.json()["items"].clone()),
+        (200, json!([]))
+    );
+    // A store in memory has no file to copy.
+    let made = house
+        .admin("anna", "POST", "/api/v1/backups", json!({}))
+        .await;
+    assert_eq!((made.status, made.kind()), (503, "backup-failed".into()));
+    let list = house
+        .admin("anna", "GET", "/api/v1/backups", Value::Null)
+        .await
+        .json();
+    assert_eq!(list["items"][0]["who"], "anna", "{list}");
+    assert_eq!(list["items"][0]["here"], false);
+    assert!(list["items"][0]["error"].is_string(), "{list}");
+    assert_eq!(list["failed"]["code"], "backup-failed");
 }
 
 #[tokio::test]

@@ -116,7 +116,11 @@ impl<E: Engine> Hands<'_, E> {
         let mut effects = Effects::default();
         for step in steps {
             if self.looked.elapsed() > LEASE {
-                info!(reconcile = self.reconcile, step = view(step).what, "the plan is too old; looked again first");
+                info!(
+                    reconcile = self.reconcile,
+                    step = view(step).what,
+                    "the plan is too old; looked again first"
+                );
                 effects.stale = true;
                 break;
             }

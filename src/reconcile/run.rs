@@ -491,7 +491,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     /// What people asked. A sweep reads settings and templates as well: what
     /// the system told of a change may have been lost.
     fn heed(&mut self, triggers: &[Trigger], sweep: bool) {
-        if (sweep || triggers.contains(&Trigger::Settings)) && self.wanted.reload() {
+        let stale = sweep && self.wanted.is_stale();
+        if (stale || triggers.contains(&Trigger::Settings)) && self.wanted.reload() {
             // The settings' mode counts again.
             self.state.mode = None;
             self.state.pressed = None;

@@ -43,6 +43,10 @@ pub struct Wanted {
     settings_issues: Vec<Issue>,
     templates: Option<Templates>,
     overrides: BTreeMap<String, String>,
+    /// The settings' text and the templates as they were read last, wrong ones
+    /// too.
+    read: Option<Vec<u8>>,
+    found: BTreeMap<String, String>,
     template_issues: Vec<Issue>,
     render_issues: Vec<Issue>,
     secrets: Arc<Secrets>,
@@ -77,6 +81,8 @@ impl Wanted {
             settings_issues: Vec::new(),
             templates: None,
             overrides: BTreeMap::new(),
+            read: None,
+            found: BTreeMap::new(),
             template_issues: Vec::new(),
             render_issues: Vec::new(),
             secrets: Arc::new(secrets),
@@ -155,10 +161,29 @@ impl Wanted {
         paths
     }
 
+    /// Whether settings or templates on disk are not those that were read last.
+    /// A hint that they changed can be lost; what is on disk cannot.
+    pub fn is_stale(&self) -> bool {
+        let text = self.source.file.as_deref().map(std::fs::read);
+        if text.and_then(Result::ok) != self.read {
+            return true;
+        }
+        let templates = self.settings().templates.as_deref().map(read_templates);
+        match templates {
+            None => false,
+            Some(Ok(templates)) => templates != self.found,
+            // Why they cannot be read may have changed.
+            Some(Err(_)) => true,
+        }
+    }
+
     /// Reads settings and templates again; tells whether the settings changed.
     /// What is wrong is told and what was in force stays.
     pub fn reload(&mut self) -> bool {
         let before = self.settings();
+        // Before it is parsed: a change in between is read once more.
+        let text = self.source.file.as_deref().map(std::fs::read);
+        self.read = text.and_then(Result::ok);
         match settings::load(self.source.file.as_deref(), &self.source.overrides) {
             Ok(new) => {
                 self.settings_issues = fixed_at_start(&before, &new).into_iter().collect();
@@ -197,6 +222,7 @@ impl Wanted {
                 return;
             }
         };
+        self.found.clone_from(&overrides);
         if self.templates.is_some()
             && self.template_issues.is_empty()
             && overrides == self.overrides

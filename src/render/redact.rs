@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn a_log_line_has_neither_colours_nor_secrets() {
         for (line, expected) in [
-            ("\u{1b}[37m[12:00] I all is well\u{1b}[0m", "[12:00] I all is well"),
+            (
+                "\u{1b}[37m[12:00] I all is well\u{1b}[0m",
+                "[12:00] I all is well",
+            ),
             ("key sk_\u{1b}[1mabc123\u{1b}[0m used", "key ••• used"),
             ("a\tb\r", "a\tb"),
             ("ends in the middle \u{1b}[3", "ends in the middle "),

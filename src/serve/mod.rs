@@ -91,6 +91,7 @@ pub async fn run(
         stack: Arc::new(stack),
         mint: minting(Arc::clone(&secrets)),
         mirotalk_hook: secrets.mirotalk_hook_path.clone(),
+        keeper: Arc::clone(&keeper),
     })?;
     let cutter = cutter::ServiceCutter {
         services: services.clone(),
@@ -116,6 +117,7 @@ pub async fn run(
     };
     let ports = settings.borrow().ports.clone();
     let socket = controller.disk.state().join("control.sock");
+    let told_scene = scene.clone();
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
@@ -136,7 +138,7 @@ pub async fn run(
             addresses,
         )),
         tokio::spawn(control(http::control(app), socket.clone())),
-        tokio::spawn(story.tell(status, set_up)),
+        tokio::spawn(story.tell(status, told_scene, set_up)),
     ];
     controller.run(triggers, stop).await;
     for task in background {

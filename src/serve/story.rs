@@ -3,14 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::access::Token;
 use crate::desired::{PlannedPort, Protocol, port_plan};
+use crate::doctor::check_names;
+use crate::host::{Resolvers, announce, default_source};
 use crate::model::{IssueCode, Severity};
-use crate::settings::Settings;
+use crate::reconcile::Scene;
+use crate::settings::{Settings, Tls};
 use crate::status::{Status, Summary};
+
+/// Whoever waits for the set-up link does not wait longer for DNS.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Told once to whoever started the controller, through `print`.
 pub struct Story {
@@ -34,7 +41,12 @@ impl Story {
     }
 
     /// Tells it as it becomes true. Cancel-safe: it only prints.
-    pub async fn tell(self, mut status: watch::Receiver<Arc<Status>>, set_up: Option<Token>) {
+    pub async fn tell(
+        self,
+        mut status: watch::Receiver<Arc<Status>>,
+        scene: watch::Receiver<Arc<Scene>>,
+        set_up: Option<Token>,
+    ) {
         let say = |text: String| (self.print)(&text);
         let settings = &self.settings;
         say(format!(
@@ -59,6 +71,18 @@ impl Story {
                 first.engine.address
             ),
         });
+        let in_container = scene.borrow().in_container;
+        let announced = announce(settings, default_source(), in_container).address;
+        say(format!(
+            "  address   {}",
+            announced.as_deref().unwrap_or("not known")
+        ));
+        for line in names(settings, announced.as_deref()).await {
+            say(line);
+        }
+        if let Some(trust) = &first.trust {
+            say(format!("  trust     {trust}"));
+        }
         let admin = first.addresses.get("admin").cloned().unwrap_or_default();
         if let Some(token) = set_up {
             say(format!(
@@ -73,6 +97,8 @@ impl Story {
                 .issues
                 .iter()
                 .filter(|issue| issue.severity != Severity::Notice)
+                // Told above, by the names themselves.
+                .filter(|issue| issue.code != IssueCode::NameElsewhere)
             {
                 let key = (issue.code, issue.subject.clone());
                 if told.insert(key, ()).is_none() {
@@ -105,6 +131,33 @@ impl Story {
             }
         }
     }
+}
+
+/// Where the names lead, and what to do where that is wrong.
+async fn names(settings: &Settings, announced: Option<&str>) -> Vec<String> {
+    let resolvers = Resolvers(match &settings.tls {
+        Tls::Acme(acme) => acme.resolvers.clone(),
+        _ => Vec::new(),
+    });
+    let looked = tokio::time::timeout(PATIENCE, check_names(settings, announced, &resolvers));
+    let Ok(checks) = looked.await else {
+        return vec![format!(
+            "  names     no answer within {} s about where they lead",
+            PATIENCE.as_secs()
+        )];
+    };
+    let mut lines = Vec::new();
+    for check in checks {
+        match (check.why, check.fix) {
+            (Some(why), Some(fix)) => {
+                lines.push(format!("  ✗ {}", check.found));
+                lines.push(format!("    {why}"));
+                lines.push(format!("    → {fix}"));
+            }
+            _ => lines.push(format!("  names     {}", check.found)),
+        }
+    }
+    lines
 }
 
 /// `80 443 1935 tcp · 9999 udp`

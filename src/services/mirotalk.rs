@@ -315,7 +315,7 @@ impl Mirotalk {
 
 /// Both shapes: a list of rooms with lists of people (SFU), or a map of rooms
 /// with maps of people, and a lock and a password among them (P2P).
-fn meetings(value: serde_json::Value) -> Vec<Meeting> {
+pub(super) fn meetings(value: serde_json::Value) -> Vec<Meeting> {
     let text = |value: &serde_json::Value, key: &str| {
         value
             .get(key)

@@ -443,5 +443,24 @@ fn random_hex() -> Result<String, ServiceError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Bytes as an answer of each service, read as if it came.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_answers(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        let _reason = traefik::reasons(&value);
+        let _meetings = mirotalk::meetings(value);
+    }
+    if let Ok(stream) = serde_json::from_slice::<ovenmediaengine::Stream>(bytes) {
+        let _peer = stream.input.peer();
+        let _sound = stream.input.audio();
+        let seconds = stream
+            .input
+            .video()
+            .and_then(ovenmediaengine::Video::key_frame_seconds);
+        assert!(seconds.is_none_or(|seconds| seconds > 0.0));
+    }
+    let _path = http::escaped(&String::from_utf8_lossy(bytes));
+}
+
 #[cfg(test)]
 mod tests;

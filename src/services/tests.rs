@@ -96,6 +96,7 @@ fn settings(flavour: Flavour) -> Settings {
         engine: EngineSettings {
             address: String::new(),
             timeout: Duration::from_secs(5),
+            logins: None,
         },
         instance: "colourstream".to_owned(),
         state: "state".into(),

@@ -219,7 +219,7 @@ async fn disabled(http: &Http, base: &str) -> Result<Vec<String>, ServiceError> 
     Ok(all)
 }
 
-fn reasons(error: &serde_json::Value) -> String {
+pub(super) fn reasons(error: &serde_json::Value) -> String {
     match error {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Array(list) => list

@@ -158,6 +158,8 @@ pub(super) const KEYS: &[Key] = &[
     group("engine", "The container engine. `engine: unix:///run/user/1000/docker.sock` is short for `engine: {address: …}`."),
     key("engine.address", "`unix:///path/of/the/socket` or `tcp://host:port`", Value("unix:///var/run/docker.sock"), "unix:///var/run/docker.sock", "Where it listens."),
     key("engine.timeout", "a time from `1s` to `10m`", Value("60s"), "60s", "How long one answer may take."),
+    key("engine.logins", FILE, Words("none"), "./registry-login.json",
+        "Logins of private registries that images are pulled from, in the form `docker login` writes to `~/.docker/config.json`. Read at each pull."),
 
     key("instance", "a name of a-z, 0-9 and `-`, at most 30 long, that begins with a letter", Value("colourstream"), "colourstream",
         "Name of this installation on the host, and prefix of its containers and its network. Give each its own if there are several."),

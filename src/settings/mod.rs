@@ -256,6 +256,8 @@ pub struct EngineSettings {
     pub address: String,
     /// How long one answer may take.
     pub timeout: Duration,
+    /// File with logins of registries, as `docker login` writes it.
+    pub logins: Option<PathBuf>,
 }
 
 /// Backups that are made by themselves.

@@ -1346,9 +1346,11 @@ fn engine(r: &Reader<'_>) -> Read<EngineSettings> {
         "engine.timeout",
         check::duration(Duration::from_secs(1), Duration::from_secs(600)),
     );
+    let logins = r.file_at(&Path::keys("engine.logins"));
     Ok(EngineSettings {
         address: address?,
         timeout: timeout?,
+        logins: logins?,
     })
 }
 

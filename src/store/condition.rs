@@ -316,7 +316,10 @@ mod tests {
             "PRAGMA foreign_keys = OFF; INSERT INTO old_slugs VALUES ('a', 'no-such-room', 0);",
         );
         let error = refused(&path).to_string();
-        assert!(error.contains("`old_slugs` belongs to nothing in `rooms`"), "{error}");
+        assert!(
+            error.contains("`old_slugs` belongs to nothing in `rooms`"),
+            "{error}"
+        );
     }
 
     #[test]

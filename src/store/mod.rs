@@ -21,6 +21,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 
+use crate::disk::point;
+
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
 pub use backups::BackupEntry;
 pub use condition::{Facts, accept_loss, companions, copy, examine};
@@ -125,10 +127,12 @@ impl Store {
             reason: error.to_string(),
         };
         create_private(path).map_err(unusable)?;
+        point("made", path);
         let connection =
             Connection::open(path).map_err(|error| condition::classify(path, error))?;
         let mut store = Self::set_up(connection, path, migrations, version)?;
         condition::mark_open(path).map_err(unusable)?;
+        point("marked", path);
         store.marked = true;
         Ok(store)
     }
@@ -149,6 +153,7 @@ impl Store {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;")
             .map_err(unusable)?;
+        point("opened", path);
         connection.set_prepared_statement_cache_capacity(128);
         condition::check(&connection, path, false)?;
         migrate(&mut connection, path, migrations, version).map_err(|error| match error {
@@ -214,7 +219,9 @@ impl Store {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
+        point("to be committed", &self.path);
         transaction.commit()?;
+        point("committed", &self.path);
         Ok(value)
     }
 
@@ -263,6 +270,7 @@ fn migrate(
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     for (number, sql) in migrations.iter().filter(|(number, _)| *number > found) {
         transaction.execute_batch(sql)?;
+        point("to be migrated", path);
         transaction.pragma_update(None, "user_version", number)?;
     }
     let mut set = transaction
@@ -272,7 +280,9 @@ fn migrate(
     }
     set.execute(params!["controller", version])?;
     drop(set);
+    point("to be committed", path);
     transaction.commit()?;
+    point("committed", path);
     Ok(())
 }
 

@@ -535,9 +535,10 @@ impl Stack {
                 _ => try_docker(&["volume", "rm", "-f", name]),
             };
         }
-        let images = format!("{}/*", self.name);
-        for image in try_docker(&["images", "-q", &images]).out.lines() {
-            try_docker(&["rmi", "-f", image]);
+        for images in [format!("{}/*", self.name), format!("*/{}/*", self.name)] {
+            for image in try_docker(&["images", "-q", &images]).out.lines() {
+                try_docker(&["rmi", "-f", image]);
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::house::{BOUND, CALL, House, told};
-use crate::common::{derive, docker, inspect, try_docker};
+use super::house::{BOUND, House, told};
+use crate::common::{docker, try_docker};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -28,14 +28,18 @@ pub enum Outcome {
 pub struct Drift {
     pub name: &'static str,
     pub outcome: Outcome,
-    act: Act,
+    pub act: Act,
     /// Takes away what was only told.
     pub undo: fn(&House),
 }
 
 pub type Act = Box<dyn Fn(&House) + Send + Sync>;
 
-fn drift(name: &'static str, outcome: Outcome, act: impl Fn(&House) + Send + Sync + 'static) -> Drift {
+fn drift(
+    name: &'static str,
+    outcome: Outcome,
+    act: impl Fn(&House) + Send + Sync + 'static,
+) -> Drift {
     Drift {
         name,
         outcome,
@@ -57,11 +61,11 @@ fn at_call(house: &House, before: &[&str], after: &[&str]) {
 /// Makes the call's container anew by hand, with its labels or not.
 fn made_by_hand(house: &House, name: &str, labels: &dyn Fn(&str) -> bool, more: &[&str]) {
     let call = house.stack.of("mirotalk");
-    let facts = inspect(&call);
+    let facts = super::world::ask(&format!("/containers/{call}/json"));
     let labels: Vec<String> = facts["Config"]["Labels"]
         .as_object()
-        .unwrap()
-        .iter()
+        .into_iter()
+        .flatten()
         .filter(|(key, _)| labels(key))
         .map(|(key, value)| format!("{key}={}", text(value)))
         .collect();
@@ -101,7 +105,9 @@ fn is_ours_label(key: &str) -> bool {
 pub fn drifts() -> Vec<Drift> {
     use Outcome::{Mended, Told, Untouched};
     let mut all = vec![
-        drift("stop", Mended, |house| at_call(house, &["stop", "-t", "1"], &[])),
+        drift("stop", Mended, |house| {
+            at_call(house, &["stop", "-t", "1"], &[])
+        }),
         drift("kill", Mended, |house| at_call(house, &["kill"], &[])),
         drift("rm -f", Mended, |house| at_call(house, &["rm", "-f"], &[])),
         drift("rm -f all", Mended, |house| {
@@ -110,10 +116,18 @@ pub fn drifts() -> Vec<Drift> {
         }),
         drift("pause", Mended, |house| at_call(house, &["pause"], &[])),
         drift("rename", Untouched, |house| {
-            at_call(house, &["rename"], &[&format!("{}-aside", house.stack.name)]);
+            at_call(
+                house,
+                &["rename"],
+                &[&format!("{}-aside", house.stack.name)],
+            );
         }),
         drift("disconnect", Mended, |house| {
-            at_call(house, &["network", "disconnect", "-f", &house.stack.name], &[]);
+            at_call(
+                house,
+                &["network", "disconnect", "-f", &house.stack.name],
+                &[],
+            );
         }),
         drift("join another network", Mended, |house| {
             at_call(house, &["network", "connect", "bridge"], &[]);
@@ -122,24 +136,53 @@ pub fn drifts() -> Vec<Drift> {
             at_call(house, &["update", "--restart=no"], &[]);
         }),
         drift("limits changed", Mended, |house| {
-            at_call(house, &["update", "--memory", "900m", "--memory-swap", "900m"], &[]);
+            at_call(
+                house,
+                &["update", "--memory", "900m", "--memory-swap", "900m"],
+                &[],
+            );
         }),
         drift("env changed by recreating", Mended, |house| {
-            made_by_hand(house, &house.stack.of("mirotalk"), &|_| true, &["-e", "HAND=made"]);
+            made_by_hand(
+                house,
+                &house.stack.of("mirotalk"),
+                &|_| true,
+                &["-e", "HAND=made"],
+            );
         }),
         drift("mount changed by recreating", Mended, |house| {
-            made_by_hand(house, &house.stack.of("mirotalk"), &|_| true, &["-v", "/tmp:/extra:ro"]);
+            made_by_hand(
+                house,
+                &house.stack.of("mirotalk"),
+                &|_| true,
+                &["-v", "/tmp:/extra:ro"],
+            );
         }),
         drift("spec label forged", Mended, |house| {
             let spec = |key: &str| is_ours_label(key) && key != "org.colourstream.spec";
-            made_by_hand(house, &house.stack.of("mirotalk"), &spec, &["--label", "org.colourstream.spec=0000"]);
+            made_by_hand(
+                house,
+                &house.stack.of("mirotalk"),
+                &spec,
+                &["--label", "org.colourstream.spec=0000"],
+            );
         }),
         drift("role label forged", Told("name-taken"), |house| {
             let role = |key: &str| is_ours_label(key) && key != "org.colourstream.role";
-            made_by_hand(house, &house.stack.of("mirotalk"), &role, &["--label", "org.colourstream.role=traefik"]);
+            made_by_hand(
+                house,
+                &house.stack.of("mirotalk"),
+                &role,
+                &["--label", "org.colourstream.role=traefik"],
+            );
         }),
         drift("label removed", Told("name-taken"), |house| {
-            made_by_hand(house, &house.stack.of("mirotalk"), &|key| !is_ours_label(key), &[]);
+            made_by_hand(
+                house,
+                &house.stack.of("mirotalk"),
+                &|key| !is_ours_label(key),
+                &[],
+            );
         }),
         drift("look-alike with our labels", Told("look-alike"), |house| {
             made_by_hand(house, &format!("{}-copy", house.stack.name), &|_| true, &[]);
@@ -147,7 +190,13 @@ pub fn drifts() -> Vec<Drift> {
         drift("network removed", Mended, |house| {
             house.stack.while_it_sleeps(|| {
                 for role in crate::common::ROLES {
-                    try_docker(&["network", "disconnect", "-f", &house.stack.name, &house.stack.of(role)]);
+                    try_docker(&[
+                        "network",
+                        "disconnect",
+                        "-f",
+                        &house.stack.name,
+                        &house.stack.of(role),
+                    ]);
                 }
                 try_docker(&["network", "rm", &house.stack.name]);
             });
@@ -161,21 +210,29 @@ pub fn drifts() -> Vec<Drift> {
         drift("image untagged", Untouched, |house| {
             try_docker(&["rmi", "-f", &house.call("1.0.0")]);
         }),
-        drift("image and container removed", Told("image-missing"), |house| {
-            house.stack.while_it_sleeps(|| {
-                let image = inspect(&house.stack.of("mirotalk"))["Image"].clone();
-                at_call(house, &["rm", "-f"], &[]);
-                try_docker(&["rmi", "-f", &house.call("1.0.0"), text(&image)]);
-            });
-        }),
+        drift(
+            "image and container removed",
+            Told("image-missing"),
+            |house| {
+                house.stack.while_it_sleeps(|| {
+                    let call = format!("/containers/{}/json", house.stack.of("mirotalk"));
+                    let image = super::world::ask(&call)["Image"].clone();
+                    at_call(house, &["rm", "-f"], &[]);
+                    try_docker(&["rmi", "-f", &house.call("1.0.0"), text(&image)]);
+                });
+            },
+        ),
         drift("tag moved", Told("image-moved"), |house| {
-            derive(&house.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=150\nLABEL moved=yes");
+            house.make_image("1.0.0", "LABEL moved=yes");
         }),
         drift("extra file in the watched folder", Untouched, |house| {
             std::fs::write(house.stack.rendered("traefik/dynamic/zz.yml"), "http: {}\n").unwrap();
         }),
         drift("extra symlink in the watched folder", Untouched, |house| {
-            let _there = symlink("/etc/hostname", house.stack.rendered("traefik/dynamic/zz.yml"));
+            let _there = symlink(
+                "/etc/hostname",
+                house.stack.rendered("traefik/dynamic/zz.yml"),
+            );
         }),
         drift("extra folder in the watched folder", Untouched, |house| {
             let folder = house.stack.rendered("traefik/dynamic/zz");
@@ -190,7 +247,7 @@ pub fn drifts() -> Vec<Drift> {
                 docker(&["rm", "-f", &format!("{}-copy", house.stack.name)]);
             },
             "image and container removed" | "image untagged" => |house| {
-                derive(&house.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=100\n");
+                house.make_image("1.0.0", "");
             },
             "tag moved" => |house| {
                 let said = house.stack.run(&["apply", "--update-images"]);
@@ -203,32 +260,52 @@ pub fn drifts() -> Vec<Drift> {
     // What is done to a file, to one that is watched and to one that is read once.
     type Spoil = fn(&Path);
     let spoils: [(&str, &str, Spoil); 7] = [
-        ("watched file edited", "own file edited", |path| std::fs::write(path, "<Server/>").unwrap()),
-        ("watched file truncated", "own file truncated", |path| drop(std::fs::File::create(path).unwrap())),
+        ("watched file edited", "own file edited", |path| {
+            std::fs::write(path, "<Server/>").unwrap()
+        }),
+        ("watched file truncated", "own file truncated", |path| {
+            drop(std::fs::File::create(path).unwrap())
+        }),
         ("watched file deleted", "own file deleted", |path| {
             let _gone = std::fs::remove_file(path);
         }),
         ("watched file chmod 000", "own file chmod 000", |path| {
-            let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0));
+            let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000));
         }),
-        ("watched file replaced by a folder", "own file replaced by a folder", |path| {
-            let _gone = std::fs::remove_file(path);
-            let _there = std::fs::create_dir(path);
-            let _there = std::fs::write(path.join("inside"), "x");
-        }),
-        ("watched file replaced by a symlink", "own file replaced by a symlink", |path| {
-            let _gone = std::fs::remove_file(path);
-            let _there = symlink("/etc/passwd", path);
-        }),
-        ("watched file replaced by another of its size", "own file replaced by another of its size", |path| {
-            let length = std::fs::read(path).unwrap_or_default().len();
-            let _gone = std::fs::remove_file(path);
-            std::fs::write(path, "#".repeat(length)).unwrap();
-        }),
+        (
+            "watched file replaced by a folder",
+            "own file replaced by a folder",
+            |path| {
+                let _gone = std::fs::remove_file(path);
+                let _there = std::fs::create_dir(path);
+                let _there = std::fs::write(path.join("inside"), "x");
+            },
+        ),
+        (
+            "watched file replaced by a symlink",
+            "own file replaced by a symlink",
+            |path| {
+                let _gone = std::fs::remove_file(path);
+                let _there = symlink("/etc/passwd", path);
+            },
+        ),
+        (
+            "watched file replaced by another of its size",
+            "own file replaced by another of its size",
+            |path| {
+                let length = std::fs::read(path).unwrap_or_default().len();
+                let _gone = std::fs::remove_file(path);
+                std::fs::write(path, "#".repeat(length)).unwrap();
+            },
+        ),
     ];
     for (watched, own, spoil) in spoils {
-        all.push(drift(watched, Untouched, move |house| spoil(&only_dynamic(house))));
-        all.push(drift(own, Untouched, move |house| spoil(&server_xml(house))));
+        all.push(drift(watched, Untouched, move |house| {
+            spoil(&only_dynamic(house))
+        }));
+        all.push(drift(own, Untouched, move |house| {
+            spoil(&server_xml(house))
+        }));
     }
     all
 }
@@ -257,7 +334,9 @@ pub fn drifts_and_is_mended(house: &mut House, one: &Drift) -> Result<(), String
             house.until(one.name, BOUND, |status| told(status, code))?;
             house.check()?;
             (one.undo)(house);
-            house.until("nothing is told any more", BOUND, |status| !told(status, code))?;
+            house.until("nothing is told any more", BOUND, |status| {
+                !told(status, code)
+            })?;
             house.settle(one.name)?;
         }
     }

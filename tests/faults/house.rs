@@ -34,14 +34,6 @@ impl House {
             format!("unix://{}/engine.sock", dir.display())
         });
         let proxy = Proxy::open(&stack.dir.path().join("engine.sock"), &stack.name);
-        for (version, lines) in [
-            ("1.0.0", ""),
-            ("1.0.1", "LABEL version=two"),
-            ("broken", "ENV SIM_FAULT=die"),
-        ] {
-            let tag = format!("{}/call:{version}", stack.name);
-            derive(&tag, CALL, &format!("ENV SIM_START_DELAY_MS=100\n{lines}"));
-        }
         let world = World::watch(&stack, CALL);
         let mut house = Self {
             stack,
@@ -51,8 +43,23 @@ impl House {
             journal: 0,
             was_killed: false,
         };
+        house.make_image("1.0.0", "");
+        house.make_image("1.0.1", "LABEL version=two");
+        house.make_image("broken", "ENV SIM_FAULT=die");
         house.settings("1.0.0", "");
         house
+    }
+
+    /// Makes a call image that is nobody else's; the same lines, the same image.
+    pub fn make_image(&self, version: &str, lines: &str) {
+        let own = &self.stack.name;
+        derive(
+            &self.call(version),
+            CALL,
+            &format!(
+                "ENV SIM_START_DELAY_MS=100\nLABEL house={own}\n{lines}\nLABEL call={version}"
+            ),
+        );
     }
 
     /// Another call image, and settings besides.
@@ -73,9 +80,10 @@ impl House {
         self.stack.settings(&self.more);
     }
 
-    /// The reference of a call image of this house.
+    /// The reference of a call image of this house. Nobody listens there, so
+    /// that an image that is missing is known to be at once.
     pub fn call(&self, version: &str) -> String {
-        format!("{}/call:{version}", self.stack.name)
+        format!("127.0.0.1:9/{}/call:{version}", self.stack.name)
     }
 
     /// The first install, and two rooms that stay from now on.
@@ -260,7 +268,7 @@ impl House {
     pub fn afresh(&mut self) -> Result<(), String> {
         self.proxy.disarm();
         self.wipe(true);
-        derive(&self.call("1.0.0"), CALL, "ENV SIM_START_DELAY_MS=100\n");
+        self.make_image("1.0.0", "");
         self.settings("1.0.0", "");
         self.install()
     }
@@ -268,9 +276,12 @@ impl House {
     /// Waits until the world was looked at once more, from now on.
     pub fn a_look(&mut self) -> Result<(), String> {
         let looks = |status: &Value| status["reconcile"].as_u64().unwrap_or_default();
-        let before = self.until("a status", BOUND, |_| true).map(|status| looks(&status))?;
+        let before = self
+            .until("a status", BOUND, |_| true)
+            .map(|status| looks(&status))?;
         // One may be under way that began before.
-        self.until("a look", BOUND, |status| looks(status) > before + 1).map(drop)
+        self.until("a look", BOUND, |status| looks(status) > before + 1)
+            .map(drop)
     }
 
     /// The proxy's socket.
@@ -284,8 +295,15 @@ impl House {
         self.stack.kill();
         let text = self.stack.settings_text(&self.more);
         let address = format!("engine: unix://{}", self.socket().display());
-        let impatient = format!("engine: {{address: 'unix://{}', timeout: 2s}}", self.socket().display());
-        let text = if yes { text.replace(&address, &impatient) } else { text };
+        let impatient = format!(
+            "engine: {{address: 'unix://{}', timeout: 2s}}",
+            self.socket().display()
+        );
+        let text = if yes {
+            text.replace(&address, &impatient)
+        } else {
+            text
+        };
         std::fs::write(self.stack.config(), text).unwrap();
         self.serve();
         self.settle("started anew")
@@ -294,10 +312,13 @@ impl House {
     /// Bytes of memory the controller has.
     pub fn memory(&self) -> Result<u64, String> {
         let pid = self.stack.pid().ok_or("it does not run")?;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .map_err(|error| error.to_string())?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| "no figure of memory".to_owned())
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .ok_or_else(|| "no figure of memory".to_owned())
     }
 
     /// Whether the issue is told.

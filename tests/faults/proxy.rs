@@ -94,7 +94,9 @@ impl Which {
         match self {
             Self::Call(point, nth) => call.point == *point && call.nth == *nth,
             Self::ReadBehind(behind, kind) => {
-                let made = behind.as_ref().is_none_or(|behind| changes.contains(behind));
+                let made = behind
+                    .as_ref()
+                    .is_none_or(|behind| changes.contains(behind));
                 !call.changes && made && call.kind() == kind
             }
             Self::Like(prefix) => call.point.starts_with(prefix.as_str()),
@@ -394,7 +396,11 @@ impl Shared {
             watched,
             status: None,
         };
-        let Book { rules, changes: made, .. } = &mut *book;
+        let Book {
+            rules,
+            changes: made,
+            ..
+        } = &mut *book;
         let rule = rules
             .iter_mut()
             .find(|rule| watched && rule.times > 0 && rule.which.is(&call, made));
@@ -552,7 +558,7 @@ impl Shared {
                         let told: Vec<Bytes> = match now {
                             Events::Pass => vec![line],
                             Events::Freeze => Vec::new(),
-                            Events::Drop => (count % 2 == 0).then_some(line).into_iter().collect(),
+                            Events::Drop => count.is_multiple_of(2).then_some(line).into_iter().collect(),
                             Events::Double => vec![line.clone(), line.clone(), line],
                             Events::Reorder => match kept.take() {
                                 Some(earlier) => vec![line, earlier],
@@ -601,7 +607,7 @@ fn an_event(instance: &str, number: usize) -> Bytes {
         .as_secs();
     let event = serde_json::json!({
         "Type": "container",
-        "Action": if number % 2 == 0 { "start" } else { "die" },
+        "Action": if number.is_multiple_of(2) { "start" } else { "die" },
         "Actor": {"ID": format!("{number:064x}"), "Attributes": {
             "name": format!("{instance}-mirotalk"),
             "org.colourstream.instance": instance,

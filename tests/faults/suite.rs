@@ -23,16 +23,23 @@ pub fn side_by_side<C: Send>(
             let (queue, results, name, run) = (&queue, &results, &name, &run);
             scope.spawn(move || {
                 loop {
-                    let Some(case) = queue.lock().unwrap().pop_front() else { break };
+                    let Some(case) = queue.lock().unwrap().pop_front() else {
+                        break;
+                    };
                     let begun = Instant::now();
                     let result = run(house, &case);
-                    common::tell(&format!("{} {:.1} s {}", result.is_ok(), begun.elapsed().as_secs_f64(), name(&case)));
+                    common::tell(&format!(
+                        "{} {:.1} s {}",
+                        result.is_ok(),
+                        begun.elapsed().as_secs_f64(),
+                        name(&case)
+                    ));
                     house.proxy.disarm();
                     house.proxy.events(Events::Pass);
-                    if result.is_err() {
-                        if let Err(why) = house.afresh() {
-                            eprintln!("  no fresh start: {why}");
-                        }
+                    if result.is_err()
+                        && let Err(why) = house.afresh()
+                    {
+                        eprintln!("  no fresh start: {why}");
                     }
                     results.lock().unwrap().push((name(&case), result));
                 }
@@ -60,7 +67,13 @@ pub fn houses(names: &str, base: u16, count: usize) -> Vec<House> {
 }
 
 /// Takes the results of one kind into the report.
-pub fn counted(kind: &str, note: &str, results: Vec<(String, Result<(), String>)>, begun: Instant, report: &mut Report) {
+pub fn counted(
+    kind: &str,
+    note: &str,
+    results: Vec<(String, Result<(), String>)>,
+    begun: Instant,
+    report: &mut Report,
+) {
     let mut count = Count::of(kind).note(note);
     for (name, result) in results {
         count.case(&name, result);

@@ -231,6 +231,8 @@ pub fn socket() -> String {
 pub fn clear(name: &str) {
     let filter = format!("name={name}");
     let list = |arguments: &[&str]| docker(arguments);
+    // First whoever would make the others again.
+    docker_try(&["rm", "-f", &format!("{name}-controller")]);
     for id in list(&["ps", "-aq", "--filter", &format!("name=^/{name}")]).lines() {
         docker_try(&["rm", "-fv", id]);
     }

@@ -111,7 +111,10 @@ async function otherPages(context, dist) {
 }
 
 // Those that the README and the documentation show, when asked to be renewed.
-const SHOWN = ['room-desktop', 'room-quality', 'room-phone', 'room-lying', 'door', 'not-open-yet', 'a-link-that-has-ended', 'room-new', 'room-close', 'room-preview', 'rooms-light', 'rooms-dark', 'rooms-light-360', 'stack-diff', 'stack-dark']
+const SHOWN = {
+  'room-desktop': 'room-desktop', 'room-quality': 'room-quality', 'room-phone': 'room-phone', 'room-lying': 'room-lying', door: 'door', 'not-open-yet': 'not-open', 'a-link-that-has-ended': 'link-expired',
+  'room-new': 'room-new', 'room-close': 'room-close', 'room-preview': 'room-preview', 'rooms-dark': 'rooms-dark', 'rooms-light-360': 'rooms-phone', 'stack-diff': 'stack-diff', 'stack-plan': 'stack-plan', stack: 'stack-light', 'room-call': 'room-call', 'room-dark': 'room-page-dark',
+}
 const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
 
 /** A picture of the page, for whoever looks into a failure or at the documentation. */
@@ -119,7 +122,7 @@ export async function shoot(page, name) {
   const picture = await page.screenshot({ animations: 'disabled' }).catch(() => null)
   if (!picture) return
   writeFileSync(`${SHOTS}/${name}.png`, picture)
-  if (DOCS && SHOWN.includes(name)) writeFileSync(`${DOCS}/${name}.png`, picture)
+  if (DOCS && SHOWN[name]) writeFileSync(`${DOCS}/${SHOWN[name]}.png`, picture)
 }
 
 /** Frames the browser has decoded of the picture on this page. */
@@ -153,6 +156,16 @@ export async function untilFrames(page, more, timeout = 20_000) {
     if (Date.now() > until) throw new Error(`${now - from} of ${more} frames in ${timeout / 1000} s`)
     await page.waitForTimeout(100)
   }
+}
+
+/** A page that fell back to the compatible picture, made anew. */
+export async function untilWebRtc(page) {
+  for (let n = 0; n < 4; n++) {
+    await page.waitForSelector('.is-playing', { timeout: 15_000 })
+    if ((await transport(page)) === 'webrtc') return
+    await page.reload()
+  }
+  throw new Error('no WebRTC in four tries')
 }
 
 export const says = (page, text, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })

@@ -84,7 +84,8 @@ export async function portal() {
     await simulate('tracks', { stream, tracks: [{ ...video, hasBframes: true }, sound] })
     try {
       await says(page, 'The encoder sends B-frames.', 15_000)
-      await says(page, /Set B-frames to 0/)
+      await says(page.getByLabel('Issues'), /Set B-frames to 0/)
+      expect(await page.getByText('The encoder sends B-frames.').count(), 1, 'times that it is said')
       await shoot(page, 'room-trouble')
       await pages.jonas.mouse.move(300, 120)
       await pages.jonas.keyboard.press('i')
@@ -106,7 +107,7 @@ export async function portal() {
     await says(plots.first(), /^2\b/)
     await accessible(page)
     await still(page)
-    await page.screenshot({ path: '.cache/e2e/stack.png' })
+    await shoot(page, 'stack')
   })
 
   await check('the journal is filtered by service and by outcome', async () => {

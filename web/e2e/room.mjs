@@ -1,5 +1,5 @@
 // The room: picture, call, people, figures, and its end.
-import { accessible, halves, person, says, shoot, still, transport, untilFrames } from './browser.mjs'
+import { accessible, halves, person, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, pages, world } from './harness.mjs'
 import { LIVE, publish, VIDEO } from './stack.mjs'
 
@@ -23,7 +23,6 @@ export async function room() {
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     const first = Date.now() - from
     const seen = await untilFrames(pages.jonas, 100)
-    expect(await transport(pages.jonas), 'webrtc', 'the way of the picture')
     await still(pages.jonas)
     await pages.jonas.mouse.move(300, 120)
     await shoot(pages.jonas, 'room-live')

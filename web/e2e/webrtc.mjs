@@ -1,6 +1,6 @@
 // The picture over WebRTC: real packets through the published ICE port, frames
 // decoded by the browser; gone and back, and what happens where it is blocked.
-import { accessible, says, shoot, statistics, transport, untilFrames } from './browser.mjs'
+import { accessible, says, shoot, statistics, transport, untilFrames, untilWebRtc } from './browser.mjs'
 import { api, check, enter, expect, guest, pages, world } from './harness.mjs'
 import { ICE, publish, simulate } from './stack.mjs'
 
@@ -27,16 +27,6 @@ const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`
 async function stopped() {
   await world.encoder.stop()
   for (const who of ['jonas', 'aiko']) await says(pages[who], /stream has ended/, 15_000)
-}
-
-/** A page that fell back to the compatible picture, made anew. */
-export async function untilWebRtc(page) {
-  for (let n = 0; n < 3; n++) {
-    await page.waitForSelector('.is-playing', { timeout: 15_000 })
-    if ((await transport(page)) === 'webrtc') return
-    await page.reload()
-  }
-  throw new Error('no WebRTC in three tries')
 }
 
 export async function webrtc() {

@@ -166,6 +166,16 @@ describe('the player', () => {
     expect(made[0]?.removed).toBe(true)
   })
 
+  it('is patient with a connection that stands but shows nothing yet', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    last().listeners.get('peerConnectionPrepared')?.({ connectionState: 'connected' })
+    await pass(5500)
+    expect(made).toHaveLength(1)
+    await pass(800)
+    expect(last().transport).toBe('llhls')
+  })
+
   it('returns from LLHLS to WebRTC without taking the picture away', async () => {
     keeper.setPlayback(PLAYBACK)
     await pass(2700)

@@ -181,12 +181,13 @@ impl Actor {
         }
     }
 
-    /// What their open pages are counted under.
-    pub(in super::super) fn login(&self) -> &str {
+    /// What their open pages are counted under; whoever may open the socket
+    /// has as many as there are.
+    pub(in super::super) fn login(&self) -> Option<&Id> {
         match self {
-            Actor::Control => "control",
-            Actor::Person { session, .. } => session.id.as_str(),
-            Actor::Program { token } => token.id.as_str(),
+            Actor::Control => None,
+            Actor::Person { session, .. } => Some(&session.id),
+            Actor::Program { token } => Some(&token.id),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the guard, the OpenAPI document and the tests are made from that table.
 
 pub(super) mod actor;
+mod backups;
 mod people;
 mod rooms;
 mod stack;
@@ -90,10 +91,12 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/plan", StackRead, "What will be done", none, 200, of::<v::PlanView>, get(stack::plan)),
         route(g.clone(), "/api/v1/journal", StackRead, "What was done", none, 200, of::<v::JournalPage>, get(stack::journal)),
         route(p.clone(), "/api/v1/apply", StackWrite, "Look again, or apply now", of::<stack::Apply>, 202, none, post(stack::apply)),
-        route(p, "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
+        route(p.clone(), "/api/v1/mode", StackWrite, "Heal, report or pause", of::<stack::NewMode>, 202, none, post(stack::mode)),
         route(g.clone(), "/api/v1/files", StackRead, "Rendered files against disk", none, 200, of::<v::FileList>, get(stack::files)),
         route(g.clone(), "/api/v1/files/{*path}", StackRead, "One rendered file, with its diff", none, 200, of::<v::FileView>, get(stack::file)),
         route(g.clone(), "/api/v1/services/{role}/logs", StackRead, "What a container says", none, 200, of::<v::LogList>, get(stack::logs)),
+        route(g.clone(), "/api/v1/backups", Owner, "Backups", none, 200, of::<backups::BackupList>, get(backups::list)),
+        route(p, "/api/v1/backups", Owner, "Make a backup now", of::<backups::NewBackup>, 201, of::<crate::backup::BackupFile>, post(backups::make)),
         route(g, "/api/v1/series", StackRead, "The last hour in figures", none, 200, of::<v::Series>, get(stack::series)),
     ]
 }
@@ -211,3 +214,18 @@ async fn audit(app: &App, actor: &Actor, from: &CameFrom, entry: NewAudit) {
 
 type Who = Extension<Actor>;
 type Where = Extension<CameFrom>;
+
+/// See [`super::read_bodies`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn read_bodies(bytes: &[u8]) {
+    let _whatever = (
+        serde_json::from_slice::<people::Setup>(bytes).is_ok(),
+        serde_json::from_slice::<people::Login>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewPassword>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewAdmin>(bytes).is_ok(),
+        serde_json::from_slice::<people::AdminPatch>(bytes).is_ok(),
+        serde_json::from_slice::<people::NewToken>(bytes).is_ok(),
+        serde_json::from_slice::<stack::Apply>(bytes).is_ok(),
+        serde_json::from_slice::<stack::NewMode>(bytes).is_ok(),
+    );
+}

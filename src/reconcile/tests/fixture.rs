@@ -84,9 +84,19 @@ impl Guard {
     }
 
     async fn die(&self) -> ! {
+        self.stop();
+        std::future::pending().await
+    }
+
+    /// Nothing reaches the engine any more.
+    pub fn stop(&self) {
         self.dead.store(true, Ordering::SeqCst);
         self.killed.notify_one();
-        std::future::pending().await
+    }
+
+    /// Resolves once it was stopped.
+    pub async fn stopped(&self) {
+        self.killed.notified().await;
     }
 
     /// Two containers of one role never run at once.
@@ -285,6 +295,8 @@ pub struct Stage {
     pub killed: bool,
     /// How often.
     pub kills: usize,
+    /// Time between two passes that wait, at least.
+    pub pace: Duration,
     began: tokio::time::Instant,
     /// Seconds by which the clock was set.
     shift: Arc<AtomicI64>,
@@ -388,6 +400,7 @@ impl Stage {
             file,
             killed: false,
             kills: 0,
+            pace: Duration::ZERO,
             began: tokio::time::Instant::now(),
             shift: Arc::default(),
             foreign: (
@@ -512,7 +525,7 @@ impl Stage {
             }
             let next = pass.next(self.now(), Duration::from_secs(30));
             passes.push(pass);
-            tokio::time::advance(next).await;
+            tokio::time::advance(next.max(self.pace)).await;
         }
         Err(passes)
     }

@@ -161,8 +161,11 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
+        let mut stage = Stage::new(PLAIN);
+        // Ten thousand lives: nobody looks ten times a second.
+        stage.pace = Duration::from_millis(700);
         Self {
-            stage: Stage::new(PLAIN),
+            stage,
             rooms: BTreeMap::new(),
             try_outs: 0,
             look_alikes: Vec::new(),
@@ -414,7 +417,7 @@ async fn lived(all: &[Happening]) {
         life.happens(happening).await;
     }
     // As it is, it is as wanted, or waits for quiet, or says why not.
-    match life.stage.rest(300).await {
+    match life.stage.rest(60).await {
         Ok(pass) => {
             let waits = holding(&pass.plan);
             let expected = |wait: &Wait| matches!(wait, Wait::Quiet | Wait::Mode);

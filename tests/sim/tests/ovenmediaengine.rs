@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use common::{Controller, Http, Service, Socket, get, until};
@@ -357,6 +358,83 @@ fn signalling_offers_and_refuses_and_breaks_with_the_stream() {
             .then_some(())
     })
     .unwrap();
+}
+
+#[test]
+fn media_of_an_attached_maker_passes_the_ice_port_and_ends_with_the_stream() {
+    let ome = Service::ome(&Controller::kind(), |t| t).ready();
+    ome.order("publish", rtmp("sk_one"));
+    std::thread::sleep(Duration::from_millis(150));
+    // The maker: a WebSocket for orders and a port for packets.
+    let mut maker = Socket::open(&ome.control, "/media", "").unwrap_or_else(|a| panic!("{a:?}"));
+    let media = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let wait = Some(Duration::from_millis(700));
+    media.set_read_timeout(wait).unwrap();
+    let at = json!([
+        ["not-an-address.local", 9],
+        ["127.0.0.1", media.local_addr().unwrap().port()]
+    ]);
+    let mut viewer =
+        Socket::open(&ome.at(3333), "/app/room-one", "").unwrap_or_else(|a| panic!("{a:?}"));
+    viewer.send(r#"{"command":"request_offer"}"#);
+    let order = maker.json();
+    assert_eq!(order["order"], "offer");
+    let sdp = "v=0\r\na=ice-ufrag:maker\r\na=candidate:1 1 udp 1 192.0.2.9 7 typ host\r\n";
+    maker.send(&json!({"id": order["id"], "sdp": sdp, "at": at}).to_string());
+    let offer = viewer.json();
+    assert_eq!(
+        offer["sdp"]["sdp"], "v=0\r\na=ice-ufrag:maker\r\n",
+        "the maker's candidates are nobody's business"
+    );
+    let candidate = offer["candidates"][0]["candidate"].as_str().unwrap();
+    let parts: Vec<&str> = candidate.split(' ').collect();
+    assert_eq!((parts[2], parts[5]), ("UDP", "10003"), "{candidate}");
+    viewer.send(
+        &json!({"command": "answer", "sdp": {"type": "answer", "sdp": "v=0\r\na=candidate:2\r\n"}})
+            .to_string(),
+    );
+    assert_eq!(
+        maker.json(),
+        json!({"order": "answer", "id": order["id"], "sdp": "v=0\r\n"})
+    );
+
+    // A connectivity check names the maker; from then on both ways are open.
+    let player = UdpSocket::bind("0.0.0.0:0").unwrap();
+    player.set_read_timeout(wait).unwrap();
+    let door = ome.at(10003);
+    let mut check = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42];
+    check.extend([7; 12]);
+    check.extend(b"\x00\x06\x00\x0cmaker:player");
+    let mut stranger = check.clone();
+    stranger.truncate(24);
+    stranger.extend(b"nobody:here!");
+    let mut heard = [0; 100];
+    player.send_to(&stranger, &door).unwrap();
+    assert!(media.recv_from(&mut heard).is_err(), "nobody has that name");
+    player.send_to(&check, &door).unwrap();
+    let (length, way) = media.recv_from(&mut heard).unwrap();
+    assert_eq!(&heard[..length], check);
+    media.send_to(b"\x80picture", way).unwrap();
+    let (length, from) = player.recv_from(&mut heard).unwrap();
+    assert_eq!(
+        (&heard[..length], from.port()),
+        (&b"\x80picture"[..], 10003)
+    );
+
+    // Blocked, nothing passes; open again, it does.
+    ome.order("ice", json!({"open": false}));
+    player.send_to(&check, &door).unwrap();
+    media.send_to(b"\x80picture", way).unwrap();
+    assert!(media.recv_from(&mut heard).is_err() && player.recv_from(&mut heard).is_err());
+    ome.order("ice", json!({"open": true}));
+    player.send_to(&check, &door).unwrap();
+    assert!(media.recv_from(&mut heard).is_ok());
+
+    // With the stream, the picture ends at once, and the maker is told.
+    ome.rest("DELETE", "/v1/vhosts/default/apps/app/streams/room-one");
+    assert_eq!(maker.json(), json!({"order": "end", "id": order["id"]}));
+    media.send_to(b"\x80picture", way).unwrap();
+    assert!(player.recv_from(&mut heard).is_err());
 }
 
 #[test]

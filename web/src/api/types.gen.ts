@@ -83,11 +83,41 @@ export interface BackupFile {
   why: Why
 }
 
+/** What was made and what will be. */
+export interface BackupList {
+  failed?: Issue | null
+  /** The last tries, newest first. */
+  items: BackupView[]
+  last?: BackupFile | null
+  /** When the next is due. */
+  next?: string | null
+}
+
 /** The backups that are made by themselves. */
 export interface BackupStatus {
   last?: BackupFile | null
   /** When the next is due. */
   next?: string | null
+}
+
+/** One try. */
+export interface BackupView {
+  /** When. */
+  at: string
+  /** Its size in bytes, if it was made. */
+  bytes?: number | null
+  /** Why it was not made. */
+  error?: string | null
+  /** Whether it is still there. */
+  here: boolean
+  /** Where it is, or should be. */
+  path: string
+  /** Whether a passphrase is needed to open it. */
+  sealed: boolean
+  /** Who asked. */
+  who: string
+  /** `daily`, `asked` or `upgrade`. */
+  why: string
 }
 
 export interface ByLink {
@@ -385,6 +415,9 @@ export interface NewAdmin {
   password: string
   role: AdminRole
 }
+
+/** Nothing is chosen: where it goes and what seals it are the settings'. */
+export type NewBackup = Record<string, unknown>
 
 /** A new link. */
 export interface NewLink {

@@ -16,7 +16,8 @@ use super::{url, watching};
 use crate::common::http::{Req, Res, Service, body, reply};
 use crate::common::{json as spelling, time, ws};
 
-const MEDIA_PAGE: &str = "<!doctype html><title>Media</title><script type=module src=media.js></script>";
+const MEDIA_PAGE: &str =
+    "<!doctype html><title>Media</title><script type=module src=media.js></script>";
 const MEDIA_SCRIPT: &str = include_str!("../../assets/media.js");
 const FILM: &str = include_str!("../../assets/film.js");
 

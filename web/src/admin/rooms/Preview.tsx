@@ -1,7 +1,7 @@
 import { lazy, Suspense, useState } from 'react'
 import { getPreview } from '../../api/admin'
 import type { Playback, Room } from '../../api/types'
-import { bitrate, codecName, duration, fps, sentences } from '../../shared/words'
+import { bitrate, codecName, duration, fps, sentence, sentences } from '../../shared/words'
 import { ProblemNote } from '../../ui/ProblemNote'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
@@ -33,6 +33,8 @@ export function Preview({ room, now }: { room: Room; now: number }) {
     }
   }
   const troubles = facts.hints.filter((hint) => hint.level === 'warning' || hint.level === 'error')
+  // What is an issue of the room already stands above.
+  const unsaid = troubles.filter((hint) => !room.issues.some((issue) => sentence(issue.what) === sentence(hint.what)))
   return (
     <section className={css.section}>
       <div className={css.head}>
@@ -65,7 +67,7 @@ export function Preview({ room, now }: { room: Room; now: number }) {
           {room.live.viewers} watching · {room.live.callers} in the call
         </dd>
       </dl>
-      {troubles.map((hint) => (
+      {unsaid.map((hint) => (
         <div key={hint.what} className={hint.level === 'error' ? ui.note.bad : ui.note.warning}>
           <p>{hint.what}</p>
           <p className={ui.quiet}>

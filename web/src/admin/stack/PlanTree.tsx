@@ -26,7 +26,7 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
                     <span className={ui.quiet}>
                       · {step.why}
                       {DISRUPTS[step.disrupts] ? ` · ${DISRUPTS[step.disrupts]}` : ''}
-                      {step.waits ? ` · waits: ${step.waits}` : ''}
+                      {step.waits ? ` · waits: ${step.waits.replaceAll('`', '')}` : ''}
                     </span>
                   </span>
                 </li>

@@ -30,6 +30,9 @@ export interface KeeperDeps {
 // OvenPlayer's own deadline is (N+1) × connectionTimeout, 5 s at the least
 // that works; ours is half of it, so that a blocked WebRTC shows LLHLS in 4 s.
 const FIRST_FRAME_MS: Record<Transport, number> = { webrtc: 2500, llhls: 8000 }
+// Where the connection stands, WebRTC is not blocked: a busy computer may take
+// its time with the first frame.
+const CONNECTED_FIRST_FRAME_MS = 6000
 const STALL_MS = 3000
 const TICK_MS = 250
 const BACKOFF_FIRST_MS = 500
@@ -201,7 +204,7 @@ export class PlayerKeeper {
       if (!attempt.playing) attempt.startedAt = now
       return
     }
-    if (!attempt.playing && now - attempt.startedAt >= FIRST_FRAME_MS[attempt.transport]) this.failed(attempt, 'late')
+    if (!attempt.playing && now - attempt.startedAt >= patience(attempt)) this.failed(attempt, 'late')
     else if (attempt.playing && now - attempt.frameAt >= STALL_MS) this.failed(attempt, 'stalled')
   }
 
@@ -288,5 +291,6 @@ function discard(attempt: Attempt): void {
   attempt.box.remove()
 }
 
+const patience = ({ transport, peer }: Attempt) => (transport === 'webrtc' && peer?.connectionState === 'connected' ? CONNECTED_FIRST_FRAME_MS : FIRST_FRAME_MS[transport])
 const decodedFrames = (video: HTMLVideoElement) => video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0
 const pageHidden = () => document.hidden

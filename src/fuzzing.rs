@@ -1,0 +1,378 @@
+//! What is done with bytes from outside, as functions of bytes alone: run by
+//! `cargo fuzz` (see `fuzz/`) and, from the same seeds with changes made at
+//! random, by the test below. A finding is a panic.
+
+use jiff::Timestamp;
+
+use crate::access::{AdmissionKeys, Ask, Index, Live, Names, Pass, TicketKey, decide, pass};
+use crate::desired::{RoomRoute, Snapshot, desire};
+use crate::model::{Gate, Grant, Id, Room, Seat, Secret, Slug, Token, network, one_line};
+use crate::render::{Templates, render};
+use crate::store::Visitor;
+
+/// A target: its name, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 9] = [
+    ("settings", settings),
+    ("admission", admission),
+    ("admission_url", admission_url),
+    ("forward_auth", forward_auth),
+    ("room_text", room_text),
+    ("api_json", crate::http::read_bodies),
+    ("service_answers", crate::services::read_answers),
+    ("engine_answers", crate::engine::docker::read_answers),
+    ("tickets", tickets),
+];
+
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH
+}
+
+fn room() -> Option<Room> {
+    Some(Room {
+        id: Id::kept("room"),
+        version: 1,
+        title: "Room".into(),
+        slug: Slug::kept("room-one"),
+        stream: "roomone1".parse().ok()?,
+        key: "sk_abc123".parse().ok()?,
+        profile: "live".into(),
+        passcode: None,
+        opens_at: None,
+        expires_at: None,
+        closed: false,
+        archived: false,
+        viewer_cap: None,
+        allowed_addresses: Vec::new(),
+        watermark: false,
+        owner: Id::kept("anna"),
+        created_at: now(),
+    })
+}
+
+fn index() -> Index {
+    let grant = Grant {
+        id: Id::kept("ann"),
+        room: Id::kept("room"),
+        link: None,
+        seat: Seat::Viewer,
+        name: "Ann".into(),
+        named: true,
+        created_at: now(),
+    };
+    let visitor = Visitor {
+        token: Token::given("cookie").digest(),
+        created_at: now(),
+        last_seen: now(),
+        grants: vec![grant],
+    };
+    Index::new(
+        room().into_iter().collect(),
+        Vec::new(),
+        Vec::new(),
+        vec![visitor],
+        now(),
+    )
+}
+
+fn keys() -> AdmissionKeys {
+    AdmissionKeys {
+        hook: Secret::new("hook".into()),
+        tickets: TicketKey::new(Secret::new("ticket".into())),
+    }
+}
+
+fn sign(body: &[u8]) -> String {
+    use base64::Engine as _;
+    use hmac::{KeyInit as _, Mac as _};
+    let Ok(mut mac) = hmac::Hmac::<sha1::Sha1>::new_from_slice(b"hook") else {
+        return String::new();
+    };
+    mac.update(body);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// Two halves, parted by the first line break.
+fn halves(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let at = bytes.iter().position(|byte| *byte == b'\n');
+    let (one, two) = bytes.split_at(at.unwrap_or(bytes.len()));
+    (one, two.get(1..).unwrap_or_default())
+}
+
+fn settings(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Err(errors) = crate::settings::parse(text, "colourstream.yaml") {
+        assert!(!errors.is_empty(), "refused without a word");
+        assert!(errors.iter().all(|error| !error.to_string().is_empty()));
+    }
+}
+
+/// The first line is the signature; the body is asked with the right one too.
+fn admission(bytes: &[u8]) {
+    let (signature, body) = halves(bytes);
+    let (index, live, keys) = (index(), Live::default(), keys());
+    let forged = decide(&index, &live, &keys, body, Some(signature), now());
+    let right = sign(body);
+    assert!(
+        signature == right.as_bytes() || forged.answer().0 == 401,
+        "a signature that is not ours"
+    );
+    let (status, answer) =
+        decide(&index, &live, &keys, body, Some(right.as_bytes()), now()).answer();
+    assert!(
+        matches!(status, 200 | 400) && !answer.contains("sk_"),
+        "{answer}"
+    );
+}
+
+/// The first line is `direction protocol`, the rest the URL.
+fn admission_url(bytes: &[u8]) {
+    let (how, url) = halves(bytes);
+    let (how, url) = (String::from_utf8_lossy(how), String::from_utf8_lossy(url));
+    let (direction, protocol) = how.split_once(' ').unwrap_or((&how, "RTMP"));
+    let body = serde_json::json!({
+        "client": {"address": "192.0.2.1", "port": 1},
+        "request": {"direction": direction, "protocol": protocol, "status": "opening", "time": now().to_string(), "url": url},
+    });
+    let body = body.to_string();
+    let decision = decide(
+        &index(),
+        &Live::default(),
+        &keys(),
+        body.as_bytes(),
+        Some(sign(body.as_bytes()).as_bytes()),
+        now(),
+    );
+    let (_, answer) = decision.answer();
+    let read: Result<serde_json::Value, _> = serde_json::from_str(&answer);
+    assert!(read.is_ok_and(|read| read.is_object()), "{answer}");
+    // Who is let in had the key or a ticket in its URL.
+    let allowed = answer.contains("\"allowed\":true");
+    assert!(
+        !allowed || url.contains("sk_abc123") || url.contains("ticket="),
+        "{url}"
+    );
+}
+
+/// Lines: host, URI, cookies, origin.
+fn forward_auth(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let ask = Ask {
+        host: lines.next().unwrap_or_default(),
+        uri: lines.next().unwrap_or_default(),
+        cookies: lines.next().unwrap_or_default(),
+        origin: lines.next(),
+    };
+    let names = Names {
+        live: "live.tld".into(),
+        admin: "admin.live.tld".into(),
+        video: "video.live.tld".into(),
+        video_origin: "https://video.live.tld".into(),
+        session_cookie: "__Host-cs_session".into(),
+        call_cookie: "__Host-cs_call".into(),
+    };
+    let tickets = keys().tickets;
+    let answer = pass(
+        &index(),
+        &Live::default(),
+        &tickets,
+        &names,
+        true,
+        ask,
+        now(),
+    );
+    match answer {
+        Pass::No(status, why) => assert!((400..600).contains(&status) && !why.is_empty()),
+        Pass::Media { .. } => assert!(
+            ask.cookies.contains("__Host-cs_session=cookie"),
+            "a stranger watches"
+        ),
+        // Who asks is looked up by the caller.
+        Pass::Preview { .. } => {}
+        Pass::Call { .. } => assert!(
+            ask.cookies.contains("__Host-cs_call=ann."),
+            "a stranger joins"
+        ),
+    }
+}
+
+fn tickets(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (keys, session) = (keys().tickets, Token::given("cookie").digest());
+    let Some(room) = room() else { return };
+    let id = Id::kept("ann");
+    let right = keys.ticket(&id, session, &room.stream);
+    assert!(text == right || !keys.is_ticket(&text, &id, session, &room.stream));
+    let right = keys.call_cookie(&id, session);
+    assert!(text == right || !keys.is_call_cookie(&text, &id, session));
+}
+
+/// Lines: title, slug, an address. What is taken goes through all renderers.
+fn room_text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let (title, slug, address) = (
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+    );
+    let made = Slug::suggest(title, ["live"], |_| false);
+    assert!(Slug::check(made.as_str(), ["live"]).is_ok(), "{made}");
+    let Ok(title) = one_line("title", title, 120) else {
+        return;
+    };
+    let mut snapshot = Snapshot::sample();
+    let slug = Slug::check(slug, ["live"]).unwrap_or(made);
+    snapshot.rooms = vec![RoomRoute {
+        slug: slug.to_string(),
+        title,
+        stream: "roomone1".into(),
+        profile: "live".into(),
+        allowed_addresses: network(address).into_iter().collect(),
+        viewer_cap: None,
+    }];
+    let Ok(templates) = Templates::built_in() else {
+        return;
+    };
+    // It is read back as Traefik, OvenMediaEngine and Node read it.
+    let rendered = render(&desire(&snapshot), &templates);
+    assert!(rendered.is_ok(), "{:?}", rendered.err());
+    assert_eq!(room().map(|room| room.gate(now())), Some(Gate::Open));
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{RngSeed, TestRunner};
+
+    use super::*;
+    use crate::report::{Count, Report, of_full};
+
+    /// What each target begins from: a file of `fuzz/seeds/<target>` each.
+    fn seeds(target: &str) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz/seeds")
+            .join(target);
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        assert!(!files.is_empty(), "{target} has no seeds");
+        files
+            .iter()
+            .map(|file| std::fs::read(file).unwrap())
+            .collect()
+    }
+
+    /// A change of a seed: where, how much of it goes, what comes instead.
+    type Change = (usize, usize, Vec<u8>);
+
+    fn changed(seed: &[u8], changes: &[Change]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for (at, gone, new) in changes {
+            let at = at % (bytes.len() + 1);
+            let end = (at + gone % 9).min(bytes.len());
+            bytes.splice(at..end, new.iter().copied());
+        }
+        bytes
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let piece = prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..6),
+            prop::sample::select(vec![
+                "{{",
+                "}}",
+                "{%",
+                "${",
+                "<",
+                "]]>",
+                "\"",
+                "'",
+                "`",
+                "\\",
+                "\n",
+                "\0",
+                "\r\n",
+                "\u{202e}",
+                "/",
+                "//",
+                "..",
+                "%2f",
+                "?",
+                "&",
+                "=",
+                ";",
+                ".",
+                ":",
+                "://",
+                "#",
+                "-",
+                "*",
+                "[",
+                "]",
+                "{",
+                "}",
+                ",",
+                "null",
+                "-1",
+                "1e999",
+                "18446744073709551616",
+                "ticket=",
+                "room=",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        ];
+        prop::collection::vec((any::<usize>(), any::<usize>(), piece), 0..8)
+    }
+
+    #[test]
+    fn bytes_from_outside_break_nothing() {
+        let mut report = Report::new("fuzzing");
+        for (name, target) in TARGETS {
+            let seeds = seeds(name);
+            let mut count = Count::of(&format!("bytes from outside: {name}"))
+                .note("seeds changed at random, and bytes alone; the same targets as `cargo fuzz`");
+            for seed in &seeds {
+                target(seed);
+            }
+            let limit = Duration::from_secs(of_full(20, 1) as u64);
+            let begun = Instant::now();
+            let mut round = 0;
+            while begun.elapsed() < limit {
+                let config = ProptestConfig {
+                    cases: 64,
+                    failure_persistence: None,
+                    rng_seed: RngSeed::Fixed(round),
+                    ..ProptestConfig::default()
+                };
+                let strategy = (0..seeds.len() + 1, changes());
+                let result = TestRunner::new(config).run(&strategy, |(seed, changes)| {
+                    let seed = seeds.get(seed).map_or(&[][..], Vec::as_slice);
+                    target(&changed(seed, &changes));
+                    Ok(())
+                });
+                match result {
+                    Ok(()) => count.passed(64),
+                    Err(why) => {
+                        count.case("a change", Err(why.to_string()));
+                        break;
+                    }
+                }
+                round += 1;
+            }
+            report.add(count);
+        }
+        report.conclude();
+    }
+}

@@ -1,0 +1,333 @@
+//! What a machine can run out of: ports, disk, rights, file handles, memory.
+//! Each is named while it lasts, nothing that runs is touched, and all is well
+//! again once there is room. (A clock that is set a day back or ahead is
+//! tested where the clock is an argument, in `src/reconcile/tests.rs`.)
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+mod faults;
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{docker, issue, try_docker};
+use faults::house::{BOUND, CALL, House, told};
+use faults::report::{Count, Report, is_full};
+use faults::rng::{Rng, seed};
+use serde_json::{Value, json};
+
+fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// A house whose state folder is a small file system of its own.
+struct Small {
+    house: Option<House>,
+    state: PathBuf,
+}
+
+impl Small {
+    fn new(name: &str, base: u16) -> Result<Self, String> {
+        let house = House::new(name, base);
+        let state = house.stack.state();
+        std::fs::create_dir_all(&state).unwrap();
+        let small = Self {
+            house: Some(house),
+            state,
+        };
+        small.mount(&["-t", "tmpfs", "-o", "size=12m,mode=0755", "tmpfs"])?;
+        Ok(small)
+    }
+
+    fn mount(&self, arguments: &[&str]) -> Result<(), String> {
+        let said = Command::new("mount")
+            .args(arguments)
+            .arg(&self.state)
+            .output();
+        let said = said.map_err(|error| error.to_string())?;
+        if said.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&said.stderr).into_owned())
+        }
+    }
+
+    fn house(&mut self) -> &mut House {
+        self.house.as_mut().unwrap()
+    }
+
+    /// Leaves so many bytes free.
+    fn fill(&self, free: u64) {
+        let file = std::fs::File::create(self.state.join("ballast")).unwrap();
+        let space = rustix::fs::statvfs(&self.state).unwrap();
+        let have = space.f_bavail * space.f_frsize;
+        let mut file = std::io::BufWriter::with_capacity(4096, file);
+        let page = [0; 4096];
+        for _ in 0..have.saturating_sub(free) / 4096 {
+            if file.write_all(&page).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn free(&self) {
+        let _gone = std::fs::remove_file(self.state.join("ballast"));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        if let Some(mut house) = self.house.take() {
+            house.stack.kill();
+            self.free();
+            let _writable = self.mount(&["-o", "remount,rw"]);
+            house.stack.run(&["down", "--volumes", "--yes"]);
+            let _gone = Command::new("umount").arg("-l").arg(&self.state).status();
+        }
+    }
+}
+
+/// A port that others have: named, then free again.
+fn port_taken(house: &mut House, by_container: bool) -> Result<(), String> {
+    house.settle("a good start")?;
+    house.begin();
+    let port = house.stack.port(1);
+    let holder = format!("{}-holder", house.stack.name);
+    let traefik = house.stack.of("traefik");
+    let mut process = None;
+    house.stack.while_it_sleeps(|| {
+        try_docker(&["rm", "-f", &traefik]);
+        if by_container {
+            docker(&[
+                "run",
+                "-d",
+                "--name",
+                &holder,
+                "-e",
+                "SIM_FAULT=hang",
+                "-p",
+                &format!("127.0.0.1:{port}:3010"),
+                CALL,
+            ]);
+        } else {
+            process = Some(TcpListener::bind(("127.0.0.1", port)).unwrap());
+        }
+    });
+    let status = house.until("the port is named", BOUND, |status| {
+        told(status, "port-taken")
+    })?;
+    let said = issue(&status, "port-taken").unwrap().to_string();
+    let named = said.contains(&port.to_string()) && (!by_container || said.contains(&holder));
+    drop(process);
+    try_docker(&["rm", "-f", &holder]);
+    if !named {
+        return Err(format!("it says {said}"));
+    }
+    house.settle("the port is free")?;
+    house.check()
+}
+
+/// The engine kills a service at its memory limit, lowered by hand.
+fn memory_limit(house: &mut House) -> Result<(), String> {
+    house.settle("a good start")?;
+    house.begin();
+    let traefik = house.stack.of("traefik");
+    let said = try_docker(&["update", "--memory", "8m", "--memory-swap", "8m", &traefik]);
+    if said.code != 0 {
+        // The kernel would not lower it below what is used: then by its own doing.
+        try_docker(&["kill", &traefik]);
+    }
+    house.a_look()?;
+    house.settle("within its limit again")?;
+    house.check()
+}
+
+/// Not one more file can be opened by the controller.
+fn no_file_handles(house: &mut House) -> Result<(), String> {
+    house.settle("a good start")?;
+    house.begin();
+    let pid = house.stack.pid().ok_or("it does not run")?;
+    let limit = |soft: &str| {
+        let said = Command::new("prlimit")
+            .args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")])
+            .status();
+        said.is_ok_and(|status| status.success())
+    };
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .map_err(|error| error.to_string())?
+        .count();
+    let log = house.stack.log().len();
+    if !limit(&(open + 1).to_string()) {
+        return Err("its limit cannot be lowered".to_owned());
+    }
+    // And visitors take what is left.
+    let pages = format!("127.0.0.1:{}", house.stack.port(5));
+    let visitors: Vec<_> = (0..50)
+        .filter_map(|_| TcpStream::connect(&pages).ok())
+        .collect();
+    try_docker(&["rm", "-f", &house.stack.of("mirotalk")]);
+    pause(6_000);
+    let ended = house.stack.has_ended();
+    let said = house.stack.log().len() - log;
+    limit("1024");
+    drop(visitors);
+    if ended {
+        return Err("it ended".to_owned());
+    }
+    if said > 200_000 {
+        return Err(format!("it wrote {said} bytes into its log in six seconds"));
+    }
+    house.settle("handles again")?;
+    house.check()
+}
+
+/// What a person does while the disk is full: a change of the settings and a
+/// new room. Whatever was answered holds.
+fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), String> {
+    let house = small.house();
+    house.settle("a good start")?;
+    house.begin();
+    let rooms = faults::world::rooms(&house.stack);
+    let before = house.stack.runs();
+    small.fill(free);
+    let house = small.house();
+    house.settings(
+        "1.0.0",
+        if turn {
+            "profiles: [{name: live, audio_bitrate: 96k}]\n"
+        } else {
+            ""
+        },
+    );
+    let made = house
+        .stack
+        .api("POST", "/api/v1/rooms", &json!({"title": "On a full disk"}));
+    let named = house.until("taken up or named", BOUND, |status| {
+        let done = common::is_ready(status) && status["reconcile"].as_u64() > Some(2);
+        let named = told(status, "state-unwritable") || told(status, "store-failed");
+        named || done
+    });
+    pause(1_000);
+    let after = house.stack.runs();
+    small.free();
+    named?;
+    let house = small.house();
+    if (&after["traefik"], &after["mirotalk"]) != (&before["traefik"], &before["mirotalk"]) {
+        return Err("what has nothing to do with it was touched".to_owned());
+    }
+    house.settle("there is room again")?;
+    let now = faults::world::rooms(&house.stack);
+    let is_there = now
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|room| room["title"] == "On a full disk");
+    match (&made, is_there) {
+        (Some((201, _)), None) => return Err("the room was answered and is lost".to_owned()),
+        (Some((400..=499, said)), _) => return Err(format!("a person is blamed: {said}")),
+        _ => {}
+    }
+    if let Some(room) = is_there {
+        let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+        for _ in 0..2 {
+            house.stack.api("DELETE", &path, &Value::Null);
+        }
+    }
+    house.settle("the rooms as before")?;
+    let now = faults::world::rooms(&house.stack);
+    if now != rooms {
+        return Err(format!("the rooms changed from {rooms} to {now}"));
+    }
+    // The journal has no room either, so only what does not need it.
+    house.world.check_but_journal(&house.stack)
+}
+
+/// The kernel lets nobody make a file system read-only while a database on it
+/// is open, so this is what a start on one meets.
+fn read_only(small: &mut Small) -> Result<(), String> {
+    small.house().settle("a good start")?;
+    small.house().begin();
+    let before = small.house().stack.runs();
+    small.house().stack.kill();
+    small.mount(&["-o", "remount,ro"])?;
+    let house = small.house();
+    let said = house.stack.run(&["serve"]);
+    let after = house.stack.runs();
+    small.mount(&["-o", "remount,rw"])?;
+    let house = small.house();
+    house.serve();
+    if after != before {
+        return Err("what runs was touched".to_owned());
+    }
+    if said.code != 1 || !said.err.to_lowercase().contains("read-only") {
+        return Err(format!("serve says {}: {}", said.code, said.err));
+    }
+    house.settle("it can be written again")?;
+    house.check()
+}
+
+#[test]
+fn what_runs_out_is_named_and_nothing_is_lost() {
+    let mut report = Report::new("resources");
+    let mut count = Count::of("resources").note(
+        "ports taken by a process and by a container, no file handles, a memory limit, disk full after N kB (its cases without the journal, which has no room either), read-only; a clock set a day back and ahead is a unit test",
+    );
+    let mut house = House::new("resources", 22_300);
+    house.install().unwrap();
+    let mut case =
+        |house: &mut House, name: &str, run: &dyn Fn(&mut House) -> Result<(), String>| {
+            let begun = Instant::now();
+            let result = run(house);
+            common::tell(&format!(
+                "{} {:.1} s {name}",
+                result.is_ok(),
+                begun.elapsed().as_secs_f64()
+            ));
+            if result.is_err() {
+                house.afresh().unwrap();
+            }
+            count.case(name, result);
+        };
+    case(&mut house, "port taken by a process", &|house| {
+        port_taken(house, false)
+    });
+    if is_full() {
+        case(&mut house, "port taken by a container", &|house| {
+            port_taken(house, true)
+        });
+        case(&mut house, "memory limit", &memory_limit);
+        case(&mut house, "no file handles", &no_file_handles);
+    }
+    drop(house);
+    let mut small = Small::new("small", 22_400).unwrap();
+    small.house().install().unwrap();
+    let sizes: Vec<u64> = vec![0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
+    let sizes = if is_full() {
+        sizes
+    } else {
+        Rng::new(seed()).sample(&sizes, 1)
+    };
+    for (number, kilobytes) in sizes.into_iter().enumerate() {
+        let begun = Instant::now();
+        let name = format!("disk full after {kilobytes} kB");
+        let result = edits_on_a_full_disk(&mut small, kilobytes * 1024, number % 2 == 0);
+        common::tell(&format!(
+            "{} {:.1} s {name}",
+            result.is_ok(),
+            begun.elapsed().as_secs_f64()
+        ));
+        count.case(&name, result);
+    }
+    if is_full() {
+        let result = read_only(&mut small);
+        common::tell(&format!("{} read-only", result.is_ok()));
+        count.case("state read-only", result);
+    }
+    drop(small);
+    report.add(count);
+    report.conclude();
+}

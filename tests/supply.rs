@@ -1,0 +1,373 @@
+//! What the product is made of, read off the files that say so: where every
+//! part comes from, under which licence, and that no script fetches anything
+//! whose content is not fixed beforehand.
+//!
+//! Needs neither network nor `cargo-deny`, which sees the same and more (see
+//! `scripts/lint`). Published advisories are in neither: they are a question
+//! to a database outside, which `make lint` asks where it can be reached.
+
+#![expect(clippy::unwrap_used)]
+
+#[path = "faults/report.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "shared by the fault suites; not every binary uses all of it"
+)]
+mod report;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use report::{Count, Report};
+use serde_json::Value;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The items of a list in `deny.toml`.
+fn listed(text: &str, name: &str) -> BTreeSet<String> {
+    let list = text
+        .split(&format!("\n{name} = ["))
+        .nth(1)
+        .unwrap()
+        .split("\n]")
+        .next()
+        .unwrap();
+    let quoted = list
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    quoted
+        .filter_map(|line| line.split('"').nth(1))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether an SPDX expression leaves a choice that is allowed.
+fn allows(expression: &str, allowed: &BTreeSet<String>) -> bool {
+    let spaced = expression
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace('/', " OR ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut at = 0;
+    any_of(&words, &mut at, allowed) && at == words.len()
+}
+
+fn any_of(words: &[&str], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
+    let mut good = all_of(words, at, allowed);
+    while words.get(*at) == Some(&"OR") {
+        *at += 1;
+        good |= all_of(words, at, allowed);
+    }
+    good
+}
+
+fn all_of(words: &[&str], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
+    let mut good = one(words, at, allowed);
+    while words.get(*at) == Some(&"AND") {
+        *at += 1;
+        good &= one(words, at, allowed);
+    }
+    good
+}
+
+fn one(words: &[&str], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
+    if words.get(*at) == Some(&"(") {
+        *at += 1;
+        let good = any_of(words, at, allowed);
+        *at += 1;
+        return good;
+    }
+    let mut name = words.get(*at).copied().unwrap_or_default().to_owned();
+    *at += 1;
+    if words.get(*at) == Some(&"WITH") {
+        name = format!(
+            "{name} WITH {}",
+            words.get(*at + 1).copied().unwrap_or_default()
+        );
+        *at += 2;
+    }
+    allowed.contains(&name)
+}
+
+#[test]
+fn a_licence_is_allowed_only_as_a_whole() {
+    let allowed = BTreeSet::from([
+        "MIT".to_owned(),
+        "ISC".to_owned(),
+        "Apache-2.0 WITH LLVM-exception".to_owned(),
+    ]);
+    for (expression, expected) in [
+        ("MIT", true),
+        ("MIT OR GPL-2.0", true),
+        ("MIT AND GPL-2.0", false),
+        ("MIT/Apache-2.0", true),
+        ("(GPL-2.0 OR MIT) AND ISC", true),
+        ("Apache-2.0 WITH LLVM-exception", true),
+        ("Apache-2.0", false),
+        ("", false),
+    ] {
+        assert_eq!(allows(expression, &allowed), expected, "{expression}");
+    }
+}
+
+#[test]
+fn every_part_is_known_by_source_content_and_licence() {
+    let mut report = Report::new("supply-chain");
+    let deny = read("deny.toml");
+    let mut crates = Count::of("supply chain: crates").note(
+        "from the public registry, by checksum, under an allowed licence, none that is banned",
+    );
+    let lock = read("Cargo.lock");
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{key} = ")));
+            line.map(|text| text.trim_matches('"').to_owned())
+        };
+        let name = value("name").unwrap();
+        let result = match value("source") {
+            None if name.starts_with("colourstream") => Ok(()),
+            Some(source) if source == "registry+https://github.com/rust-lang/crates.io-index" => {
+                let fixed = value("checksum").is_some_and(|sum| sum.len() == 64);
+                if fixed {
+                    Ok(())
+                } else {
+                    Err("it has no checksum".into())
+                }
+            }
+            other => Err(format!("it comes from {other:?}")),
+        };
+        crates.case(&format!("{name}, source"), result);
+    }
+    let metadata = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(
+        metadata.status.success(),
+        "{}",
+        String::from_utf8_lossy(&metadata.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let (allowed, banned) = (listed(&deny, "allow"), listed(&deny, "deny"));
+    assert!(
+        allowed.contains("MIT") && banned.contains("openssl"),
+        "{allowed:?} {banned:?}"
+    );
+    // Those that are built for the one target that ships.
+    let built: BTreeSet<&str> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["id"].as_str().unwrap())
+        .collect();
+    for package in metadata["packages"].as_array().unwrap() {
+        if !built.contains(package["id"].as_str().unwrap()) {
+            continue;
+        }
+        let (name, licence) = (
+            package["name"].as_str().unwrap(),
+            package["license"].as_str().unwrap_or_default(),
+        );
+        let result = if banned.contains(name) {
+            Err("it is banned".to_owned())
+        } else if allows(licence, &allowed) {
+            Ok(())
+        } else {
+            Err(format!("its licence is {licence:?}"))
+        };
+        crates.case(&format!("{name}, licence"), result);
+    }
+    report.add(crates);
+
+    let mut packages = Count::of("supply chain: npm packages").note("from whichever registry is set up, by SHA-512; advisories are asked for by `make lint`, where the registry answers");
+    let lock: Value = serde_json::from_str(&read("web/package-lock.json")).unwrap();
+    for (path, package) in lock["packages"].as_object().unwrap() {
+        if path.is_empty() || package["link"] == true {
+            continue;
+        }
+        let resolved = package["resolved"].as_str().unwrap_or_default();
+        let integrity = package["integrity"].as_str().unwrap_or_default();
+        let good = (resolved.is_empty() || resolved.starts_with("https://registry.npmjs.org/"))
+            && integrity.starts_with("sha512-");
+        packages.case(
+            path,
+            if good {
+                Ok(())
+            } else {
+                Err(format!("{resolved} {integrity}"))
+            },
+        );
+    }
+    report.add(packages);
+    report.conclude();
+}
+
+/// What is wrong with a line of a script, Dockerfile or workflow, if it fetches
+/// something. Debian packages are excepted: the distribution signs them, and
+/// old versions are not kept.
+fn fetches(line: &str, file: &str) -> Option<&'static str> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let follows = |one: &str, two: &str| {
+        words
+            .windows(2)
+            .any(|pair| pair[0].trim_start_matches('(') == one && pair[1] == two)
+    };
+    let has = |word: &str| line.contains(word);
+    if let Some(image) = line.trim().strip_prefix("FROM ") {
+        let image = image
+            .split_whitespace()
+            .find(|word| !word.starts_with("--"))
+            .unwrap_or_default();
+        let (_, tag) = image.rsplit_once(':').unwrap_or((image, ""));
+        let stage = file.contains(&format!(" AS {image}"));
+        let fixed = image.contains("@sha256:") || tag.chars().any(|letter| letter.is_ascii_digit());
+        return (!(image == "scratch" || stage || fixed || image.starts_with("${")))
+            .then_some("an image without a version");
+    }
+    if follows("npm", "install")
+        || follows("npm", "i")
+        || follows("npm", "update")
+        || has("yarn add")
+    {
+        return Some("npm without its lock: `npm ci`");
+    }
+    if words.iter().any(|word| *word == "npx") && !has("--no-install") {
+        return Some("npx fetches what is not there");
+    }
+    if (follows("pip", "install") || follows("pip", "download"))
+        && !(has("==") || file.contains("=="))
+    {
+        return Some("pip without `==`");
+    }
+    if follows("cargo", "install") && !(has("--locked") && has("--version")) {
+        return Some("cargo install without --locked and --version");
+    }
+    if follows("go", "install") || follows("gem", "install") || follows("git", "clone") {
+        return Some("a version that moves");
+    }
+    let loads = (has("curl ") || has("wget "))
+        && (has("https://") || has("http://"))
+        && !has("127.0.0.1")
+        && !has("localhost");
+    if loads && !has("command -v") && !file.contains("sha256") {
+        return Some("a download without its SHA-256");
+    }
+    if let Some((_, action)) = line.split_once("uses: ") {
+        let fixed = action.rsplit_once('@').is_some_and(|(_, version)| {
+            version
+                .split_whitespace()
+                .next()
+                .is_some_and(|version| version.len() == 40)
+        });
+        return (!fixed && !action.starts_with("./"))
+            .then_some("an action that is not fixed by its commit");
+    }
+    (follows("docker", "pull") && has(":latest")).then_some("an image that moves")
+}
+
+#[test]
+fn what_moves_is_recognised() {
+    for bad in [
+        "FROM debian",
+        "FROM node:latest AS pages",
+        "RUN npm install",
+        "    (cd web && npm i left-pad)",
+        "npx playwright install",
+        "python3 -m pip install requests",
+        "RUN cargo install cargo-deny",
+        "curl -sSL https://example.org/install.sh | sh",
+        "    uses: actions/checkout@v4",
+        "docker pull traefik:latest",
+        "git clone https://example.org/x",
+    ] {
+        assert!(fetches(bad, bad).is_some(), "{bad}");
+    }
+    for good in [
+        "FROM scratch",
+        "FROM rust:1.95-slim-bookworm AS binary",
+        "RUN npm ci --no-audit",
+        "apt-get install -y ffmpeg",
+        "python3 -m pip download x==1.2",
+        "cargo install --locked --version 0.20.2 cargo-deny",
+        "curl -s http://127.0.0.1:8080/",
+        "docker pull traefik:v3.7.15",
+    ] {
+        assert_eq!(fetches(good, good), None, "{good}");
+    }
+}
+
+#[test]
+fn no_build_or_test_step_fetches_what_may_change() {
+    let mut report = Report::new("supply-chain-steps");
+    let mut count = Count::of("supply chain: scripts, Dockerfiles, workflows")
+        .note("nothing is fetched but by tag, lock or hash; Debian packages excepted");
+    let listed = Command::new("git")
+        .args(["ls-files"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let files = String::from_utf8(listed.stdout).unwrap();
+    let mut seen = 0;
+    for path in files.lines() {
+        let name = path.rsplit('/').next().unwrap();
+        let script = path.starts_with("scripts/")
+            || path.starts_with(".github/")
+            || name == "Makefile"
+            || name.starts_with("Dockerfile")
+            || name == "package.json"
+            || name.ends_with(".sh");
+        if !script {
+            continue;
+        }
+        let text = read(path);
+        seen += 1;
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with('#') {
+                continue;
+            }
+            if let Some(why) = fetches(line, &text) {
+                count.case(
+                    &format!("{path}:{}", number + 1),
+                    Err(format!("{why}: {line}")),
+                );
+            }
+        }
+        count.passed(1);
+    }
+    assert!(seen >= 15, "{seen} files");
+    // References that are pulled: a version each, none that moves.
+    for line in read("scripts/references.sh")
+        .lines()
+        .filter(|line| line.contains('=') && line.contains(':'))
+    {
+        let tag = line.rsplit_once(':').map_or("", |(_, tag)| tag);
+        let fixed = tag.chars().any(|letter| letter.is_ascii_digit()) && !tag.contains("latest");
+        count.case(
+            line,
+            if fixed || line.trim_start().starts_with('#') {
+                Ok(())
+            } else {
+                Err("it moves".into())
+            },
+        );
+    }
+    report.add(count);
+    report.conclude();
+}
