@@ -403,6 +403,18 @@ fn lifetime(until: Option<Timestamp>, now: Timestamp) -> u64 {
     })
 }
 
+/// A body that OvenMediaEngine signed.
+pub(super) fn signed_json(
+    key: &Secret<String>,
+    body: &[u8],
+    signature: Option<&[u8]>,
+) -> Result<serde_json::Value, Refusal> {
+    if !is_signed(key, body, signature.unwrap_or_default()) {
+        return Err(Refusal::Signature);
+    }
+    serde_json::from_slice(body).map_err(|_| Refusal::Malformed("not JSON"))
+}
+
 /// base64url without padding of HMAC-SHA1 over the raw bytes; the comparison
 /// takes the same time however much is right.
 fn is_signed(key: &Secret<String>, body: &[u8], signature: &[u8]) -> bool {

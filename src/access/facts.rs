@@ -70,16 +70,69 @@ pub struct Hint {
     pub why: String,
     /// One sentence: what to do.
     pub fix: String,
+    /// What it is about.
+    #[serde(skip)]
+    pub(super) about: Matter,
+}
+
+/// What a hint is about: the same thing is not said twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Matter {
+    /// Something that is said in one place only.
+    #[default]
+    Other,
+    BFrames,
+    KeyFrames,
+    BitrateLow,
+    BitrateHigh,
+    FramerateLow,
+    FramerateHigh,
+    WidthSmall,
+    WidthLarge,
+    HeightSmall,
+    HeightLarge,
+    SamplerateLow,
+    SamplerateHigh,
 }
 
 impl Hint {
-    fn new(level: &str, what: impl Into<String>, why: &str, fix: &str) -> Self {
+    pub(super) fn new(level: &str, what: impl Into<String>, why: &str, fix: &str) -> Self {
         Self {
             level: level.into(),
             what: what.into(),
             why: why.into(),
             fix: fix.into(),
+            about: Matter::Other,
         }
+    }
+
+    pub(super) fn about(mut self, matter: Matter) -> Self {
+        self.about = matter;
+        self
+    }
+
+    pub(super) fn b_frames() -> Self {
+        Self::new(
+            "error",
+            "The encoder sends B-frames.",
+            "Browsers play them over WebRTC with stutter.",
+            "Set B-frames to 0.",
+        )
+        .about(Matter::BFrames)
+    }
+
+    pub(super) fn key_frames(seconds: Option<f64>) -> Self {
+        let what = seconds.map_or_else(
+            || "Key frames come too seldom.".to_owned(),
+            |seconds| format!("Key frames come every {seconds:.1} seconds."),
+        );
+        Self::new(
+            "warning",
+            what,
+            "A viewer waits that long for the first picture and after each loss.",
+            "Set the key frame interval to 1 second.",
+        )
+        .about(Matter::KeyFrames)
     }
 }
 
@@ -154,25 +207,15 @@ impl StreamFacts {
             )),
             Some(video) => {
                 if video.b_frames {
-                    hints.push(Hint::new(
-                        "error",
-                        "The encoder sends B-frames.",
-                        "Browsers play them over WebRTC with stutter.",
-                        "Set B-frames to 0.",
-                    ));
+                    hints.push(Hint::b_frames());
                 }
                 if let Some(seconds) = video.keyframe_seconds.filter(|seconds| *seconds > 2.05) {
-                    hints.push(Hint::new(
-                        "warning",
-                        format!("Key frames come every {seconds:.1} seconds."),
-                        "A viewer waits that long for the first picture and after each loss.",
-                        "Set the key frame interval to 1 second.",
-                    ));
+                    hints.push(Hint::key_frames(Some(seconds)));
                 }
                 if let Some(wanted) = min_bitrate
                     .filter(|wanted| self.receiving && video.bitrate > 0 && video.bitrate < *wanted)
                 {
-                    hints.push(Hint::new(
+                    let low = Hint::new(
                         "warning",
                         format!(
                             "The video has {:.1} Mb/s; the profile expects {:.1}.",
@@ -181,7 +224,8 @@ impl StreamFacts {
                         ),
                         "Fine detail and grain are lost.",
                         "Raise the bitrate in the encoder, or look for a slow line.",
-                    ));
+                    );
+                    hints.push(low.about(Matter::BitrateLow));
                 }
                 if !["H264", "VP8", "VP9", "AV1", "H265", ""]
                     .contains(&video.codec.to_uppercase().as_str())

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::StreamFacts;
+use super::alert::{Alert, Fault};
+use super::facts::{Hint, Matter, StreamFacts};
 use crate::model::{Id, StreamName};
 
 /// How long an admitted publisher that no look has confirmed keeps others out.
 /// OvenMediaEngine refuses duplicates itself; this only words the refusal, so
 /// it must never outlive the truth (a killed service sends no closing).
 const UNCONFIRMED: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long an alert about a stream that is not listed yet is kept.
+const UNLISTED: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long after their last request a viewer over HTTP still watches.
 const HTTP_VIEWER: SignedDuration = SignedDuration::from_secs(10);
@@ -58,6 +62,18 @@ pub struct LiveRoom {
     /// Names of the people in the call.
     pub callers: Vec<String>,
     watches: BTreeMap<Id, Watch>,
+    alerted: Option<Alerted>,
+}
+
+/// What alerts said and no look has settled yet.
+#[derive(Clone, Debug, PartialEq)]
+struct Alerted {
+    /// When the last one came.
+    at: Timestamp,
+    /// When the stream began that it is about.
+    created: Option<Timestamp>,
+    /// What is wrong, by kind of alert.
+    faults: BTreeMap<String, Vec<Fault>>,
 }
 
 /// Everyone.
@@ -72,6 +88,52 @@ impl LiveRoom {
     /// Whether a picture can be had.
     pub fn is_live(&self) -> bool {
         self.facts.is_some()
+    }
+
+    /// What should be changed at the encoder: what its facts show, and what
+    /// alerts say beyond that.
+    pub fn hints(&self) -> Vec<Hint> {
+        let mut hints: Vec<Hint> = self
+            .facts
+            .iter()
+            .flat_map(|facts| facts.hints.clone())
+            .collect();
+        let faults = self
+            .alerted
+            .iter()
+            .flat_map(|alerted| alerted.faults.values().flatten());
+        for fault in faults {
+            let is_said = hints.iter().any(|hint| {
+                *hint == fault.hint
+                    || (hint.about != Matter::Other && hint.about == fault.hint.about)
+            });
+            if !is_said {
+                hints.push(fault.hint.clone());
+            }
+        }
+        hints
+    }
+
+    /// Lets go of what a look settled: `was_live` before it.
+    fn settle(&mut self, was_live: bool, now: Timestamp) {
+        let Some(alerted) = &mut self.alerted else {
+            return;
+        };
+        let stays = match &self.facts {
+            Some(facts) => {
+                for faults in alerted.faults.values_mut() {
+                    faults.retain(|fault| !fault.is_settled(facts));
+                }
+                let is_another = alerted.created.is_some()
+                    && facts.live_since.is_some()
+                    && alerted.created != facts.live_since;
+                !is_another && alerted.faults.values().any(|faults| !faults.is_empty())
+            }
+            None => !was_live && now.duration_since(alerted.at) < UNLISTED,
+        };
+        if !stays {
+            self.alerted = None;
+        }
     }
 }
 
@@ -145,6 +207,27 @@ impl Live {
             .is_none_or(|last| now.duration_since(last) > HTTP_VIEWER);
         watch.http = Some(now);
         new
+    }
+
+    /// An alert came: it lists all that holds.
+    pub fn alerted(&mut self, alert: &Alert, now: Timestamp) {
+        let Some(faults) = &alert.faults else {
+            return;
+        };
+        let room = self.room_mut(&alert.stream);
+        let mut kept = room
+            .alerted
+            .take()
+            .filter(|alerted| alerted.created == alert.created)
+            .map_or_else(BTreeMap::new, |alerted| alerted.faults);
+        kept.insert(alert.kind.clone(), faults.clone());
+        kept.retain(|_, faults| !faults.is_empty());
+        room.alerted = (!kept.is_empty()).then(|| Alerted {
+            at: now,
+            created: alert.created,
+            faults: kept,
+        });
+        self.forget(now);
     }
 
     /// A connection closed; repeated and false closings change nothing.
@@ -222,7 +305,9 @@ impl Live {
     /// a publisher let in within the last moments may not be listed yet.
     pub fn looked(&mut self, mut seen: HashMap<StreamName, StreamFacts>, now: Timestamp) {
         for (stream, room) in &mut self.rooms {
+            let was_live = room.is_live();
             room.facts = seen.remove(stream);
+            room.settle(was_live, now);
             match &mut room.publisher {
                 Some(publisher) if room.facts.is_some() => publisher.seen = now,
                 Some(publisher)
@@ -306,6 +391,81 @@ mod tests {
             live.publisher_in_the_way(&stream, &peer(2), at(1))
                 .is_none()
         );
+    }
+
+    /// A look that lists the stream, at the moment the alert is about.
+    fn look(detail: serde_json::Value) -> StreamFacts {
+        StreamFacts::of(&serde_json::json!({"input": detail}), None, None, at(0))
+    }
+
+    #[test]
+    fn an_alert_holds_until_facts_speak_about_the_same() {
+        let (stream, mut live): (StreamName, _) = ("roomone1".parse().unwrap(), Live::default());
+        let alert = |codes: &[&str]| {
+            let messages: Vec<_> = codes
+                .iter()
+                .map(|code| serde_json::json!({"code": code}))
+                .collect();
+            Alert::read(&serde_json::json!({"messages": messages, "type": "INGRESS",
+                "sourceUri": "#default#app/roomone1", "sourceInfo": {"createdTime": "1970-01-01T00:00:00Z"}}))
+            .unwrap()
+        };
+        let said = |live: &Live| -> Vec<String> {
+            let hints = live.room(&stream).map(LiveRoom::hints).unwrap_or_default();
+            hints.into_iter().map(|hint| hint.what).collect()
+        };
+        let looked = |live: &mut Live, facts: StreamFacts, second: i64| {
+            live.looked(HashMap::from([(stream.clone(), facts)]), at(second));
+        };
+        let picture = |b_frames: bool, frames: f64| {
+            look(
+                serde_json::json!({"createdTime": "1970-01-01T00:00:00Z", "tracks": [
+                {"type": "Video", "video": {"codec": "H264", "framerate": 25.0, "hasBframes": b_frames, "keyFrameInterval": frames}},
+                {"type": "Audio", "audio": {"codec": "AAC"}}]}),
+            )
+        };
+        const B: &str = "The encoder sends B-frames.";
+        const KEY: &str = "Key frames come too seldom.";
+        // Before any look lists the stream.
+        live.alerted(
+            &alert(&[
+                "INGRESS_HAS_BFRAME",
+                "INGRESS_LONG_KEY_FRAME_INTERVAL",
+                "INGRESS_NEW",
+            ]),
+            at(1),
+        );
+        assert_eq!(said(&live).len(), 3);
+        // Facts say it themselves: once. The interval they do not know yet.
+        looked(&mut live, picture(true, 0.0), 2);
+        assert_eq!(said(&live), [B, KEY, "OvenMediaEngine says: ingress new."]);
+        looked(&mut live, picture(true, 25.0), 3);
+        assert_eq!(said(&live), [B, "OvenMediaEngine says: ingress new."]);
+        // It was mended, and no alert came for that.
+        looked(&mut live, picture(false, 25.0), 4);
+        assert_eq!(said(&live), ["OvenMediaEngine says: ingress new."]);
+        // An alert is newer than the last look, and lists all that holds.
+        live.alerted(&alert(&["INGRESS_HAS_BFRAME"]), at(5));
+        assert_eq!(said(&live), [B]);
+        live.alerted(&alert(&["OK"]), at(6));
+        assert!(said(&live).is_empty());
+        // With the stream it ends.
+        live.alerted(&alert(&["INGRESS_NEW"]), at(7));
+        live.looked(HashMap::new(), at(8));
+        assert!(said(&live).is_empty());
+        // About a stream that never comes, and about the one before.
+        live.alerted(&alert(&["INGRESS_NEW"]), at(9));
+        live.looked(HashMap::new(), at(10));
+        assert_eq!(said(&live).len(), 1);
+        live.looked(HashMap::new(), at(15));
+        assert!(live.room(&stream).is_none(), "nothing of it is kept");
+        live.alerted(&alert(&["INGRESS_NEW"]), at(16));
+        let other = look(
+            serde_json::json!({"createdTime": "1970-01-01T00:00:16Z", "tracks": [
+            {"type": "Video", "video": {"codec": "H264"}}, {"type": "Audio", "audio": {}}]}),
+        );
+        looked(&mut live, other, 17);
+        assert!(said(&live).is_empty());
     }
 
     #[test]

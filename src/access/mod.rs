@@ -8,6 +8,7 @@
 //! is cut comes back.
 
 mod admission;
+mod alert;
 mod cut;
 mod facts;
 mod gate;
@@ -394,6 +395,29 @@ impl Access {
             self.nudge();
         }
         decision
+    }
+
+    /// Takes over an alert of OvenMediaEngine's, and has the stream looked at:
+    /// its facts tell when the fault ends.
+    pub fn alert(&self, body: &[u8], signature: Option<&[u8]>) -> Result<(), Refusal> {
+        let read = admission::signed_json(&self.keys.hook, body, signature);
+        self.metrics.count(
+            "alert",
+            read.as_ref().map_or_else(Refusal::label, |_| "taken"),
+        );
+        let read = read?;
+        let (index, now) = (self.index.load(), self.now());
+        let about = alert::Alert::read(&read).filter(|alert| {
+            index
+                .room_by_stream(&alert.stream)
+                .is_some_and(|room| room.profile == alert.profile && room.gate(now) == Gate::Open)
+        });
+        if let Some(alert) = about {
+            lock(&self.live).alerted(&alert, now);
+            self.ticked();
+        }
+        self.nudge();
+        Ok(())
     }
 
     /// Answers Traefik's forward-auth and remembers who watches.

@@ -16,7 +16,7 @@ mod room;
 mod serve;
 mod session;
 mod status;
-mod telemetry;
+pub(crate) mod telemetry;
 mod terminal;
 mod when;
 

@@ -12,13 +12,13 @@ use axum::routing::{get, post};
 use super::App;
 use super::admin::actor::{Actor, Needs};
 use super::problem::Whole;
-use crate::access::{Ask, Decision, Pass};
+use crate::access::{Ask, Decision, Pass, Refusal};
 use crate::model::{Id, Secret};
 
 pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/internal/ome/admission", post(admission))
-        .route("/internal/ome/alert", post(nudge))
+        .route("/internal/ome/alert", post(alert))
         .route("/internal/mirotalk/{secret}", post(mirotalk))
         .route("/internal/forward-auth", get(forward_auth))
         .route("/metrics", get(metrics))
@@ -51,11 +51,21 @@ async fn admission(State(app): State<App>, headers: HeaderMap, Whole(body): Whol
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// An alert is a reason to look; what it says is read from the stream itself,
-/// so that it also ends when the fault does.
-async fn nudge(State(app): State<App>, _: Whole) -> StatusCode {
-    app.access.nudge();
-    StatusCode::OK
+/// OvenMediaEngine ignores the answer.
+async fn alert(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> StatusCode {
+    let signature = headers
+        .get("x-ome-signature")
+        .map(header::HeaderValue::as_bytes);
+    match app.access.alert(&body, signature) {
+        Ok(()) => StatusCode::OK,
+        Err(refusal) => {
+            tracing::info!(reason = refusal.label(), "alert refused");
+            match refusal {
+                Refusal::Signature => StatusCode::UNAUTHORIZED,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        }
+    }
 }
 
 /// Unsigned, so the path is the secret; the body holds a live token and is

@@ -98,7 +98,7 @@ struct House {
     internal: Router,
     status: watch::Sender<Arc<Status>>,
     commands: mpsc::Receiver<Command>,
-    _settings: watch::Sender<Arc<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
 /// A controller with people of each role, without an engine.
@@ -170,7 +170,7 @@ fn house_of(store: Arc<Store>) -> House {
         app,
         status,
         commands,
-        _settings: settings,
+        settings,
     }
 }
 
@@ -355,22 +355,25 @@ impl House {
     }
 
     async fn hook(&self, direction: &str, protocol: &str, url: &str) -> Value {
-        use base64::Engine as _;
-        use hmac::{KeyInit as _, Mac as _};
         let body = json!({"client": {"address": "172.17.0.1", "port": 1, "real_ip": "172.17.0.1"}, "request": {"direction": direction,
             "protocol": protocol, "status": "opening", "time": Timestamp::now().to_string(), "url": url}})
         .to_string();
+        self.signed("/internal/ome/admission", body).await.json()
+    }
+
+    /// As OvenMediaEngine sends it.
+    async fn signed(&self, path: &str, body: String) -> Answer {
+        use base64::Engine as _;
+        use hmac::{KeyInit as _, Mac as _};
         let mut mac = hmac::Hmac::<sha1::Sha1>::new_from_slice(b"hook-secret").unwrap();
         mac.update(body.as_bytes());
         let signature =
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
         let request = axum::http::Request::builder()
             .method("POST")
-            .uri("/internal/ome/admission")
+            .uri(path)
             .header("x-ome-signature", signature);
-        send(&self.internal, request.body(Body::from(body)).unwrap())
-            .await
-            .json()
+        send(&self.internal, request.body(Body::from(body)).unwrap()).await
     }
 }
 
@@ -1462,6 +1465,89 @@ async fn a_page_is_told_what_the_picture_is_like() {
         .json();
     assert_eq!(shown["issues"][0]["fix"], "Set B-frames to 0.");
     assert_eq!(house.app.access.live_counts(), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn an_alert_is_an_issue_of_its_room_at_once_and_ends_by_what_is_seen() {
+    use crate::access::{SeenStream, StreamFacts};
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let stream = room["stream"].as_str().unwrap().to_owned();
+    let issues = async || {
+        let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+        let shown = house.admin("ben", "GET", &path, Value::Null).await.json();
+        let issues = shown["issues"].as_array().unwrap().clone();
+        issues
+            .iter()
+            .map(|issue| format!("{} {}", issue["code"], issue["fix"]))
+            .collect::<Vec<_>>()
+    };
+    // The contract's recorded body, about this room.
+    let recorded = |stream: &str| {
+        json!({"messages": [{"code": "INGRESS_HAS_BFRAME", "description": "There are B-Frames in the ingress stream"}],
+            "serverInfo": {"hostname": "724e53e302e2", "ipAddresses": ["172.17.0.2"], "serverID": "3795de52", "serverName": "OvenMediaEngine"},
+            "sourceInfo": {"createdTime": "2026-11-22T19:42:22.079+00:00", "name": stream, "sourceType": "Rtmp", "tracks": []},
+            "sourceUri": format!("#default#live/{stream}"), "type": "INGRESS"})
+        .to_string()
+    };
+    let unsigned = axum::http::Request::post("/internal/ome/alert")
+        .header("x-ome-signature", "CnCJJp3jntJkwGYLLvx3vOrH2oA")
+        .body(Body::from(recorded(&stream)))
+        .unwrap();
+    assert_eq!(send(&house.internal, unsigned).await.status, 401);
+    assert!(issues().await.is_empty(), "nobody else complains");
+    let alert = async |body: String| house.signed("/internal/ome/alert", body).await.status;
+    assert_eq!(alert("no JSON".into()).await, 400);
+    assert_eq!(alert("[]".into()).await, 200);
+    assert_eq!(alert(recorded("strangers9")).await, 200);
+    assert!(issues().await.is_empty());
+    let told = [r#""encoder-settings" "Set B-frames to 0.""#];
+    assert_eq!(alert(recorded(&stream)).await, 200);
+    assert_eq!(issues().await, told);
+    let look = |b_frames: bool| {
+        let detail = json!({"input": {"createdTime": "2026-11-22T19:42:22.079+00:00", "tracks": [
+            {"type": "Video", "video": {"codec": "H264", "hasBframes": b_frames}}, {"type": "Audio", "audio": {"codec": "AAC"}}]}});
+        house.app.access.see_streams(vec![SeenStream {
+            profile: "live".into(),
+            name: stream.clone(),
+            facts: StreamFacts::of(&detail, None, None, Timestamp::now()),
+        }]);
+    };
+    look(true);
+    assert_eq!(issues().await, told, "said once");
+    look(false);
+    assert!(issues().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_room_whose_profile_left_the_settings_says_so() {
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+    let issues = async || {
+        let shown = house.admin("ben", "GET", &path, Value::Null).await.json();
+        shown["issues"].clone()
+    };
+    assert_eq!(issues().await, json!([]));
+    house.settings.send_modify(|settings| {
+        let mut changed = Settings::clone(settings);
+        for profile in &mut changed.profiles {
+            profile.name = "grading".into();
+        }
+        *settings = Arc::new(changed);
+    });
+    let found = issues().await;
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found[0]["code"], "profile-missing");
+    assert_eq!(found[0]["severity"], "error");
+    assert_eq!(
+        found[0]["what"],
+        "The room reel has the quality profile live, which the settings do not have"
+    );
+    assert_eq!(
+        found[0]["fix"],
+        "Give the room another profile (grading) on its page, or put live back under `profiles` in the settings"
+    );
 }
 
 #[tokio::test]

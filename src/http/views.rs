@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
-use crate::access::StreamFacts;
+use crate::access::{LiveRoom, StreamFacts};
 use crate::model::{Gate, Grant, Id, Issue, IssueCode, Link, Role, Room, Seat, Severity, Token};
 use crate::settings::{Profile, Settings};
 use crate::store::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, JournalEntry, Scope};
@@ -693,6 +693,7 @@ pub(super) fn facts(app: &App, room: &Room) -> Option<StreamFacts> {
     app.access.live(|live| {
         let seen = live.room(&room.stream)?;
         let mut facts = seen.facts.clone()?;
+        facts.hints = seen.hints();
         facts.viewers = live.viewers(&room.stream, now);
         facts.callers = u32::try_from(seen.callers.len()).unwrap_or(u32::MAX);
         Some(facts)
@@ -752,10 +753,17 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
             facts: facts.clone(),
         }
     });
-    let issues = facts
-        .iter()
-        .flat_map(|facts| &facts.hints)
-        .map(|hint| Issue {
+    // Also before a look has listed the stream.
+    let hints = app
+        .access
+        .live(|live| live.room(&room.stream).map(LiveRoom::hints))
+        .unwrap_or_default();
+    let offered = settings.profile_names();
+    let lost = (!offered.contains(&room.profile.as_str()))
+        .then(|| Issue::profile_missing(room.slug.as_str(), &room.profile, &offered));
+    let issues = lost
+        .into_iter()
+        .chain(hints.iter().map(|hint| Issue {
             code: IssueCode::EncoderSettings,
             severity: match hint.level.as_str() {
                 "error" => Severity::Error,
@@ -767,7 +775,7 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
             what: hint.what.clone(),
             why: hint.why.clone(),
             fix: hint.fix.clone(),
-        })
+        }))
         .collect();
     RoomView {
         id: room.id.clone(),

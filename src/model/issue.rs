@@ -93,6 +93,8 @@ pub enum IssueCode {
     Paused,
     /// A room's encoder sends what browsers cannot play well.
     EncoderSettings,
+    /// A room's quality profile is not in the settings any more.
+    ProfileMissing,
 }
 
 impl IssueCode {
@@ -122,4 +124,22 @@ pub struct Issue {
     pub why: String,
     /// One sentence: what to do about it, or that it mends itself and when.
     pub fix: String,
+}
+
+impl Issue {
+    /// The quality profile of `room` is none of those `offered`.
+    pub fn profile_missing(room: &str, profile: &str, offered: &[&str]) -> Self {
+        Self {
+            code: IssueCode::ProfileMissing,
+            severity: Severity::Error,
+            role: None,
+            subject: room.to_owned(),
+            what: format!("The room {room} has the quality profile {profile}, which the settings do not have"),
+            why: "OvenMediaEngine has no such application: nobody can publish to the room or watch it".into(),
+            fix: format!(
+                "Give the room another profile ({}) on its page, or put {profile} back under `profiles` in the settings",
+                offered.join(", ")
+            ),
+        }
+    }
 }

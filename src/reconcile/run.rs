@@ -20,12 +20,12 @@ use super::publish;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::Kept;
-use crate::desired::{Orders, Seen, Target, labels};
+use crate::desired::{Orders, RoomRoute, Seen, Target, labels};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
-use crate::settings::{AcmeChallenge, Mode, Tls};
+use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
 use crate::status::{BackupStatus, Command, Status};
 use crate::store::{Store, marked};
 use crate::tls;
@@ -577,6 +577,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             observed.issues.push(store_trouble(&error));
             Vec::new()
         });
+        observed.issues.extend(profiles_missing(&settings, &rooms));
         let rendered =
             self.wanted
                 .target(&self.placement, observed.engine.as_ref(), rooms, pins, now);
@@ -867,6 +868,16 @@ async fn next_news(
         },
         None => std::future::pending().await,
     }
+}
+
+/// Rooms that cannot be live: their quality profile left the settings.
+fn profiles_missing(settings: &Settings, rooms: &[RoomRoute]) -> Vec<Issue> {
+    let offered = settings.profile_names();
+    let lost = rooms
+        .iter()
+        .filter(|room| !offered.contains(&room.profile.as_str()));
+    lost.map(|room| Issue::profile_missing(&room.slug, &room.profile, &offered))
+        .collect()
 }
 
 /// Everything the engine is asked for by name.

@@ -32,6 +32,96 @@ use crate::store::Visits;
 const OME: Role = Role::Ovenmediaengine;
 const DYNAMIC: &str = "write traefik/dynamic/colourstream.yml";
 
+/// What was logged, a line each.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_line_about_a_step_carries_the_id_of_its_reconcile() {
+    // Beside one subscriber alone, a line that another test's thread reaches
+    // first, which has none, would be off for everybody.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let _here = tracing::subscriber::set_default(crate::cli::telemetry::json(
+        tracing_subscriber::EnvFilter::new("colourstream=debug"),
+        move || writer.clone(),
+    ));
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged: Vec<serde_json::Value> = logged
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let passes: std::collections::BTreeSet<u64> = logged
+        .iter()
+        .filter(|line| line["message"] == "reconciled")
+        .map(|line| line["reconcile"].as_u64().unwrap())
+        .collect();
+    let steps: Vec<_> = logged
+        .iter()
+        .filter(|line| line["lane"].is_string())
+        .collect();
+    assert!(passes.len() > 1 && steps.len() > 3, "{logged:?}");
+    for step in steps {
+        let id = step["reconcile"].as_u64();
+        assert!(id.is_some_and(|id| passes.contains(&id)), "{step}");
+        assert!(step["duration_ms"].is_number() && step["timestamp"].is_string());
+    }
+    // And the journal names the same.
+    for entry in stage.journal() {
+        assert!(passes.contains(&entry.reconcile), "{entry:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_whose_profile_left_the_settings_is_a_named_issue() {
+    let mut stage = Stage::new(&format!("{PLAIN}profiles: [live, grading]\n"));
+    stage.store.insert_room(&room(1), stage.now()).unwrap();
+    let missing = |pass: &super::Pass| -> Vec<String> {
+        let issues = pass.plan.issues.iter();
+        issues
+            .filter(|issue| issue.code == IssueCode::ProfileMissing)
+            .map(|issue| issue.what.clone())
+            .collect()
+    };
+    assert!(missing(&stage.settle().await).is_empty());
+    stage
+        .settings(&format!("{PLAIN}profiles: [grading]\n"))
+        .await;
+    let told = missing(&stage.settle().await);
+    assert_eq!(
+        told,
+        ["The room reel-1 has the quality profile live, which the settings do not have"]
+    );
+    assert!(has(
+        &stage.status.borrow().issues,
+        IssueCode::ProfileMissing
+    ));
+    let change = |room: &mut crate::model::Room| {
+        room.profile = "grading".into();
+        Ok(Visits::Keep)
+    };
+    let now = stage.now();
+    stage
+        .store
+        .change_room(&room(1).id, None, now, change)
+        .unwrap();
+    assert!(missing(&stage.settle().await).is_empty());
+}
+
 // --- By passes -------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]

@@ -303,6 +303,12 @@ pub struct LogSettings {
 }
 
 impl Settings {
+    /// Names of the quality profiles, the one of new rooms first.
+    pub fn profile_names(&self) -> Vec<&str> {
+        let names = self.profiles.iter().map(|profile| profile.name.as_str());
+        names.collect()
+    }
+
     /// Whether the public pages are served over HTTPS.
     pub fn is_https(&self) -> bool {
         !matches!(

@@ -15,6 +15,7 @@ export function remedyFor(issue: Issue): Remedy {
       return { verb: 'Try again now', act: 'apply-now' }
     case 'simulated':
     case 'encoder-settings':
+    case 'profile-missing':
     case 'look-alike':
       // Nothing a button here could do.
       return null
