@@ -128,12 +128,15 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
     }
 }
 
-/// Takes connections for ever. Those that are open go on when it is dropped.
+/// Takes connections for ever. When it is dropped those that are open answer
+/// what they were asked, and are closed: Traefik keeps them for the next
+/// question, which somebody else may have to answer by then.
 async fn serve(listener: TcpListener, app: &Router) {
+    let (_here, gone) = watch::channel(());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, app.clone()));
+                tokio::spawn(connection(stream, peer, app.clone(), gone.clone()));
             }
             // Gone again before it was taken.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -146,7 +149,12 @@ async fn serve(listener: TcpListener, app: &Router) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    mut gone: watch::Receiver<()>,
+) {
     let Ok(_open) = Arc::clone(&OPEN).try_acquire_owned() else {
         debug!(%peer, "too many connections");
         // Never waits: it fits into the socket's buffer, or is not said.
@@ -164,8 +172,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(served);
+    let served = tokio::select! {
+        served = &mut served => served,
+        // Nothing is ever sent: the sender was dropped.
+        _ = gone.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
     // A peer that goes away in the middle is no news.
-    if let Err(error) = served.await {
+    if let Err(error) = served {
         debug!(%peer, %error, "a connection ended badly");
     }
 }
@@ -228,6 +245,24 @@ mod tests {
         let ask = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         stream.write_all(ask).await.unwrap();
         assert!(said(&mut stream).await.ends_with("127.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_kept_does_not_outlive_its_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let app = Router::new().route("/", get(|| async { "old" }));
+        let serving = tokio::spawn(async move { serve(listener, &app).await });
+        let ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(ask).await.unwrap();
+        let mut answer = [0; 512];
+        let count = stream.read(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer[..count]).ends_with("old"));
+        serving.abort();
+        let rest = tokio::time::timeout(Duration::from_secs(5), said(&mut stream));
+        assert_eq!(rest.await.unwrap(), "", "closed, and not by a deadline");
     }
 
     #[tokio::test(start_paused = true)]

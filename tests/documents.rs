@@ -64,24 +64,3 @@ fn every_command_between_the_lines_exists() {
     }
     assert!(seen > 10, "only {seen} commands were found");
 }
-
-#[test]
-fn every_issue_has_words_in_troubleshooting() {
-    let pages = book::pages();
-    let page = pages
-        .iter()
-        .find(|page| page.name == "docs/troubleshooting.md")
-        .unwrap();
-    let described = std::fs::read_to_string(book::root().join("docs/openapi.json")).unwrap();
-    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
-    let codes = described
-        .pointer("/components/schemas/IssueCode/enum")
-        .and_then(serde_json::Value::as_array)
-        .unwrap();
-    for code in codes.iter().filter_map(serde_json::Value::as_str) {
-        assert!(
-            page.text.contains(&format!("## {code}\n")),
-            "docs/troubleshooting.md says nothing of {code}"
-        );
-    }
-}

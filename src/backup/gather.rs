@@ -128,11 +128,13 @@ fn named(settings: &Settings) -> Vec<PathBuf> {
 /// What a file holds now. Traefik writes its certificates in place, so that
 /// they can be met half-written: then once more, a little later.
 pub(super) fn content(found: &Found) -> std::io::Result<Vec<u8>> {
-    for _ in 0..20 {
+    for times in 0..20 {
         let mut bytes = Vec::new();
         std::fs::File::open(&found.path)?.read_to_end(&mut bytes)?;
         let is_written_in_place = found.name.starts_with("state/traefik/acme/");
-        let is_whole = bytes.is_empty()
+        // Empty is what it is before the first certificate, and also for a
+        // moment while it is written.
+        let is_whole = (bytes.is_empty() && times > 4)
             || serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&bytes).is_ok();
         if !is_written_in_place || is_whole {
             return Ok(bytes);

@@ -339,7 +339,7 @@ fn a_backup_of_a_newer_schema_is_refused_by_the_version_that_wrote_it() {
     let house = House::new();
     let newer =
         "PRAGMA user_version = 9999; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';";
-    store::for_tests(&house.database(), newer);
+    store::for_tests(&house.database(), newer).unwrap();
     // It can be backed up all the same: it may be all there is.
     let file = house.path("one.backup");
     assert_eq!(house.back_up(&file, None).unwrap().manifest.schema, 9999);
@@ -382,19 +382,26 @@ fn nothing_is_overwritten_and_a_failure_leaves_nothing() {
 fn a_certificate_that_is_being_written_is_waited_for() {
     let house = House::new();
     let acme = house.settings.state.join("traefik/acme/acme.json");
-    std::fs::write(&acme, "{\"acme\": {\"half").unwrap();
-    let path = acme.clone();
-    let writer = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(200));
-        std::fs::write(path, "{\"acme\": {}}").unwrap();
-    });
-    let file = house.path("one.backup");
-    house.back_up(&file, None).unwrap();
-    writer.join().unwrap();
-    let other = tempfile::tempdir().unwrap();
-    put_back(&other.path().join("state"), &file, None, None).unwrap();
-    let is = std::fs::read_to_string(other.path().join("state/traefik/acme/acme.json")).unwrap();
-    assert_eq!(is, "{\"acme\": {}}");
+    // Traefik empties the file before it writes it.
+    for (round, half) in ["{\"acme\": {\"half", ""].into_iter().enumerate() {
+        std::fs::write(&acme, half).unwrap();
+        let path = acme.clone();
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            std::fs::write(path, "{\"acme\": {}}").unwrap();
+        });
+        let file = house.path(&format!("{round}.backup"));
+        house.back_up(&file, None).unwrap();
+        writer.join().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        put_back(&other.path().join("state"), &file, None, None).unwrap();
+        let is =
+            std::fs::read_to_string(other.path().join("state/traefik/acme/acme.json")).unwrap();
+        assert_eq!(is, "{\"acme\": {}}");
+    }
+    // One that stays empty has no certificates yet.
+    std::fs::write(&acme, "").unwrap();
+    house.back_up(&house.path("empty.backup"), None).unwrap();
 }
 
 #[test]
@@ -528,7 +535,7 @@ fn an_older_database_is_backed_up_before_it_is_changed() {
     let house = House::new();
     let upgrade = || before_upgrade(&house.settings, Some(house.config()), now()).unwrap();
     assert!(upgrade().is_none(), "nothing to change");
-    store::to_first_schema(&house.database());
+    store::to_first_schema(&house.database()).unwrap();
     let made = upgrade().unwrap();
     assert_eq!(made.manifest.schema, 1);
     assert_eq!(made.manifest.why, Why::Upgrade);

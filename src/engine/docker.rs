@@ -288,8 +288,10 @@ impl DockerEngine {
             images,
             own
         )?;
-        let mut networks: Vec<_> = networks.into_iter().map(network_facts).collect();
-        networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        let mut networks = networks;
+        // The oldest of a name first.
+        networks.sort_by(|a, b| (&a.name, &a.created, &a.id).cmp(&(&b.name, &b.created, &b.id)));
+        let networks: Vec<_> = networks.into_iter().map(network_facts).collect();
         let mut volumes: Vec<_> = volumes
             .into_iter()
             .filter(|volume| {

@@ -175,7 +175,8 @@ fn is_ours(found: &BTreeMap<String, String>, target: &Target) -> bool {
     found.get(labels::INSTANCE) == Some(&target.instance)
 }
 
-/// The network of the target, if it exists and is ours.
+/// The network of the target, if it exists and is ours; the oldest, should
+/// there be several.
 pub(super) fn our_network<'a>(
     target: &Target,
     engine: &'a EngineFacts,
@@ -215,6 +216,24 @@ pub(super) fn network_and_volumes(
                 }),
             },
             "it does not exist",
+        ));
+    }
+    // Docker allows two networks of one name, and then knows neither by it. The
+    // oldest is the one that containers are in.
+    let twins = engine
+        .networks
+        .iter()
+        .filter(|network| &network.name == name && is_ours(&network.labels, target))
+        .skip(1);
+    for twin in twins {
+        plan.steps.push(step(
+            Action::Engine {
+                title: format!("remove network {name} ({})", twin.subnets.join(", ")),
+                call: Box::new(EngineCall::RemoveNetwork {
+                    id: twin.id.clone(),
+                }),
+            },
+            "there is an older one of the same name",
         ));
     }
     if let Some(own) = observed.own.as_ref().filter(|own| !own.joined) {

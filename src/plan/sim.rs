@@ -544,9 +544,14 @@ impl World {
                 }
             }
             EngineCall::SignalContainer { .. } => self.observed.route_reminded_at = Some(now),
-            EngineCall::RemoveNetwork { .. } | EngineCall::RemoveVolume { .. } => {
-                panic!("a plan never removes networks or volumes")
+            EngineCall::RemoveNetwork { id } => {
+                let networks = &mut self.engine().networks;
+                let gone = networks.iter().position(|network| &network.id == id);
+                let gone = networks.remove(gone.unwrap());
+                let left = networks.iter().filter(|network| network.name == gone.name);
+                assert!(left.count() > 0, "a plan never removes the only network");
             }
+            EngineCall::RemoveVolume { .. } => panic!("a plan never removes volumes"),
         }
         Ok(())
     }

@@ -67,6 +67,24 @@ fn a_removed_container_is_made_again() {
 }
 
 #[test]
+fn of_two_networks_of_our_name_the_younger_goes() {
+    let (target, mut world) = settled();
+    let mut twin = world.engine().networks[0].clone();
+    twin.id = "twin".into();
+    twin.subnets = vec!["172.30.9.0/24".into()];
+    world.engine().networks.push(twin);
+    let plan = look(&target, &world);
+    assert_eq!(
+        whats(&plan),
+        ["remove network colourstream (172.30.9.0/24)"]
+    );
+    assert_eq!(plan.disruption(), Disruption::None);
+    assert!(world.settle(&target).is_empty());
+    assert_eq!(world.engine().networks.len(), 1);
+    assert_eq!(world.engine().networks[0].id, "network");
+}
+
+#[test]
 fn a_renamed_container_gets_its_name_back_without_a_restart() {
     let (target, mut world) = settled();
     let main = name(Role::Traefik);

@@ -249,18 +249,17 @@ pub fn copy(from: &Path, to: &Path) -> Result<Facts, StoreError> {
 
 /// SQL behind a store's back.
 #[cfg(test)]
-#[expect(clippy::unwrap_used)]
-pub fn for_tests(path: &Path, sql: &str) {
-    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+pub fn for_tests(path: &Path, sql: &str) -> rusqlite::Result<()> {
+    Connection::open(path)?.execute_batch(sql)
 }
 
 /// The store as a controller of the first schema left it.
 #[cfg(test)]
-pub fn to_first_schema(path: &Path) {
+pub fn to_first_schema(path: &Path) -> rusqlite::Result<()> {
     for_tests(
         path,
         "DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';",
-    );
+    )
 }
 
 #[cfg(test)]
@@ -314,7 +313,8 @@ mod tests {
         for_tests(
             &path,
             "PRAGMA foreign_keys = OFF; INSERT INTO old_slugs VALUES ('a', 'no-such-room', 0);",
-        );
+        )
+        .unwrap();
         let error = refused(&path).to_string();
         assert!(
             error.contains("`old_slugs` belongs to nothing in `rooms`"),
@@ -406,7 +406,7 @@ mod tests {
     fn somebody_else_s_database_is_left_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("theirs.db");
-        for_tests(&path, "CREATE TABLE theirs (a)");
+        for_tests(&path, "CREATE TABLE theirs (a)").unwrap();
         let before = std::fs::read(&path).unwrap();
         assert!(matches!(refused(&path), StoreError::Foreign { .. }));
         assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn nobody_migrates_under_a_controller_that_works() {
         let (_dir, path) = store();
-        to_first_schema(&path);
+        to_first_schema(&path).unwrap();
         let error = Store::open_beside(&path, "2").unwrap_err();
         assert!(matches!(error, StoreError::Older { .. }), "{error}");
         assert!(examine(&path, "2", false).unwrap().is_older());
