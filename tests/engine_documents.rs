@@ -196,6 +196,14 @@ impl Story {
         } else {
             self.folder.path()
         };
+        // What cargo says to this test is nothing to the cargo below.
+        let cargos = std::env::vars().map(|(name, _)| name).filter(|name| {
+            name.starts_with("CARGO_")
+                && !["CARGO_HOME", "CARGO_TARGET_DIR"].contains(&name.as_str())
+        });
+        for name in cargos {
+            shell.env_remove(name);
+        }
         shell
             .args(["-euo", "pipefail", "-c", command])
             .env(

@@ -538,10 +538,8 @@ fn a_room_from_its_making_to_its_end() {
         assert_eq!(browser.visit(&room.slug)["state"], "closed");
     });
 
-    let mut round = 0;
     // From before the request is read to after its effect.
-    for delay in [0, 2, 5, 10, 20, 60] {
-        round += 1;
+    for (round, delay) in (1..).zip([0, 2, 5, 10, 20, 60]) {
         cases.run(
             &format!("killed {delay} ms after the request to close"),
             || {
@@ -769,7 +767,7 @@ fn a_thousand_edits_beside_a_live_room() {
             assert!(code < 300, "{change}: {code} {said}");
         }
         edits += 1;
-        if edits % 250 == 0 {
+        if edits.is_multiple_of(250) {
             assert!(encoder.runs() && viewer.runs(), "{}", viewer.said());
             let now = (viewer.frames(), encoder.frames());
             assert!(

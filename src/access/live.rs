@@ -222,7 +222,7 @@ impl Live {
             .map_or_else(BTreeMap::new, |alerted| alerted.faults);
         kept.insert(alert.kind.clone(), faults.clone());
         kept.retain(|_, faults| !faults.is_empty());
-        room.alerted = (!kept.is_empty()).then(|| Alerted {
+        room.alerted = (!kept.is_empty()).then_some(Alerted {
             at: now,
             created: alert.created,
             faults: kept,

@@ -82,7 +82,7 @@ pub fn list(settings: &Settings) -> Vec<BackupFile> {
     };
     let mut all = of(&folder(settings));
     all.extend(of(&upgrades(settings)));
-    all.sort_by(|a, b| b.at.cmp(&a.at));
+    all.sort_by_key(|one| std::cmp::Reverse(one.at));
     all
 }
 

@@ -1,7 +1,7 @@
 //! `backup`: one file with everything that cannot be made again.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -125,7 +125,7 @@ fn contents(manifest: &Manifest, bytes: u64) -> String {
 
 /// The passphrase: from a file, or asked for with `prompt`.
 pub fn asked(file: &Path, new: bool) -> Result<Secret<String>, Failure> {
-    let passphrase = if file == PathBuf::from("prompt") {
+    let passphrase = if file == Path::new("prompt") {
         let again = new.then_some("Again");
         Secret::new(terminal::secret("Passphrase of the backup", again).map_err(Failure::Told)?)
     } else {

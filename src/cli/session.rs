@@ -19,6 +19,7 @@ use crate::engine::{DockerEngine, Placement, placement};
 use crate::host;
 use crate::model::{Issue, Severity};
 use crate::reconcile::{Ask, Controller, Source, Wanted};
+use crate::serve::{Parts, Published};
 use crate::services::Services;
 use crate::settings::{self, Overrides, Settings};
 use crate::status::Status;
@@ -30,9 +31,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The parts, assembled over the real engine.
 pub struct Session {
     /// The loop.
-    pub controller: Controller<DockerEngine, Ask>,
+    pub controller: Parts,
     /// What it publishes.
-    pub status: watch::Receiver<Arc<Status>>,
+    pub status: Published,
     /// The hold on the state folder, if nobody else has it.
     pub(super) lock: Option<StateLock>,
 }
@@ -225,7 +226,7 @@ impl Session {
         settings: &Settings,
         disk: Disk,
         lock: &StateLock,
-    ) -> Result<(Controller<DockerEngine, Ask>, watch::Receiver<Arc<Status>>), Unready> {
+    ) -> Result<(Parts, Published), Unready> {
         Self::assemble(common, settings, disk, Some(lock))
     }
 
@@ -234,7 +235,7 @@ impl Session {
         settings: &Settings,
         disk: Disk,
         lock: Option<&StateLock>,
-    ) -> Result<(Controller<DockerEngine, Ask>, watch::Receiver<Arc<Status>>), Unready> {
+    ) -> Result<(Parts, Published), Unready> {
         let turn = settings
             .conference
             .turn

@@ -547,7 +547,7 @@ impl World {
             EngineCall::RemoveNetwork { id } => {
                 let networks = &mut self.engine().networks;
                 let gone = networks.iter().position(|network| &network.id == id);
-                let gone = networks.remove(gone.unwrap());
+                let gone = networks.remove(gone.expect("it is there"));
                 let left = networks.iter().filter(|network| network.name == gone.name);
                 assert!(left.count() > 0, "a plan never removes the only network");
             }

@@ -232,7 +232,7 @@ impl Life {
                 clear();
                 Ok(())
             }
-            Damage::Shut => std::fs::set_permissions(&full, Permissions::from_mode(0)),
+            Damage::Shut => std::fs::set_permissions(&full, Permissions::from_mode(0o0)),
             Damage::Folder => {
                 clear();
                 std::fs::create_dir(&full)

@@ -3,6 +3,7 @@
 //! that a viewer meets OME's address, OME's ports and OME's endings.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -180,7 +181,7 @@ pub async fn serve(engine: Arc<Engine>, port: std::net::UdpSocket) {
             continue;
         }
         upstream.retain(|_, (_, way)| !*way.gone.borrow());
-        if !upstream.contains_key(&from) {
+        if let Entry::Vacant(empty) = upstream.entry(from) {
             let Some(way) = engine.media.way(bytes) else {
                 continue;
             };
@@ -196,7 +197,7 @@ pub async fn serve(engine: Arc<Engine>, port: std::net::UdpSocket) {
                 Arc::clone(&way),
             );
             tokio::spawn(back);
-            upstream.insert(from, (socket, way));
+            empty.insert((socket, way));
         }
         if let Some((socket, way)) = upstream.get(&from) {
             let _ = socket.send_to(bytes, way.maker).await;
