@@ -4,7 +4,7 @@
 //!
 //! Points exist in debug builds alone (`src/disk/points.rs`).
 
-#![expect(clippy::unwrap_used, clippy::panic)]
+#![expect(clippy::unwrap_used)]
 
 #[path = "faults/report.rs"]
 #[allow(
