@@ -1,6 +1,6 @@
 //! `backup`, `restore`, and a database that cannot be used, against a
 //! controller that is served without an engine.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod rig;
 

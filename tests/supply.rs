@@ -248,7 +248,7 @@ fn fetches(line: &str, file: &str) -> Option<&'static str> {
     {
         return Some("npm without its lock: `npm ci`");
     }
-    if words.iter().any(|word| *word == "npx") && !has("--no-install") {
+    if words.contains(&"npx") && !has("--no-install") {
         return Some("npx fetches what is not there");
     }
     if (follows("pip", "install") || follows("pip", "download"))
