@@ -39,6 +39,9 @@ export const useJournal = (role: string, outcome: string) =>
 export const useSeries = () => useQuery({ queryKey: keys.series, queryFn: api.getSeries, refetchInterval: 10_000 })
 export const useProfiles = () => useQuery({ queryKey: keys.profiles, queryFn: api.getProfiles, staleTime: Number.POSITIVE_INFINITY })
 export const useFiles = () => useQuery({ queryKey: keys.files, queryFn: api.getFiles })
+export const useSessions = () => useQuery({ queryKey: keys.sessions, queryFn: api.getSessions })
+export const useAdmins = (enabled: boolean) => useQuery({ queryKey: keys.admins, queryFn: api.getAdmins, enabled })
+export const useTokens = (enabled: boolean) => useQuery({ queryKey: keys.tokens, queryFn: api.getTokens, enabled })
 
 /** Puts a changed room everywhere it is shown. */
 export function keepRoom(client: QueryClient, room: Room): void {

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import * as api from '../../api/admin'
 import { problemOf } from '../../api/request'
@@ -13,7 +13,7 @@ import { say } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { SHORTEST_PASSWORD } from '../entry/SetUp'
-import { keys, useMe } from '../queries'
+import { keys, useAdmins, useMe } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 
 const ROLES: { role: AdminRole; may: string }[] = [
@@ -25,7 +25,7 @@ const ROLES: { role: AdminRole; may: string }[] = [
 export function Admins() {
   const me = useMe().data
   const client = useQueryClient()
-  const admins = useQuery({ queryKey: keys.admins, queryFn: api.getAdmins })
+  const admins = useAdmins(true)
   const [adding, setAdding] = useState(false)
   const [confirm, ask] = useConfirm()
   const refresh = () => client.invalidateQueries({ queryKey: keys.admins })

@@ -10,13 +10,25 @@ import * as ui from '../../ui/ui.css'
 import { ActivityList } from '../ActivityList'
 import * as css from '../desk.css'
 import { SHORTEST_PASSWORD } from '../entry/SetUp'
-import { keys, useMe } from '../queries'
+import { keys, useAdmins, useMe, useSessions, useTokens } from '../queries'
 import { useSubmit } from '../useSubmit'
 import { Admins } from './Admins'
 import { Tokens } from './Tokens'
 
 export function SettingsPage() {
   const owner = useMe().data?.role === 'owner'
+  const sessions = useSessions()
+  const admins = useAdmins(owner)
+  const tokens = useTokens(owner)
+  // Shown in one piece: what comes later would push the rest down.
+  if (sessions.isLoading || admins.isLoading || tokens.isLoading) {
+    return (
+      <div className={css.page}>
+        <h1 className={css.h1}>Settings</h1>
+        <SkeletonRows rows={8} />
+      </div>
+    )
+  }
   return (
     <div className={css.page}>
       <h1 className={css.h1}>Settings</h1>
@@ -56,7 +68,7 @@ function Password() {
 
 function Sessions() {
   const client = useQueryClient()
-  const sessions = useQuery({ queryKey: keys.sessions, queryFn: api.getSessions })
+  const sessions = useSessions()
   const end = async (session: AdminSession) => {
     const before = sessions.data
     client.setQueryData<AdminSession[]>(keys.sessions, (all) => all?.filter((one) => one.id !== session.id))

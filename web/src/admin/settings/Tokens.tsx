@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import * as api from '../../api/admin'
 import type { ApiToken, NewApiToken, Scope } from '../../api/types'
@@ -11,14 +11,14 @@ import { SkeletonRows } from '../../ui/Skeleton'
 import { Ago } from '../../ui/Time'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
-import { keys } from '../queries'
+import { keys, useTokens } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 
 const SCOPES: Scope[] = ['rooms:read', 'rooms:write', 'stack:read', 'stack:write']
 
 export function Tokens() {
   const client = useQueryClient()
-  const tokens = useQuery({ queryKey: keys.tokens, queryFn: api.getTokens })
+  const tokens = useTokens(true)
   const [adding, setAdding] = useState(false)
   const [confirm, ask] = useConfirm()
   const refresh = () => client.invalidateQueries({ queryKey: keys.tokens })
