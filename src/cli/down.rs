@@ -1,7 +1,7 @@
 //! `down`: take everything away again, and nothing else.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -10,9 +10,12 @@ use super::control::Control;
 use super::session::Session;
 use super::terminal::{self, Paint};
 use super::{Common, Failure, session};
-use crate::engine::{DockerEngine, Engine as _, EngineCall, EngineError};
-use crate::plan::{Action, leave};
-use crate::reconcile::{Ask, Controller};
+use crate::engine::{Engine as _, EngineCall, EngineError};
+use crate::plan::{Action, Plan, leave};
+use crate::serve::Parts;
+
+/// How often it is looked for what is left, a second apart.
+const ROUNDS: u32 = 5;
 
 /// Says what goes, asks, removes. The running controller is paused first, so
 /// that it does not heal what is taken away.
@@ -68,15 +71,7 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
             .post("/api/v1/mode", &serde_json::json!({"mode": "paused"}))
             .await?;
     }
-    for step in &plan.steps {
-        if let Action::Engine { title, call } = &step.action {
-            remove(&session.controller, title, &step.why, call)
-                .await
-                .map_err(|error| {
-                    Failure::Told(format!("could not {title}: {error}; run `down` again"))
-                })?;
-        }
-    }
+    remove_all(&mut session.controller, &instance, plan, volumes).await?;
     if volumes {
         let lock = session.lock()?;
         drop(lock);
@@ -92,10 +87,41 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Removes what there is until nothing is left: a controller that was just
+/// killed may have had a call under way, whose container comes late.
+async fn remove_all(
+    controller: &mut Parts,
+    instance: &str,
+    mut plan: Plan,
+    volumes: bool,
+) -> Result<(), Failure> {
+    for round in 1.. {
+        let mut failed = None;
+        for step in &plan.steps {
+            if let Action::Engine { title, call } = &step.action
+                && let Err(error) = remove(controller, title, &step.why, call).await
+            {
+                failed.get_or_insert(format!("could not {title}: {error}"));
+            }
+        }
+        let seen = controller.look(false).await.observed;
+        plan = leave(instance, &seen, volumes);
+        if plan.is_empty() && failed.is_none() {
+            break;
+        }
+        if round == ROUNDS {
+            let failed = failed.unwrap_or_else(|| "something is made again and again".to_owned());
+            return Err(Failure::Told(format!("{failed}; run `down` again")));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
 /// One call with its journal entry. A journal that cannot be written (the disk
 /// is full, say) keeps nobody from leaving.
 async fn remove(
-    controller: &Controller<DockerEngine, Ask>,
+    controller: &Parts,
     title: &str,
     why: &str,
     call: &EngineCall,
