@@ -367,6 +367,7 @@ fn image() {
 /// A first page tells of a host; a stack of the same names is running then.
 fn with_a_controller(story: &mut Story) {
     story.run("before the page", "colourstream serve");
+    story.run("before the page", "colourstream apply");
 }
 
 #[test]
