@@ -44,9 +44,15 @@ fn every_command_between_the_lines_exists() {
         for command in page.inline_commands() {
             seen += 1;
             let command = command.replace(['[', ']'], "");
-            // Alternatives such as `status|plan` are each a command.
+            // What stands in quotes is one word; of alternatives such as
+            // `status|plan` the first is tried.
             let words: Vec<&str> = command
-                .split_whitespace()
+                .split('"')
+                .enumerate()
+                .flat_map(|(part, text)| match part % 2 {
+                    0 => text.split_whitespace().collect(),
+                    _ => vec![text],
+                })
                 .map(|word| word.split('|').next().unwrap())
                 .collect();
             let output = Command::new(env!("CARGO_BIN_EXE_colourstream"))
