@@ -386,6 +386,33 @@ fn frame(from: &mut impl std::io::Read) -> Option<String> {
     (head[0] & 15 == 1).then(|| String::from_utf8(body).ok())?
 }
 
+/// Which port is RTMP over TLS.
+const RTMPS: u16 = 7;
+
+/// The certificate served for the pages' name at a port, once it is checked
+/// against our own authority.
+fn certificate(stack: &Stack, port: u16) -> String {
+    let authority = stack.state().join("tls/authority.pem");
+    let out = Command::new("openssl")
+        .args(["s_client", "-verify_return_error", "-servername"])
+        .arg(stack.live())
+        .args(["-verify_hostname", &stack.live(), "-CAfile"])
+        .arg(&authority)
+        .args(["-connect", &format!("127.0.0.1:{}", stack.port(port))])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        out.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let begin = said.find("-----BEGIN CERTIFICATE-----").unwrap();
+    let end = said.find("-----END CERTIFICATE-----").unwrap();
+    said[begin..end].to_owned()
+}
+
 /// A running ffmpeg whose progress is read: frames so far.
 struct Ffmpeg {
     child: Child,
@@ -424,7 +451,14 @@ impl Ffmpeg {
     /// An encoder as the pages tell to set it up: no B-frames, a key frame a
     /// second.
     fn publish(room: &Room<'_>) -> Self {
-        let url = format!("rtmp://127.0.0.1:{}/live/{}", room.stack.port(2), room.key);
+        Self::publish_to(&format!(
+            "rtmp://127.0.0.1:{}/live/{}",
+            room.stack.port(2),
+            room.key
+        ))
+    }
+
+    fn publish_to(url: &str) -> Self {
         Self::start(&[
             "-re",
             "-f",
@@ -443,7 +477,14 @@ impl Ffmpeg {
             "30",
             "-f",
             "flv",
-            &url,
+            // Behind Traefik it is plain RTMP, and it is called so.
+            "-rtmp_tcurl",
+            &url.replace("rtmps://", "rtmp://")
+                .rsplit_once('/')
+                .unwrap()
+                .0
+                .to_owned(),
+            url,
         ])
     }
 
@@ -499,8 +540,35 @@ fn playlist(stack: &Stack, browser: &Browser<'_>, slug: &str) -> String {
 fn a_room_from_its_making_to_its_end() {
     let mut cases = Cases::default();
     let mut stack = stack("rooms", 20_800, "");
+    let settings = std::fs::read_to_string(stack.config()).unwrap();
+    let with_rtmps = format!("ports: {{rtmps: {}, ", stack.port(RTMPS));
+    std::fs::write(stack.config(), settings.replace("ports: {", &with_rtmps)).unwrap();
     stack.serve();
     stack.until("the first install", INSTALL, is_ready);
+    cases.run(
+        "published over RTMPS, by the certificate of the pages",
+        || {
+            let room = Room::make(&stack, "Sealed");
+            let server = format!("rtmps://{}:{}/live", stack.live(), stack.port(RTMPS));
+            let ingest = stack.get(&format!("/api/v1/rooms/{}/ingest", room.id));
+            assert_eq!(ingest["rtmps"]["server"], server.as_str());
+            assert_eq!(certificate(&stack, RTMPS), certificate(&stack, 1));
+            let url = |key: &str| format!("rtmps://127.0.0.1:{}/live/{key}", stack.port(RTMPS));
+            let mut wrong = Ffmpeg::publish_to(&url("sk_0000000000000000000000000000000000"));
+            wait("the wrong key to be refused", 10.0, || {
+                (!wrong.runs()).then_some(())
+            });
+            let stream = room.stream();
+            assert!(publisher(&stack, &stream).is_none());
+            let mut encoder = Ffmpeg::publish_to(&url(&room.key));
+            wait("the stream", 10.0, || publisher(&stack, &stream));
+            wait("frames", 10.0, || (encoder.frames() > 30).then_some(()));
+            room.act("close");
+            wait("the encoder to be cut", 10.0, || {
+                (!encoder.runs()).then_some(())
+            });
+        },
+    );
     cases.run("created, published, watched, joined, closed", || {
         let room = Room::make(&stack, "Whole life");
         let mut encoder = Ffmpeg::publish(&room);
