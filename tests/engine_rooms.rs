@@ -459,6 +459,7 @@ impl Ffmpeg {
     }
 
     fn publish_to(url: &str) -> Self {
+        let plain = url.replace("rtmps://", "rtmp://");
         Self::start(&[
             "-re",
             "-f",
@@ -479,11 +480,7 @@ impl Ffmpeg {
             "flv",
             // Behind Traefik it is plain RTMP, and it is called so.
             "-rtmp_tcurl",
-            &url.replace("rtmps://", "rtmp://")
-                .rsplit_once('/')
-                .unwrap()
-                .0
-                .to_owned(),
+            plain.rsplit_once('/').unwrap().0,
             url,
         ])
     }
