@@ -64,11 +64,14 @@ export function RoomsPage() {
           )}
         </div>
       )}
-      <p>
-        <button type="button" className={ui.button.quiet} style={{ marginLeft: -8 }} onClick={() => setArchived(!archived)}>
-          {archived ? '← Back to the rooms' : 'Archive'}
-        </button>
-      </p>
+      {/* Comes with the rows: what is there before them would be pushed down. */}
+      {!rooms.isPending && (
+        <p>
+          <button type="button" className={ui.button.quiet} style={{ marginLeft: -8 }} onClick={() => setArchived(!archived)}>
+            {archived ? '← Back to the rooms' : 'Archive'}
+          </button>
+        </p>
+      )}
       {making && <NewRoom onClose={() => setMaking(false)} />}
       {confirm}
     </div>
