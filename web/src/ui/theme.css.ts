@@ -66,7 +66,8 @@ export const sans = '"Geist Variable", system-ui, -apple-system, "Segoe UI", Rob
 export const mono = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
 
 globalStyle('*, *::before, *::after', { boxSizing: 'border-box' })
-globalStyle('html', { background: c.ground, colorScheme: 'light dark' })
+// The gutter stays: a scroll bar that comes with the content would push it aside.
+globalStyle('html', { background: c.ground, colorScheme: 'light dark', scrollbarGutter: 'stable' })
 globalStyle('body', { margin: 0, background: c.ground, color: c.text, font: `14px/20px ${sans}`, WebkitFontSmoothing: 'antialiased' })
 globalStyle('button, input, select, textarea', { font: 'inherit', color: 'inherit' })
 globalStyle('h1, h2, h3, p, dl, dd, dt, ul, ol, pre, fieldset, legend', { margin: 0, padding: 0, border: 0 })
