@@ -20,7 +20,7 @@ const MOST_ERRORS: usize = 30;
 /// A settings file is a page of text; beyond this it is another file.
 const LARGEST_FILE: usize = 1 << 20;
 
-/// Names that are no profile: the live host has pages there.
+/// Names that are no profile: the two hosts have pages there.
 pub const RESERVED_PROFILES: &[&str] = &[
     "admin",
     "api",
@@ -45,7 +45,9 @@ pub const RESERVED_PROFILES: &[&str] = &[
     "readyz",
     "room",
     "rooms",
+    "settings",
     "setup",
+    "stack",
     "static",
     "status",
     "video",

@@ -1,0 +1,102 @@
+//! One look at all that concerns us.
+
+use std::collections::BTreeMap;
+
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptions};
+use futures_util::future::{join_all, try_join_all};
+
+use super::DockerEngine;
+use super::answers::{container_facts, is_ours, network_facts, port_holders, volume_facts};
+use crate::desired::labels;
+use crate::engine::{EngineError, EngineFacts};
+
+impl DockerEngine {
+    pub(super) async fn look(
+        &self,
+        instance: &str,
+        references: &[String],
+    ) -> Result<EngineFacts, EngineError> {
+        let containers = async {
+            let all = self
+                .call(
+                    "list containers",
+                    self.docker.list_containers(Some(
+                        ListContainersOptionsBuilder::new().all(true).build(),
+                    )),
+                )
+                .await?;
+            let ours = all
+                .iter()
+                .filter(|summary| is_ours(instance, summary))
+                .filter_map(|summary| summary.id.as_deref());
+            let inspected = try_join_all(ours.map(|id| self.inspect(id))).await?;
+            // One that went between list and inspection is simply gone.
+            let mut facts: Vec<_> = inspected
+                .into_iter()
+                .flatten()
+                .map(container_facts)
+                .collect();
+            facts.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok((facts, port_holders(&all)))
+        };
+        let volumes = async {
+            let list = self
+                .call(
+                    "list volumes",
+                    self.docker.list_volumes(None::<ListVolumesOptions>),
+                )
+                .await?;
+            Ok(list.volumes.unwrap_or_default())
+        };
+        let images = async {
+            let each = references.iter().map(|reference| async move {
+                let image = self.image(reference).await?;
+                Ok(image.map(|image| (reference.clone(), image)))
+            });
+            let images: Result<Vec<_>, EngineError> = join_all(each).await.into_iter().collect();
+            Ok(images?.into_iter().flatten().collect())
+        };
+        let own = async {
+            let Some(own) = self.own.get() else {
+                return Ok(BTreeMap::new());
+            };
+            let own = self.inspect(own).await?;
+            Ok(own
+                .map(container_facts)
+                .map_or_else(BTreeMap::new, |own| own.networks))
+        };
+        let (info, (containers, ports), networks, volumes, images, own_networks) = tokio::try_join!(
+            self.version(),
+            containers,
+            self.networks(),
+            volumes,
+            images,
+            own
+        )?;
+        let mut networks = networks;
+        // The oldest of a name first.
+        networks.sort_by(|a, b| (&a.name, &a.created, &a.id).cmp(&(&b.name, &b.created, &b.id)));
+        let networks: Vec<_> = networks.into_iter().map(network_facts).collect();
+        let mut volumes: Vec<_> = volumes
+            .into_iter()
+            .filter(|volume| {
+                volume.labels.get(labels::INSTANCE).map(String::as_str) == Some(instance)
+                    || volume
+                        .name
+                        .strip_prefix(instance)
+                        .is_some_and(|rest| rest.starts_with('-'))
+            })
+            .map(volume_facts)
+            .collect();
+        volumes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(EngineFacts {
+            info,
+            containers,
+            ports,
+            networks,
+            volumes,
+            images,
+            own_networks,
+        })
+    }
+}
