@@ -19,10 +19,14 @@ use crate::store::{BackupEntry, FILE, Store};
 const SHORTEST: usize = 8;
 
 /// Makes a backup at `to`: a file, a folder, or `-` for standard output; next
-/// to a running controller or without one.
+/// to a running controller or without one. Sealed as the settings say, unless
+/// another passphrase is given.
 pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<ExitCode, Failure> {
     let settings = session::settings(common)?;
-    let secret = passphrase.map(|file| asked(file, true)).transpose()?;
+    let secret = match passphrase {
+        Some(file) => Some(asked(file, true)?),
+        None => backup::passphrase(&settings).map_err(session::told_disk)?,
+    };
     let now = Timestamp::now();
     private_folder(&settings.state.join("tmp")).map_err(session::told_disk)?;
     let pipe = to == Path::new("-");

@@ -77,7 +77,8 @@ impl Story {
             "  address   {}",
             announced.as_deref().unwrap_or("not known")
         ));
-        for line in names(settings, announced.as_deref()).await {
+        let (lines, names_told) = names(settings, announced.as_deref()).await;
+        for line in lines {
             say(line);
         }
         if let Some(trust) = &first.trust {
@@ -98,7 +99,7 @@ impl Story {
                 .iter()
                 .filter(|issue| issue.severity != Severity::Notice)
                 // Told above, by the names themselves.
-                .filter(|issue| issue.code != IssueCode::NameElsewhere)
+                .filter(|issue| !names_told || issue.code != IssueCode::NameElsewhere)
             {
                 let key = (issue.code, issue.subject.clone());
                 if told.insert(key, ()).is_none() {
@@ -133,18 +134,20 @@ impl Story {
     }
 }
 
-/// Where the names lead, and what to do where that is wrong.
-async fn names(settings: &Settings, announced: Option<&str>) -> Vec<String> {
+/// Where the names lead, and what to do where that is wrong; and whether that
+/// could be told in time.
+async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, bool) {
     let resolvers = Resolvers(match &settings.tls {
         Tls::Acme(acme) => acme.resolvers.clone(),
         _ => Vec::new(),
     });
     let looked = tokio::time::timeout(PATIENCE, check_names(settings, announced, &resolvers));
     let Ok(checks) = looked.await else {
-        return vec![format!(
+        let late = format!(
             "  names     no answer within {} s about where they lead",
             PATIENCE.as_secs()
-        )];
+        );
+        return (vec![late], false);
     };
     let mut lines = Vec::new();
     for check in checks {
@@ -157,7 +160,7 @@ async fn names(settings: &Settings, announced: Option<&str>) -> Vec<String> {
             _ => lines.push(format!("  names     {}", check.found)),
         }
     }
-    lines
+    (lines, true)
 }
 
 /// `80 443 1935 tcp · 9999 udp`
