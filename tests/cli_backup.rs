@@ -77,6 +77,9 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
         Path::new(made["path"].as_str().unwrap()).starts_with(&folder),
         "{made}"
     );
+    let fresh = format!("{}/", house.dir.path().join("fresh").display());
+    let made = house.json(&["backup", &fresh]);
+    assert!(made["path"].as_str().unwrap().starts_with(&fresh), "{made}");
     let piped = house.run(&["backup", "-"]);
     assert!(piped.stdout.starts_with(b"manifest.json\0"));
     let word = house.dir.path().join("passphrase");
@@ -420,7 +423,9 @@ fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
     assert!(wrong.contains("another passphrase"), "{wrong}");
 
     // The command that the issue names works as it stands there.
-    let kept = house.state.join("backups/cst8-cli-20260101T000000Z-daily.backup");
+    let kept = house
+        .state
+        .join("backups/cst8-cli-20260101T000000Z-daily.backup");
     std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
     std::fs::copy(&file, &kept).unwrap();
     house.stop();
@@ -446,7 +451,13 @@ fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
     let closed = refused(&house, &["restore", path(&file), "--yes"]);
     assert!(closed.contains("--passphrase-file"), "{closed}");
     std::fs::write(&other, "a long passphrase\n").unwrap();
-    let said = house.good(&["restore", path(&file), "--yes", "--passphrase-file", path(&other)]);
+    let said = house.good(&[
+        "restore",
+        path(&file),
+        "--yes",
+        "--passphrase-file",
+        path(&other),
+    ]);
     assert!(
         said.contains(&format!("{} opens the backups", word.display())),
         "{said}"
@@ -499,7 +510,10 @@ fn an_upgrade_that_fails_leaves_one_backup_however_often_it_is_tried() {
     house.stop();
     let database = house.state.join("colourstream.db");
     let older = "PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';";
-    Connection::open(&database).unwrap().execute_batch(older).unwrap();
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch(older)
+        .unwrap();
     let folder = house.state.join("backups/before-upgrade");
     house.again();
     // Three tries at the least, by the pause of five seconds that doubles.
@@ -509,7 +523,10 @@ fn an_upgrade_that_fails_leaves_one_backup_however_often_it_is_tried() {
     let log = house.log();
     assert!(log.matches("tried again").count() >= 2, "{log}");
     house.stop();
-    Connection::open(&database).unwrap().execute_batch("DROP TABLE backups;").unwrap();
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch("DROP TABLE backups;")
+        .unwrap();
     house.again();
     wait("the rooms", 30, || {
         house.run(&["room", "list"]).status.success().then_some(())
@@ -524,15 +541,23 @@ fn whoever_only_looks_changes_no_older_database() {
     house.stop();
     let database = house.state.join("colourstream.db");
     let older = "DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';";
-    Connection::open(&database).unwrap().execute_batch(older).unwrap();
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch(older)
+        .unwrap();
     let schema = || -> u32 {
         let db = Connection::open(&database).unwrap();
-        db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+        db.query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap()
     };
     // The engine is away, so there is no plan; that is all it says.
     let plan = house.run(&["plan"]);
     assert_eq!(plan.status.code(), Some(1));
-    assert!(text(&plan.stdout).contains("engine-away"), "{}", text(&plan.stdout));
+    assert!(
+        text(&plan.stdout).contains("engine-away"),
+        "{}",
+        text(&plan.stdout)
+    );
     assert_eq!(schema(), 1);
     let out = house.dir.path().join("out");
     house.good(&["render", path(&out)]);
@@ -559,7 +584,10 @@ fn rooms_and_keys_that_are_both_gone_are_not_begun_anew_beside_what_was_rendered
     house.again();
     let status = house.status().unwrap();
     let told = status["issues"].to_string();
-    assert!(told.contains("though this state folder was in use"), "{told}");
+    assert!(
+        told.contains("though this state folder was in use"),
+        "{told}"
+    );
     assert!(!database.exists() && !house.state.join("secrets.json").exists());
     house.good(&["restore", path(&kept), "--yes"]);
     wait("the rooms", 30, || {
@@ -592,7 +620,13 @@ fn a_restore_killed_at_any_point_is_carried_to_its_end() {
     let list = house.dir.path().join("points");
     good(restore(&[("COLOURSTREAM_POINTS", path(&list))]));
     let points = std::fs::read_to_string(&list).unwrap();
-    for what in ["laid out", "switch in place", "set aside", "put in place", "switch removed"] {
+    for what in [
+        "laid out",
+        "switch in place",
+        "set aside",
+        "put in place",
+        "switch removed",
+    ] {
         assert!(points.contains(what), "{what}: {points}");
     }
     let database = house.state.join("colourstream.db");
@@ -609,13 +643,20 @@ fn a_restore_killed_at_any_point_is_carried_to_its_end() {
             let _absent = std::fs::copy(house.state.join(name), copy.join(name));
         }
         let db = Connection::open(copy.join("colourstream.db")).unwrap();
-        let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        let sound: String = db
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(sound, "ok");
-        let mut query = db.prepare("SELECT title FROM rooms ORDER BY title").unwrap();
+        let mut query = db
+            .prepare("SELECT title FROM rooms ORDER BY title")
+            .unwrap();
         let rows = query.query_map([], |row| row.get(0)).unwrap();
         Some(rows.map(Result::unwrap).collect())
     };
-    let (old, new) = (vec!["Halcyon".to_owned(), "Northlight".to_owned()], vec!["Northlight".to_owned()]);
+    let (old, new) = (
+        vec!["Halcyon".to_owned(), "Northlight".to_owned()],
+        vec!["Northlight".to_owned()],
+    );
     let count = points.lines().count();
     let (mut were_old, mut were_new) = (0, 0);
     for number in 1..=count {
@@ -623,7 +664,12 @@ fn a_restore_killed_at_any_point_is_carried_to_its_end() {
         std::fs::remove_dir_all(&house.state).unwrap();
         copy_folder(&then, &house.state);
         let killed = restore(&[("COLOURSTREAM_KILL_AT", &number.to_string())]);
-        assert_eq!(killed.status.code(), None, "{line}: {}", text(&killed.stdout));
+        assert_eq!(
+            killed.status.code(),
+            None,
+            "{line}: {}",
+            text(&killed.stdout)
+        );
         let begun = house.state.join("restore/switch.json").exists();
         match rooms() {
             Some(rooms) if rooms == old => were_old += 1,
@@ -636,14 +682,29 @@ fn a_restore_killed_at_any_point_is_carried_to_its_end() {
         let empty = house.run(&["restore", "--as-it-is"]);
         assert!(empty.status.success(), "{line}: {}", text(&empty.stderr));
         let rooms = rooms().unwrap();
-        assert!(if begun { rooms == new } else { rooms == old || rooms == new }, "{line}: {rooms:?}");
+        assert!(
+            if begun {
+                rooms == new
+            } else {
+                rooms == old || rooms == new
+            },
+            "{line}: {rooms:?}"
+        );
         assert!(!house.state.join("restore/switch.json").exists(), "{line}");
     }
-    assert!(were_old > 5 && were_new > 2, "{were_old} {were_new}: {points}");
+    assert!(
+        were_old > 5 && were_new > 2,
+        "{were_old} {were_new}: {points}"
+    );
 }
 
 fn copy_folder(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
     assert!(copied.success());
 }
 

@@ -408,9 +408,18 @@ fn without_the_secrets_or_a_folder_that_can_be_read_it_is_no_backup() {
     let mut lacking = manifest.clone();
     lacking.files.retain(|item| item.path == archive::DATABASE);
     let text = serde_json::to_vec(&lacking).unwrap();
-    archive.file("manifest.json", text.len() as u64, 0, &mut text.as_slice()).unwrap();
+    archive
+        .file("manifest.json", text.len() as u64, 0, &mut text.as_slice())
+        .unwrap();
     let database = bytes_of(&file, &manifest, archive::DATABASE);
-    archive.file(archive::DATABASE, database.len() as u64, 0, &mut database.as_slice()).unwrap();
+    archive
+        .file(
+            archive::DATABASE,
+            database.len() as u64,
+            0,
+            &mut database.as_slice(),
+        )
+        .unwrap();
     archive.finish().unwrap();
     let state = house.path("other");
     let error = put_back(&state, &old, None, None).unwrap_err().to_string();
@@ -418,7 +427,11 @@ fn without_the_secrets_or_a_folder_that_can_be_read_it_is_no_backup() {
 }
 
 fn bytes_of(file: &Path, manifest: &Manifest, name: &str) -> Vec<u8> {
-    let item = manifest.files.iter().find(|item| item.path == name).unwrap();
+    let item = manifest
+        .files
+        .iter()
+        .find(|item| item.path == name)
+        .unwrap();
     read_item(file, None, VERSION, item).unwrap()
 }
 
@@ -638,7 +651,11 @@ async fn many_of_the_future_cost_no_good_one_and_begin_no_storm() {
     assert_eq!(good(), first, "one a day, and it stays");
     hours(24).await;
     assert_eq!(good().len(), 2);
-    assert_eq!(list(&kept.house.settings).len(), 2, "those of the future went");
+    assert_eq!(
+        list(&kept.house.settings).len(),
+        2,
+        "those of the future went"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,10 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
         .then(|| Draft::below(&settings.state.join("tmp")))
         .transpose()
         .map_err(session::told_disk)?;
+    // A folder that is not there yet is called so by its slash.
+    if to.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        private_folder(to).map_err(session::told_disk)?;
+    }
     let place = match &held {
         Some(draft) => draft.path("backup"),
         None if to.is_dir() => to.join(format!(

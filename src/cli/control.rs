@@ -47,7 +47,10 @@ impl Control {
         status.is_ok_and(|status| {
             status.services.is_empty()
                 && status.reconcile == 0
-                && status.issues.iter().any(|issue| issue.severity == Severity::Error)
+                && status
+                    .issues
+                    .iter()
+                    .any(|issue| issue.severity == Severity::Error)
         })
     }
 

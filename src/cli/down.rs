@@ -15,7 +15,7 @@ use super::session::{self, Intent, Session, VERSION};
 use super::terminal;
 use super::{Common, Failure};
 use crate::backup;
-use crate::disk::{Draft, StateLock, remove_state};
+use crate::disk::{DiskError, Draft, StateLock, remove_state};
 use crate::engine::{
     DockerEngine, Engine as _, EngineCall, EngineError, EngineFacts, Placement, placement,
 };
@@ -25,6 +25,9 @@ use crate::settings::Settings;
 use crate::status::Status;
 use crate::store::{self, Store};
 
+/// A controller that has just begun answers within this, asked this often.
+const PATIENCE: Duration = Duration::from_secs(10);
+const KNOCK: Duration = Duration::from_millis(200);
 /// How often it is looked for what is left, a second apart.
 const ROUNDS: u32 = 5;
 
@@ -33,7 +36,7 @@ const ROUNDS: u32 = 5;
 pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, Failure> {
     let settings = session::settings_here(common)?;
     let state = settings.state.clone();
-    let control = Control::find(&state).await;
+    let control = controller(&state).await?;
     if volumes && control.is_some() {
         return Err(Failure::Told(still_there()));
     }
@@ -100,6 +103,31 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The controller that works on the state folder, if one does. One that has
+/// just begun answers in a moment, and would heal what is taken away.
+async fn controller(state: &Path) -> Result<Option<Control>, Failure> {
+    let begun = Instant::now();
+    loop {
+        if let Some(control) = Control::find(state).await {
+            return Ok(Some(control));
+        }
+        if !state.join("lock").exists() {
+            return Ok(None);
+        }
+        match StateLock::acquire(state, Timestamp::now(), VERSION) {
+            Err(DiskError::InUse { holder, .. }) if begun.elapsed() > PATIENCE => {
+                return Err(Failure::Told(format!(
+                    "{holder} works on {} and does not answer\n  → stop it first",
+                    state.display()
+                )));
+            }
+            Err(DiskError::InUse { .. }) => tokio::time::sleep(KNOCK).await,
+            // What cannot be locked keeps nobody from leaving.
+            Ok(_) | Err(_) => return Ok(None),
+        }
+    }
+}
+
 fn still_there() -> String {
     "a controller still runs on this state folder\n  → stop it first, then `down --volumes`. In a container: `docker stop` it, and run `down --volumes` in one of its own with the same mounts and settings (`docker run --rm …`, docs/deploy.md)".to_owned()
 }
@@ -152,8 +180,7 @@ async fn live(common: &Common, settings: &Settings) -> Live {
 /// Removes what is kept, alone on the state folder.
 fn remove_kept(settings: &Settings) -> Result<(), Failure> {
     let state = &settings.state;
-    let lock =
-        StateLock::acquire(state, Timestamp::now(), VERSION).map_err(session::told_disk)?;
+    let lock = StateLock::acquire(state, Timestamp::now(), VERSION).map_err(session::told_disk)?;
     let backups: Vec<_> = backup::list(settings)
         .into_iter()
         .map(|one| one.path)

@@ -12,8 +12,8 @@ use super::{Common, Failure};
 use crate::backup::{self, BackupError};
 use crate::desired::{Secrets, Target, labels};
 use crate::disk::{
-    Disk, DiskError, Draft, RENDERED, StateLock, finish_swap, load_existing_secrets, load_or_create_secrets,
-    passing_secrets,
+    Disk, DiskError, Draft, RENDERED, StateLock, finish_swap, load_existing_secrets,
+    load_or_create_secrets, passing_secrets,
 };
 use crate::engine::{DockerEngine, Engine as _, Placement, is_our_name, placement};
 use crate::host;

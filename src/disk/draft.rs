@@ -115,7 +115,9 @@ fn clear(folder: &Path) {
 
 /// Whether a folder of this name is one: the mark, a process, a number.
 pub(super) fn is_draft(name: &str) -> bool {
-    let numbers = name.strip_prefix(MARK).and_then(|rest| rest.split_once('-'));
+    let numbers = name
+        .strip_prefix(MARK)
+        .and_then(|rest| rest.split_once('-'));
     numbers.is_some_and(|(process, count)| {
         [process, count]
             .iter()

@@ -32,7 +32,13 @@ const FILES: [&str; 11] = [
     "control.sock",
 ];
 /// Folders that others may use, too: they go when nothing is left in them.
-const SHARED: [&str; 5] = [super::TMP, "tls", "traefik", "backups/before-upgrade", "backups"];
+const SHARED: [&str; 5] = [
+    super::TMP,
+    "tls",
+    "traefik",
+    "backups/before-upgrade",
+    "backups",
+];
 
 /// The names of all that may be ours below the state folder, and whether
 /// everything in it is.
@@ -228,7 +234,14 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["backups", "colourstream.yaml", "control.sock.d", "tls", "tmp", "traefik"]
+            [
+                "backups",
+                "colourstream.yaml",
+                "control.sock.d",
+                "tls",
+                "tmp",
+                "traefik"
+            ]
         );
         for name in theirs {
             assert!(state.join(name).exists(), "{name}");
