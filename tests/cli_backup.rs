@@ -77,6 +77,9 @@ fn a_backup_is_made_next_to_a_running_controller_and_brings_everything_back() {
         Path::new(made["path"].as_str().unwrap()).starts_with(&folder),
         "{made}"
     );
+    let fresh = format!("{}/", house.dir.path().join("fresh").display());
+    let made = house.json(&["backup", &fresh]);
+    assert!(made["path"].as_str().unwrap().starts_with(&fresh), "{made}");
     let piped = house.run(&["backup", "-"]);
     assert!(piped.stdout.starts_with(b"manifest.json\0"));
     let word = house.dir.path().join("passphrase");
@@ -381,6 +384,328 @@ fn a_database_that_somebody_else_holds_is_told_and_taken_up_when_it_is_free() {
             .success()
             .then_some(())
     });
+}
+
+/// Files of a folder, by name.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let word = dir.path().join("passphrase");
+    std::fs::write(&word, "a long passphrase\n").unwrap();
+    let mut house = served(
+        31_724,
+        &format!("backup: {{passphrase_file: {}}}", word.display()),
+    );
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    let is_sealed = |bytes: &[u8]| {
+        assert!(!bytes.starts_with(b"manifest.json"));
+        assert!(!bytes.windows(6).any(|part| part == b"SQLite"));
+    };
+    let file = house.dir.path().join("one.backup");
+    let said = house.good(&["backup", path(&file)]);
+    assert!(said.contains("sealed"), "{said}");
+    is_sealed(&std::fs::read(&file).unwrap());
+    is_sealed(&house.run(&["backup", "-"]).stdout);
+    // Another one, where somebody says so.
+    let other = dir.path().join("other");
+    std::fs::write(&other, "another passphrase\n").unwrap();
+    let special = house.dir.path().join("special.backup");
+    house.good(&["backup", path(&special), "--passphrase-file", path(&other)]);
+    let wrong = refused(&house, &["restore", path(&special), "--yes"]);
+    assert!(wrong.contains("another passphrase"), "{wrong}");
+
+    // The command that the issue names works as it stands there.
+    let kept = house
+        .state
+        .join("backups/cst8-cli-20260101T000000Z-daily.backup");
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    std::fs::copy(&file, &kept).unwrap();
+    house.stop();
+    damaged(&house.state.join("colourstream.db"));
+    house.again();
+    let status = house.status().unwrap();
+    let fix = issue(&status).unwrap()["fix"].as_str().unwrap().to_owned();
+    let command = format!("colourstream restore {}", kept.display());
+    assert!(fix.contains(&command), "{fix}");
+    house.good(&["restore", path(&kept), "--yes"]);
+    wait("the rooms", 30, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+
+    // A backup must not lie open because its passphrase is gone, and a host
+    // without it is told how to go on.
+    house.stop();
+    std::fs::remove_file(&word).unwrap();
+    let open = house.dir.path().join("open.backup");
+    refused(&house, &["backup", path(&open)]);
+    assert!(!open.exists());
+    let closed = refused(&house, &["restore", path(&file), "--yes"]);
+    assert!(closed.contains("--passphrase-file"), "{closed}");
+    std::fs::write(&other, "a long passphrase\n").unwrap();
+    let said = house.good(&[
+        "restore",
+        path(&file),
+        "--yes",
+        "--passphrase-file",
+        path(&other),
+    ]);
+    assert!(
+        said.contains(&format!("{} opens the backups", word.display())),
+        "{said}"
+    );
+}
+
+/// The settings were copied to the new host; what they name comes with the
+/// backup.
+#[test]
+fn a_host_that_is_half_prepared_gets_the_rest_from_the_backup() {
+    let mut house = served(31_728, "");
+    let folder = house.dir.path().join("certificates");
+    std::fs::create_dir(&folder).unwrap();
+    let made = rcgen::generate_simple_self_signed([
+        "colourstream.localhost".to_owned(),
+        "admin.colourstream.localhost".to_owned(),
+        "video.colourstream.localhost".to_owned(),
+    ])
+    .unwrap();
+    std::fs::write(folder.join("full.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let text = std::fs::read_to_string(&house.settings).unwrap();
+    let text = format!(
+        "{text}tls: {{certificate: ./certificates/full.pem, key: ./certificates/key.pem}}\n"
+    );
+    std::fs::write(&house.settings, &text).unwrap();
+    house.again();
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    let file = house.dir.path().join("one.backup");
+    house.good(&["backup", path(&file)]);
+
+    house.stop();
+    std::fs::remove_dir_all(&house.state).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let said = house.good(&["restore", path(&file), "--yes"]);
+    assert!(said.contains("is there already and stays"), "{said}");
+    assert!(!said.contains("  ! "), "nothing is missing: {said}");
+    assert!(folder.join("key.pem").exists());
+    house.again();
+    assert_eq!(key(&house), before);
+}
+
+/// The change of the database fails each time: a table it makes is there.
+#[test]
+fn an_upgrade_that_fails_leaves_one_backup_however_often_it_is_tried() {
+    let mut house = served(31_732, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    house.stop();
+    let database = house.state.join("colourstream.db");
+    let older = "PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';";
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch(older)
+        .unwrap();
+    let folder = house.state.join("backups/before-upgrade");
+    house.again();
+    // Three tries at the least, by the pause of five seconds that doubles.
+    std::thread::sleep(std::time::Duration::from_secs(18));
+    let kept = files(&folder);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let log = house.log();
+    assert!(log.matches("tried again").count() >= 2, "{log}");
+    house.stop();
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch("DROP TABLE backups;")
+        .unwrap();
+    house.again();
+    wait("the rooms", 30, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+}
+
+#[test]
+fn whoever_only_looks_changes_no_older_database() {
+    let mut house = served(31_736, "");
+    house.good(&["room", "create", "Northlight"]);
+    house.stop();
+    let database = house.state.join("colourstream.db");
+    let older = "DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key = 'schema_by';";
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch(older)
+        .unwrap();
+    let schema = || -> u32 {
+        let db = Connection::open(&database).unwrap();
+        db.query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap()
+    };
+    // The engine is away, so there is no plan; that is all it says.
+    let plan = house.run(&["plan"]);
+    assert_eq!(plan.status.code(), Some(1));
+    assert!(
+        text(&plan.stdout).contains("engine-away"),
+        "{}",
+        text(&plan.stdout)
+    );
+    assert_eq!(schema(), 1);
+    let out = house.dir.path().join("out");
+    house.good(&["render", path(&out)]);
+    assert_eq!(schema(), 1);
+    assert!(!house.state.join("backups").exists());
+    assert!(files(&house.state.join("tmp")).is_empty());
+}
+
+#[test]
+fn rooms_and_keys_that_are_both_gone_are_not_begun_anew_beside_what_was_rendered() {
+    let mut house = served(31_740, "");
+    house.good(&["room", "create", "Northlight"]);
+    let kept = house.dir.path().join("one.backup");
+    house.good(&["backup", path(&kept)]);
+    let before = key(&house);
+    house.stop();
+    let database = house.state.join("colourstream.db");
+    let rendered = house.state.join("rendered/mirotalk/config");
+    std::fs::create_dir_all(rendered.parent().unwrap()).unwrap();
+    std::fs::write(&rendered, "of then").unwrap();
+    for name in ["colourstream.db", "secrets.json"] {
+        std::fs::remove_file(house.state.join(name)).unwrap();
+    }
+    house.again();
+    let status = house.status().unwrap();
+    let told = status["issues"].to_string();
+    assert!(
+        told.contains("though this state folder was in use"),
+        "{told}"
+    );
+    assert!(!database.exists() && !house.state.join("secrets.json").exists());
+    house.good(&["restore", path(&kept), "--yes"]);
+    wait("the rooms", 30, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+}
+
+/// Killed at every point of a restore: the old rooms or the new ones are
+/// there, whole, and never the new database beside the log of the old one.
+#[test]
+fn a_restore_killed_at_any_point_is_carried_to_its_end() {
+    let mut house = served(31_744, "");
+    house.good(&["room", "create", "Northlight"]);
+    let file = house.dir.path().join("one.backup");
+    house.good(&["backup", path(&file)]);
+    house.good(&["room", "create", "Halcyon"]);
+    // As after a power cut: what is new is in the log alone.
+    house.signal("KILL");
+    let then = house.dir.path().join("then");
+    copy_folder(&house.state, &then);
+    let restore = |more: &[(&str, &str)]| {
+        Command::new(BINARY)
+            .args(["restore", path(&file), "--yes", "--config"])
+            .arg(&house.settings)
+            .envs(more.iter().copied())
+            .output()
+            .unwrap()
+    };
+    let list = house.dir.path().join("points");
+    good(restore(&[("COLOURSTREAM_POINTS", path(&list))]));
+    let points = std::fs::read_to_string(&list).unwrap();
+    for what in [
+        "laid out",
+        "switch in place",
+        "set aside",
+        "put in place",
+        "switch removed",
+    ] {
+        assert!(points.contains(what), "{what}: {points}");
+    }
+    let database = house.state.join("colourstream.db");
+    // What a reader without a hold on the folder makes of it.
+    let rooms = || -> Option<Vec<String>> {
+        if !database.exists() {
+            return None;
+        }
+        // Of a copy: looking must change nothing.
+        let copy = house.dir.path().join("look");
+        let _none = std::fs::remove_dir_all(&copy);
+        std::fs::create_dir(&copy).unwrap();
+        for name in ["colourstream.db", "colourstream.db-wal"] {
+            let _absent = std::fs::copy(house.state.join(name), copy.join(name));
+        }
+        let db = Connection::open(copy.join("colourstream.db")).unwrap();
+        let sound: String = db
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(sound, "ok");
+        let mut query = db
+            .prepare("SELECT title FROM rooms ORDER BY title")
+            .unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        Some(rows.map(Result::unwrap).collect())
+    };
+    let (old, new) = (
+        vec!["Halcyon".to_owned(), "Northlight".to_owned()],
+        vec!["Northlight".to_owned()],
+    );
+    let count = points.lines().count();
+    let (mut were_old, mut were_new) = (0, 0);
+    for number in 1..=count {
+        let line = points.lines().nth(number - 1).unwrap();
+        std::fs::remove_dir_all(&house.state).unwrap();
+        copy_folder(&then, &house.state);
+        let killed = restore(&[("COLOURSTREAM_KILL_AT", &number.to_string())]);
+        assert_eq!(
+            killed.status.code(),
+            None,
+            "{line}: {}",
+            text(&killed.stdout)
+        );
+        let begun = house.state.join("restore/switch.json").exists();
+        match rooms() {
+            Some(rooms) if rooms == old => were_old += 1,
+            Some(rooms) if rooms == new => were_new += 1,
+            // In between, and whoever comes next knows it.
+            None => assert!(begun, "{line}"),
+            Some(rooms) => panic!("{line}: {rooms:?}"),
+        }
+        // Whoever holds the folder next carries it to its end, or it never was.
+        let empty = house.run(&["restore", "--as-it-is"]);
+        assert!(empty.status.success(), "{line}: {}", text(&empty.stderr));
+        let rooms = rooms().unwrap();
+        assert!(
+            if begun {
+                rooms == new
+            } else {
+                rooms == old || rooms == new
+            },
+            "{line}: {rooms:?}"
+        );
+        assert!(!house.state.join("restore/switch.json").exists(), "{line}");
+    }
+    assert!(
+        were_old > 5 && were_new > 2,
+        "{were_old} {were_new}: {points}"
+    );
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(copied.success());
 }
 
 #[test]

@@ -35,6 +35,61 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// The list of ports in the document is the one that the command prints.
+#[test]
+fn the_firewall_s_table_is_what_the_command_says() {
+    let output = Command::new(env!("CARGO_BIN_EXE_colourstream"))
+        .args(["firewall", "--json"])
+        .env("COLOURSTREAM_DOMAIN", "review.example.com")
+        .output()
+        .unwrap();
+    let ports: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let words = |value: &serde_json::Value| value.as_str().unwrap().to_lowercase();
+    let said: Vec<(String, String, String)> = ports
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| {
+            let (first, last) = (&port["first"], &port["last"]);
+            let range = if first == last {
+                first.to_string()
+            } else {
+                format!("{first}–{last}")
+            };
+            (
+                format!("{range}/{}", words(&port["protocol"])),
+                words(&port["service"]),
+                words(&port["purpose"]),
+            )
+        })
+        .collect();
+    assert!(said.len() > 5, "{said:?}");
+    let pages = book::pages();
+    let page = pages
+        .iter()
+        .find(|page| page.name == "docs/deploy.md")
+        .unwrap();
+    let (_, table) = page
+        .text
+        .split_once("kept by tests/documents.rs. -->")
+        .unwrap();
+    let rows: Vec<(String, String, String)> = table
+        .trim_start()
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            (
+                cells[0].to_lowercase(),
+                cells[1].to_lowercase(),
+                cells[2].to_lowercase(),
+            )
+        })
+        .collect();
+    assert_eq!(rows, said);
+}
+
 /// The parser reads options before it sees `--help`, so that a command or an
 /// option that is not there is refused.
 #[test]

@@ -456,8 +456,20 @@ fn down_leaves_the_engine_as_it_was_found() {
     assert_eq!(refused.code, 1, "{}", refused.out);
     assert!(refused.err.contains("stop it first"), "{}", refused.err);
     stack.stop();
+    // What somebody else has in the folder, and a backup of ours.
+    std::fs::write(stack.state().join("notes.txt"), "mine").unwrap();
+    let backups = stack.state().join("backups");
+    std::fs::create_dir_all(&backups).unwrap();
+    let kept = backups.join("cst1-leaving-20260101T000000Z-daily.backup");
+    let made = stack.run(&["backup", kept.to_str().unwrap()]);
+    assert_eq!(made.code, 0, "{}", made.err);
     let asked = stack.run(&["down", "--volumes"]);
     assert_eq!(asked.code, 1);
+    assert!(
+        asked.out.contains("there, too; copy what you want to keep"),
+        "{}",
+        asked.out
+    );
     assert!(
         asked
             .out
@@ -469,10 +481,131 @@ fn down_leaves_the_engine_as_it_was_found() {
     let down = stack.run(&["down", "--volumes", "--yes"]);
     assert_eq!(down.code, 0, "{}{}", down.out, down.err);
     assert_eq!(inventory(), before);
-    assert!(!stack.state().exists());
+    assert!(
+        down.out.contains("notes.txt is not ColourStream's"),
+        "{}",
+        down.out
+    );
+    let left: Vec<_> = std::fs::read_dir(stack.state()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(
         try_docker(&["volume", "rm", &neighbour]).code,
         0,
         "it was left"
     );
+}
+
+/// Certificates by ACME: the volume that leads to them goes, they stay.
+#[test]
+fn down_without_volumes_leaves_the_engine_as_it_was_found_too() {
+    let mut stack = Stack::new("acme-down", 21_140);
+    let text = std::fs::read_to_string(stack.config()).unwrap();
+    let acme =
+        "tls: {mode: acme, email: ops@example.com, ca_server: 'https://127.0.0.1:9/directory'}";
+    std::fs::write(stack.config(), text.replace("tls: local-ca", acme)).unwrap();
+    let before = inventory();
+    stack.serve();
+    stack.until("the three of them", INSTALL, |status| {
+        let services = status["services"].as_array().unwrap();
+        services.len() == 3 && services.iter().all(|one| one["health"] == "healthy")
+    });
+    let volume = format!("{}-acme", stack.name);
+    assert!(inventory()["volumes"].contains(&volume));
+    stack.stop();
+    let down = stack.run(&["down", "--yes"]);
+    assert_eq!(down.code, 0, "{}{}", down.out, down.err);
+    assert!(
+        down.out.contains(&format!("remove volume {volume}")),
+        "{}",
+        down.out
+    );
+    assert_eq!(inventory(), before);
+    assert!(stack.state().join("traefik/acme").is_dir());
+    assert!(stack.state().join("secrets.json").exists());
+}
+
+#[test]
+fn leaving_needs_no_database_that_can_be_read() {
+    let mut stack = Stack::new("leave-damaged", 21_180);
+    let before = inventory();
+    stack.serve();
+    stack.until("the first install", INSTALL, is_ready);
+    stack.stop();
+    let mut bytes = std::fs::read(database(&stack)).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at..at + 4096].fill(0xA5);
+    std::fs::write(database(&stack), &bytes).unwrap();
+    // Beside a controller that only keeps the pages up.
+    stack.serve();
+    stack.until("it is told", HEAL, |status| {
+        issue(status, "database-damaged").is_some()
+    });
+    let down = stack.run(&["down", "--yes"]);
+    assert_eq!(down.code, 0, "{}{}", down.out, down.err);
+    assert!(down.out.contains("known by their names"), "{}", down.out);
+    assert_eq!(inventory(), before);
+    assert_eq!(std::fs::read(database(&stack)).unwrap(), bytes);
+    stack.stop();
+    // And of a newer one without any, with all that is kept.
+    std::fs::remove_file(database(&stack)).unwrap();
+    Connection::open(database(&stack))
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 9999; CREATE TABLE theirs (a);")
+        .unwrap();
+    let down = stack.run(&["down", "--volumes", "--yes"]);
+    assert_eq!(down.code, 0, "{}{}", down.out, down.err);
+    assert!(!stack.state().exists());
+}
+
+/// The wrong folder is mounted, or its disk is not.
+#[test]
+fn an_empty_state_beside_services_that_run_is_told_and_they_are_left_alone() {
+    let mut stack = Stack::new("empty-state", 21_220);
+    stack.serve();
+    stack.until("the first install", INSTALL, is_ready);
+    let visitor = Visitor::come(&stack);
+    assert_eq!(publish(&stack, &visitor.key), "accepted");
+    let (runs, sessions) = (stack.runs(), publishers(&stack));
+    stack.stop();
+    let away = stack.dir.path().join("away");
+    std::fs::rename(stack.state(), &away).unwrap();
+    stack.serve();
+    let is_told = |status: &Value| issue(status, "state-empty").is_some();
+    let status = stack.until("it is told", HEAL, is_told);
+    let told = issue(&status, "state-empty").unwrap();
+    assert!(text(&told["why"]).contains(&stack.of("mirotalk")), "{told}");
+    assert!(text(&told["fix"]).contains("colourstream down"), "{told}");
+    pause(7_000);
+    assert!(!stack.state().join("secrets.json").exists());
+    assert!(!database(&stack).exists());
+    assert_eq!(stack.runs(), runs);
+    assert_eq!(publishers(&stack), sessions, "the stream goes on");
+    assert_eq!(publish(&stack, &visitor.key), "denied", "nobody new");
+    for command in [["plan"], ["apply"]] {
+        let said = stack.run(&command);
+        assert_ne!(said.code, 0, "{command:?}: {}", said.out);
+    }
+    stack.stop();
+    let said = stack.run(&["apply"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("state folder is empty"), "{}", said.err);
+    assert_eq!(stack.runs(), runs);
+
+    // The right one again: as if nothing had been.
+    std::fs::remove_dir_all(stack.state()).unwrap();
+    std::fs::rename(&away, stack.state()).unwrap();
+    stack.serve();
+    stack.well("the right folder", HEAL);
+    assert_eq!(stack.runs(), runs);
+    assert_eq!(visitor.is_in(&stack).0, "200");
+
+    // Or they are taken away, and it begins anew by itself.
+    stack.stop();
+    std::fs::remove_dir_all(stack.state()).unwrap();
+    stack.serve();
+    stack.until("it is told", HEAL, is_told);
+    let down = stack.run(&["down", "--yes"]);
+    assert_eq!(down.code, 0, "{}{}", down.out, down.err);
+    stack.well("anew", INSTALL);
+    assert_ne!(stack.runs(), runs);
 }

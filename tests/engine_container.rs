@@ -5,8 +5,9 @@
 mod rig;
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use rig::{Tidy, docker, docker_try, http, summary, text, wait};
@@ -311,6 +312,17 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         (inside.status()?["live"]["streams"] == 1).then_some(())
     });
 
+    // Somebody watches: over LLHLS, asked about at every request, and over
+    // WebRTC, asked about once.
+    let viewer = Viewer::come(&inside);
+    let (code, playlist) = viewer.ask(&viewer.playlist, "");
+    assert_eq!(code, 200, "{playlist}");
+    let mut signalling = viewer.signal();
+    assert!(signalling.ask().contains("offer"));
+    let watching = || inside.ome("sessions", "")["viewers"].clone();
+    let watched = watching();
+    assert!(!watched.as_array().unwrap().is_empty());
+
     // The controller is killed and made anew: nobody notices.
     let publishers = || {
         let sessions = inside.ome("sessions", "");
@@ -325,9 +337,18 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     let (runs, sessions) = (inside.runs(), publishers());
     assert_eq!(sessions.len(), 1);
     docker(&["rm", "-f", &inside.controller()]);
+    // Meanwhile: who is in stays in, and nobody is let in unasked.
+    assert_eq!(watching(), watched, "the WebRTC session goes on");
+    let (code, _) = viewer.ask(&viewer.playlist, "");
+    assert_ne!(code, 200, "nobody can say that he may");
     inside.run(Some(&volume));
     inside.ready();
     rig::good(inside.exec(&["plan", "--detailed-exitcode"]));
+    wait("the playlist, by the cookie of before", 30, || {
+        (viewer.ask(&viewer.playlist, "").0 == 200).then_some(())
+    });
+    assert_eq!(watching(), watched, "the same session of the same viewer");
+    assert!(signalling.is_open(), "its signalling was never cut");
     assert_eq!(inside.runs(), runs, "no container was touched");
     assert_eq!(
         publishers(),
@@ -344,7 +365,42 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         (inside.status()?["live"]["streams"] == 1).then_some(())
     });
 
-    rig::good(inside.exec(&["down", "--yes"]));
+    // With everything, as docs/deploy.md says it: not under a controller.
+    let refused = inside.exec(&["down", "--volumes", "--yes"]);
+    assert!(!refused.status.success());
+    assert!(
+        text(&refused.stderr).contains("docker stop"),
+        "{}",
+        text(&refused.stderr)
+    );
+    docker(&["stop", &inside.controller()]);
+    let socket = format!("{}:/var/run/docker.sock", rig::socket());
+    let (state, settings) = (
+        format!("{volume}:/state"),
+        format!("{}:/etc/colourstream:ro", inside.dir.path().display()),
+    );
+    let config = "COLOURSTREAM_CONFIG=/etc/colourstream/colourstream.yaml";
+    let said = docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &socket,
+        "-v",
+        &state,
+        "-v",
+        &settings,
+        "-e",
+        config,
+        IMAGE,
+        "down",
+        "--volumes",
+        "--yes",
+    ]);
+    assert!(
+        said.contains("every room, link, key and certificate"),
+        "{said}"
+    );
+    assert!(said.contains("is empty now"), "{said}");
     for role in ["traefik", "ovenmediaengine", "mirotalk"] {
         assert!(
             !docker_try(&["inspect", &inside.service(role)])
@@ -353,6 +409,229 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
             "{role}"
         );
     }
+    let place = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
+    assert_eq!(std::fs::read_dir(place).unwrap().count(), 0);
+    docker(&["rm", &inside.controller()]);
+    docker(&["volume", "rm", &volume]);
+    for kind in ["container", "network", "volume"] {
+        let all = docker(&[kind, "ls", "--format", "{{.}}"]);
+        assert!(!all.contains(&inside.name), "{kind}: {all}");
+    }
+}
+
+/// A browser with a link into the room.
+struct Viewer<'a> {
+    inside: &'a Inside,
+    cookie: String,
+    /// Paths on the live host, with their tickets.
+    playlist: String,
+    signalling: String,
+}
+
+impl<'a> Viewer<'a> {
+    fn come(inside: &'a Inside) -> Self {
+        let link = inside.json(&["link", "create", "northlight", "--name", "Maya"]);
+        let url = link["url"].as_str().unwrap();
+        let token = url.split_once("/j#").unwrap().1;
+        let mut viewer = Self {
+            inside,
+            cookie: String::new(),
+            playlist: String::new(),
+            signalling: String::new(),
+        };
+        let order = format!("{{\"token\":\"{token}\"}}");
+        let (head, body) = wait("the link to open", 20, || {
+            let (code, head, body) = viewer.curl("/api/v1/session/link", &order);
+            (code == 200).then_some((head, body))
+        });
+        let cookie = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+            .unwrap()
+            .1;
+        viewer.cookie = cookie.split(';').next().unwrap().to_owned();
+        let visit: Value = serde_json::from_str(&body).unwrap();
+        let path = |kind: &str| {
+            let url = visit["playback"][kind].as_str().unwrap();
+            let (_, rest) = url.split_once("://").unwrap();
+            rest[rest.find('/').unwrap()..].to_owned()
+        };
+        viewer.playlist = path("llhls");
+        viewer.signalling = path("webrtc");
+        viewer
+    }
+
+    fn host(&self) -> String {
+        format!("{}.localhost", self.inside.name)
+    }
+
+    /// Status and body of a call through Traefik.
+    fn ask(&self, path: &str, body: &str) -> (u16, String) {
+        let (code, _, body) = self.curl(path, body);
+        (code, body)
+    }
+
+    fn curl(&self, path: &str, body: &str) -> (u16, String, String) {
+        let (host, port) = (self.host(), self.inside.base + 1);
+        let mut command = Command::new("curl");
+        command
+            .args(["-sk", "--max-time", "10", "-D", "-", "-w", "\n%{http_code}"])
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1")])
+            .args(["-H", &format!("Origin: https://{host}:{port}")])
+            .args(["-H", &format!("Cookie: {}", self.cookie)]);
+        if !body.is_empty() {
+            command.args(["-H", "Content-Type: application/json", "-d", body]);
+        }
+        let output = command
+            .arg(format!("https://{host}:{port}{path}"))
+            .output()
+            .unwrap();
+        let out = text(&output.stdout);
+        let (rest, code) = out.rsplit_once('\n').unwrap();
+        let (head, body) = rest.split_once("\r\n\r\n").unwrap_or_default();
+        (code.parse().unwrap(), head.to_owned(), body.to_owned())
+    }
+
+    /// Opens the socket over which the player asks for its picture.
+    fn signal(&self) -> Signalling {
+        let (host, port) = (self.host(), self.inside.base + 1);
+        let mut tunnel = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect"])
+            .arg(format!("127.0.0.1:{port}"))
+            .args(["-servername", &host])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: https://{host}:{port}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {}\r\n\r\n",
+            self.signalling, self.cookie
+        );
+        let input = tunnel.stdin.as_mut().unwrap();
+        input.write_all(request.as_bytes()).unwrap();
+        input.flush().unwrap();
+        let mut out = BufReader::new(tunnel.stdout.take().unwrap());
+        let mut first = String::new();
+        out.read_line(&mut first).unwrap();
+        assert!(first.contains(" 101 "), "{first}");
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            out.read_line(&mut line).unwrap();
+        }
+        Signalling { tunnel, out }
+    }
+}
+
+/// See [`Viewer::signal`].
+struct Signalling {
+    tunnel: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Signalling {
+    /// Asks for the picture; the answer as it comes.
+    fn ask(&mut self) -> String {
+        let order = "{\"command\":\"request_offer\"}";
+        let mut frame = vec![0x81, 0x80 | u8::try_from(order.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(order.as_bytes());
+        let input = self.tunnel.stdin.as_mut().unwrap();
+        input.write_all(&frame).unwrap();
+        input.flush().unwrap();
+        let mut head = [0; 4];
+        self.out.read_exact(&mut head).unwrap();
+        let length = u16::from_be_bytes([head[2], head[3]]);
+        let mut body = vec![0; usize::from(length)];
+        self.out.read_exact(&mut body).unwrap();
+        text(&body)
+    }
+
+    /// Whether nobody has closed it.
+    fn is_open(&mut self) -> bool {
+        matches!(self.tunnel.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Signalling {
+    fn drop(&mut self) {
+        let _gone = self.tunnel.kill();
+        let _ended = self.tunnel.wait();
+    }
+}
+
+/// A folder of the host on a file system of its own, mounted into the
+/// container that ships.
+struct Small(PathBuf);
+
+impl Small {
+    fn new(folder: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&folder).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=12m,mode=0755", "tmpfs"])
+            .arg(&folder)
+            .status();
+        mounted
+            .is_ok_and(|status| status.success())
+            .then_some(Self(folder))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_state_that_is_full_is_told_and_what_runs_goes_on() {
+    let inside = Inside::new("cst3-full", 30_280);
+    let folder = inside.dir.path().join("state");
+    let small = Small::new(folder.clone()).unwrap();
+    inside.run(Some(&folder.display().to_string()));
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let runs = inside.runs();
+    // To the last byte.
+    let filler = folder.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    for block in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; block]).is_ok() {}
+    }
+    drop(file);
+    let refused = wait("a room that cannot be kept", 60, || {
+        let said = inside.exec(&["room", "create", "Halcyon"]);
+        (!said.status.success()).then(|| text(&said.stderr))
+    });
+    assert!(!refused.is_empty());
+    // A new container of the same image, on the full disk.
+    docker(&["restart", "-t", "5", &inside.controller()]);
+    let live = format!("{}.localhost", inside.name);
+    wait("its pages", 60, || {
+        let (code, _) = inside.through_traefik(&live);
+        [200, 503].contains(&code).then_some(())
+    });
+    wait("the issue", 60, || {
+        let status = inside.status()?["issues"].to_string();
+        (status.contains("no space") || status.contains("disk is full") || status.contains("full"))
+            .then_some(())
+    });
+    assert_eq!(inside.runs(), runs, "what runs is left alone");
+    // Room again: it goes on by itself.
+    std::fs::remove_file(&filler).unwrap();
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Halcyon"]));
+    assert_eq!(
+        inside.json(&["room", "show", "northlight"])["title"],
+        "Northlight"
+    );
+    assert_eq!(inside.runs(), runs);
+    rig::good(inside.exec(&["down", "--yes"]));
+    docker(&["rm", "-f", &inside.controller()]);
+    drop(small);
 }
 
 #[test]
@@ -480,6 +759,35 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
         "--yes",
     ]);
     assert!(restored.contains("Restored"), "{restored}");
+    // Settings at a place that goes with the container are not written there.
+    let fresh = format!("{volume}-fresh:/state");
+    let config = "COLOURSTREAM_CONFIG=/etc/colourstream/colourstream.yaml";
+    let passing = docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &fresh,
+        "-v",
+        &from,
+        "-e",
+        config,
+        IMAGE,
+        "restore",
+        "/from/moved.backup",
+        "--yes",
+    ]);
+    assert!(passing.contains("in this container alone"), "{passing}");
+    assert!(!passing.contains("  + "), "{passing}");
+    let place = docker(&[
+        "volume",
+        "inspect",
+        "--format",
+        "{{.Mountpoint}}",
+        &format!("{volume}-fresh"),
+    ]);
+    let waits = Path::new(&place).join("restored/settings/colourstream.yaml");
+    assert!(waits.exists(), "{passing}");
+    docker(&["volume", "rm", &format!("{volume}-fresh")]);
     inside.run(Some(&volume));
     inside.ready();
     assert_eq!(secrets(&volume), before);
@@ -491,7 +799,7 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
         "docker exec colourstream-controller /colourstream backup - > moved.backup",
         "docker exec colourstream-controller /colourstream down --yes",
         "docker rm -f colourstream-controller",
-        "docker run --rm -i -v colourstream:/state -v \"$PWD:/from:ro\" colourstream:latest restore /from/moved.backup --yes",
+        "docker run --rm -v colourstream:/state -v \"$PWD:/from:ro\" -e COLOURSTREAM_DOMAIN=review.example.com colourstream:latest restore /from/moved.backup --yes",
     ] {
         assert!(words.contains(command), "{command}");
     }

@@ -48,6 +48,15 @@ const ENDINGS: &[(&str, Ends)] = &[
     ("make test", Ends::Elsewhere),
     ("scripts/lint", Ends::Elsewhere),
     ("cd web && npm test", Ends::Elsewhere),
+    // Its base images come from a registry; `image` below makes the same last
+    // stage from the binary under test.
+    ("docker build -t colourstream .", Ends::Elsewhere),
+    // A database that is damaged, and somebody at the terminal:
+    // tests/cli_backup.rs does it with each kind of damage.
+    (
+        "docker exec -it colourstream-controller /colourstream restore",
+        Ends::Elsewhere,
+    ),
     // It changes the machine's own list of authorities: `engine_examples.rs`
     // copies the file by this command and lets curl trust it.
     (
@@ -76,17 +85,23 @@ const ENDINGS: &[(&str, Ends)] = &[
             within: 180,
         },
     ),
+    (
+        "docker compose -f examples/compose.yaml logs -f",
+        Ends::Never {
+            says: "/setup#",
+            within: 180,
+        },
+    ),
     // It finds things to say about any host.
     ("colourstream doctor", Ends::With(&[0, 1])),
+    (
+        "docker exec colourstream-controller /colourstream doctor",
+        Ends::With(&[0, 1]),
+    ),
 ];
 
 /// Pages whose commands other tests run, on what they need to be run on.
 const ELSEWHERE: &[(&str, &str)] = &[
-    // A container that moves to another host, a database that is damaged.
-    (
-        "docs/backup.md",
-        "tests/cli_backup.rs, tests/engine_container.rs",
-    ),
     // How the stand-ins' film is made anew.
     ("tests/sim/README.md", "tests/sim/tests"),
 ];
@@ -135,6 +150,14 @@ impl Story {
         let bin = folder.path().join(".bin");
         std::fs::create_dir(&bin).unwrap();
         std::os::unix::fs::symlink(rig::BINARY, bin.join("colourstream")).unwrap();
+        // Compose as `scripts/tools` lays it aside, where the machine has none.
+        let aside = std::env::var("COLOURSTREAM_TEST_TOOLS")
+            .map(|tools| PathBuf::from(tools).join("compose/docker-compose"));
+        if let Some(aside) = aside.ok().filter(|aside| aside.is_file()) {
+            let plugins = folder.path().join(".docker/cli-plugins");
+            std::fs::create_dir_all(&plugins).unwrap();
+            std::os::unix::fs::symlink(aside, plugins.join("docker-compose")).unwrap();
+        }
         Self {
             page: page.to_owned(),
             folder,
@@ -216,6 +239,7 @@ impl Story {
                 format!("{}:{path}", self.folder.path().join(".bin").display()),
             )
             .env("DOCKER_BUILDKIT", "0")
+            .env("DOCKER_CONFIG", self.folder.path().join(".docker"))
             // Wherever a command runs, what it keeps is this story's.
             .env("COLOURSTREAM_STATE", self.folder.path().join("state"))
             .current_dir(here)
@@ -370,6 +394,23 @@ fn with_a_controller(story: &mut Story) {
     story.run("before the page", "colourstream apply");
 }
 
+/// As README.md starts it, on names that lead nowhere from here.
+fn with_a_container(story: &mut Story) {
+    story.run(
+        "before the page",
+        "docker run -d --name colourstream-controller -v /var/run/docker.sock:/var/run/docker.sock \
+         -v colourstream:/state -e COLOURSTREAM_DOMAIN=review.example.com \
+         -e COLOURSTREAM_PUBLIC_ADDRESS=203.0.113.7 colourstream:latest",
+    );
+    story.run("before the page", "docker logs -f colourstream-controller");
+}
+
+/// The rooms of a file need their passcode beside it.
+fn with_a_passcode(story: &mut Story) {
+    with_a_controller(story);
+    story.run("before the page", "echo 'reel three' > northlight.passcode");
+}
+
 #[test]
 fn the_pages_do_what_they_say() {
     let mut once = BTreeSet::new();
@@ -385,6 +426,13 @@ fn the_pages_do_what_they_say() {
     tell("README.md", nothing, &[]);
     tell("CONTRIBUTING.md", nothing, &[]);
     tell("docs/deploy.md", nothing, &[]);
+    tell("docs/backup.md", with_a_container, &[]);
+    // Its days pass.
+    tell(
+        "docs/rooms-file.md",
+        with_a_passcode,
+        &[("2026-11-2", "2046-11-2")],
+    );
     // The name leads nowhere from here.
     let here = [("rtmp://review.example.com:", "rtmp://127.0.0.1:")];
     tell("docs/colourists.md", with_a_controller, &here);

@@ -5,12 +5,15 @@
 mod rig;
 
 use std::collections::BTreeSet;
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use rig::inside::{self, Inside};
+use rig::proxy::Proxy;
 use rig::{Tidy, docker, docker_try, http, text, wait};
 use serde_json::Value;
 
@@ -666,7 +669,201 @@ fn as_a_user_of_the_sockets_group_on_a_named_volume() {
         (inside.through_traefik(&live).0 == 200).then_some(())
     });
     rig::good(inside.exec(&["room", "create", "Northlight"]));
+
+    // Root restores it into another volume, and the same user reads it.
+    let controller = inside.controller();
+    let piped = docker_try(&["exec", &controller, "/colourstream", "backup", "-"]);
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    std::fs::write(inside.dir.path().join("moved.backup"), &piped.stdout).unwrap();
     rig::good(inside.exec(&["down", "--yes"]));
+    docker(&["rm", "-f", &controller]);
+    docker(&["volume", "rm", &inside.volume()]);
+    let from = format!("{}:/from:ro", inside.dir.path().display());
+    let state = format!("{}:/state", inside.volume());
+    let restored = docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &state,
+        "-v",
+        &from,
+        inside::image(),
+        "restore",
+        "/from/moved.backup",
+        "--yes",
+    ]);
+    assert!(restored.contains("Restored"), "{restored}");
+    inside.run();
+    inside.ready();
+    rig::good(inside.exec(&["room", "show", "northlight"]));
+    let made = std::fs::metadata(Path::new(&place).join("secrets.json")).unwrap();
+    assert_eq!(
+        (made.uid(), made.permissions().mode() & 0o777),
+        (65532, 0o600)
+    );
+    rig::good(inside.exec(&["down", "--yes"]));
+}
+
+/// The listed calls and nothing else, over TCP: what the filter's image does
+/// cannot be pulled here, so the test itself is the filter, and in the place of
+/// that image stands a Traefik that hands the bytes on to it.
+fn filter_at(port: u16, folder: &Path) -> Proxy {
+    let list = std::fs::read_to_string(examples().join("hardened/engine-calls.txt")).unwrap();
+    let allowed = list
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    let proxy = Proxy::start(&folder.join("engine.sock"), Some(allowed));
+    let listener = TcpListener::bind(("0.0.0.0", port)).unwrap();
+    let socket = proxy.socket.clone();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(engine) = UnixStream::connect(&socket) else {
+                continue;
+            };
+            let (mut up_from, mut up_to) =
+                (client.try_clone().unwrap(), engine.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _cut = std::io::copy(&mut up_from, &mut up_to);
+                let _gone = up_to.shutdown(Shutdown::Write);
+            });
+            let (mut down_from, mut down_to) = (engine, client);
+            std::thread::spawn(move || {
+                let _cut = std::io::copy(&mut down_from, &mut down_to);
+                let _gone = down_to.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    proxy
+}
+
+#[test]
+fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
+    const NAME: &str = "cst3-hard";
+    const BASE: u16 = 31_520;
+    const FILTER: u16 = 31_558;
+    let image = inside::image();
+    let _tidy = Tidy::new(NAME);
+    let dir = tempfile::tempdir().unwrap();
+    let proxy = filter_at(FILTER, dir.path());
+    let host = docker(&[
+        "network",
+        "inspect",
+        "--format",
+        "{{(index .IPAM.Config 0).Gateway}}",
+        "bridge",
+    ]);
+    let folder = dir.path().join("settings");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(
+        folder.join("colourstream.yaml"),
+        format!("instance: {NAME}\nports: {}\n", inside::ports(BASE)),
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join("hand-on.yml"),
+        format!(
+            "tcp:\n  routers:\n    all: {{entryPoints: [engine], rule: 'HostSNI(`*`)', service: filter}}\n  \
+             services:\n    filter: {{loadBalancer: {{servers: [{{address: '{host}:{FILTER}'}}]}}}}\n"
+        ),
+    )
+    .unwrap();
+    std::fs::write(
+        dir.path().join("override.yaml"),
+        format!(
+            "services:\n  engine-proxy:\n    image: traefik:v3.7.15\n    pull_policy: never\n    container_name: {NAME}-filter\n    \
+             command: ['--entryPoints.engine.address=:2375', '--providers.file.filename=/routes/hand-on.yml']\n    \
+             volumes:\n      - {folder}:/routes:ro\n    networks: [engine, out]\n  \
+             controller:\n    image: {image}\n    pull_policy: never\n    container_name: {NAME}-controller\n    \
+             environment:\n      COLOURSTREAM_CONFIG: /etc/colourstream/colourstream.yaml\n      COLOURSTREAM_DOMAIN: {NAME}.localhost\n      \
+             COLOURSTREAM_EMAIL: ''\n      COLOURSTREAM_PUBLIC_ADDRESS: 127.0.0.1\n    \
+             volumes:\n      - {folder}:/etc/colourstream:ro\nvolumes:\n  colourstream:\n    name: {NAME}-state\n",
+            folder = folder.display()
+        ),
+    )
+    .unwrap();
+    let project = |arguments: &[&str]| {
+        let example = examples().join("hardened/compose.yaml");
+        let more = dir.path().join("override.yaml");
+        let files = [
+            "--project-name",
+            NAME,
+            "--file",
+            example.to_str().unwrap(),
+            "--file",
+            more.to_str().unwrap(),
+        ];
+        rig::good(compose(&[&files[..], arguments].concat()).output().unwrap())
+    };
+    project(&["up", "--detach"]);
+    let controller = format!("{NAME}-controller");
+    let exec = |arguments: &[&str]| {
+        docker_try(&[&["exec", &controller, "/colourstream"], arguments].concat())
+    };
+    let status = wait("all of it", 120, || {
+        let status: Value = serde_json::from_slice(&exec(&["status", "--json"]).stdout).ok()?;
+        (status["summary"] == "ready").then_some(status)
+    });
+    assert_eq!(status["engine"]["address"], "tcp://engine-proxy:2375");
+    rig::good(exec(&["room", "create", "Northlight"]));
+    let mounts = docker(&["inspect", "--format", "{{.HostConfig.Binds}}", &controller]);
+    assert!(!mounts.contains("docker.sock"), "{mounts}");
+    rig::good(exec(&["down", "--yes"]));
+    project(&["down", "--volumes"]);
+    assert_eq!(proxy.refused(), BTreeSet::new());
+    assert!(proxy.calls().len() > 10, "{:?}", proxy.calls());
+}
+
+/// The very file, but for the images' name: with its own domains, names and
+/// ports, both side by side.
+#[test]
+fn the_compose_file_of_two_instances_starts_both() {
+    let image = inside::image();
+    let _tidy = (Tidy::new("studio"), Tidy::new("guests"));
+    docker(&["tag", image, "colourstream:latest"]);
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(examples().join("two-instances")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(dir.path().join("cloudflare-token"), "token").unwrap();
+    let file = dir.path().join("compose.yaml");
+    let project = |arguments: &[&str]| {
+        let files = [
+            "--project-name",
+            "cst3-both",
+            "--file",
+            file.to_str().unwrap(),
+        ];
+        rig::good(compose(&[&files[..], arguments].concat()).output().unwrap())
+    };
+    project(&["up", "--detach"]);
+    let status = |name: &str| -> Option<Value> {
+        let controller = format!("{name}-controller");
+        let said = docker_try(&["exec", &controller, "/colourstream", "status", "--json"]);
+        serde_json::from_slice(&said.stdout).ok()
+    };
+    for name in ["studio", "guests"] {
+        // No authority answers here, so certificates are an issue of their own.
+        wait(name, 120, || {
+            let status = status(name)?;
+            let services = status["services"].as_array()?.clone();
+            let is_up =
+                services.len() == 3 && services.iter().all(|one| one["health"] == "healthy");
+            is_up.then_some(())
+        });
+    }
+    for name in ["studio", "guests"] {
+        let controller = format!("{name}-controller");
+        docker(&["exec", &controller, "/colourstream", "down", "--yes"]);
+    }
+    project(&["down", "--volumes"]);
+    for name in ["studio", "guests"] {
+        let left = docker(&["ps", "-aq", "--filter", &format!("name=^/{name}-")]);
+        assert_eq!(left, "", "{name}");
+    }
 }
 
 #[test]

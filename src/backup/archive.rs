@@ -20,8 +20,11 @@ use crate::store::{self, StoreError};
 const MANIFEST: &str = "manifest.json";
 /// The database's name in the archive.
 pub(super) const DATABASE: &str = "state/colourstream.db";
+const SECRETS: &str = "state/secrets.json";
 /// The longest manifest we read.
 const LONGEST_MANIFEST: u64 = 8 << 20;
+/// The longest single file that is read into memory.
+const LONGEST_ITEM: u64 = 8 << 20;
 /// The name of the archive while it is made.
 const WHOLE: &str = "whole";
 
@@ -51,7 +54,7 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
         None,
         item(DATABASE, 0o600, &mut open(&database)?)?,
     )];
-    for found in gather::files(&order.source) {
+    for found in gather::files(&order.source)? {
         let content = gather::content(&found);
         let mode = std::fs::metadata(&found.path).map(|meta| meta.mode() & 0o7777);
         match (content, mode) {
@@ -91,6 +94,7 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
         addresses: BTreeMap::from(
             hosts.map(|(name, host)| (name.to_owned(), settings.origin(host))),
         ),
+        settings: settings_item(order.source.file, &files),
         files: files.iter().map(|(_, _, item)| item.clone()).collect(),
         left_out,
     };
@@ -149,6 +153,13 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
     })
 }
 
+/// The name of the settings file in the archive, if it is in it.
+fn settings_item(file: Option<&Path>, files: &[(Found, Option<Vec<u8>>, Item)]) -> Option<String> {
+    let file = std::path::absolute(file?).ok()?;
+    let found = files.iter().find(|(found, _, _)| found.path == file);
+    found.map(|(found, _, _)| found.name.clone())
+}
+
 /// Where the database is copied to meanwhile: in the state folder, so that it
 /// never lies open where only a sealed backup should; beside the backup where
 /// there is no room and nothing is sealed.
@@ -203,6 +214,11 @@ fn item(name: &str, mode: u32, from: &mut impl Read) -> Result<Item, BackupError
         mode,
         from: None,
     })
+}
+
+/// The digest of a file.
+pub(super) fn digest(path: &Path) -> Result<Digest, BackupError> {
+    Ok(item("", 0, &mut open(path)?)?.sha256)
 }
 
 fn write<'a, W: Write>(
@@ -389,7 +405,52 @@ pub fn unpack(
     if let Some(name) = expected.into_keys().next() {
         return Err(damaged(path, format!("`{name}` is missing from it")));
     }
+    // Rooms without their keys are no installation.
+    for name in [DATABASE, SECRETS] {
+        if !manifest.files.iter().any(|item| item.path == name) {
+            return Err(damaged(path, format!("`{name}` is missing from it")));
+        }
+    }
     Ok(manifest)
+}
+
+/// One file of a backup, in memory: nothing is written anywhere, for it may
+/// hold keys.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn read_item(
+    path: &Path,
+    passphrase: Option<&Secret<String>>,
+    version: &str,
+    item: &Item,
+) -> Result<Vec<u8>, BackupError> {
+    let mut archive = tar::Reader::new(stream(path, passphrase, version)?);
+    manifest(path, &mut archive, version)?;
+    while let Some((name, size)) = archive.next().map_err(|error| told(path, error))? {
+        if name != item.path {
+            archive
+                .content(size, &mut io::sink())
+                .map_err(|error| told(path, error))?;
+            continue;
+        }
+        if size != item.size || size > LONGEST_ITEM {
+            break;
+        }
+        let mut bytes = Vec::new();
+        archive
+            .content(size, &mut bytes)
+            .map_err(|error| told(path, error))?;
+        if Digest::of(&bytes) == item.sha256 {
+            return Ok(bytes);
+        }
+        break;
+    }
+    let name = &item.path;
+    Err(damaged(
+        path,
+        format!("`{name}` in it is not what its manifest says"),
+    ))
 }
 
 /// Reads a backup whole and checks everything in it; writes below `tmp` for

@@ -1,9 +1,10 @@
 //! What goes into a backup, found by name.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::disk::DiskError;
 use crate::settings::{AcmeChallenge, Settings, Tls};
 
 /// Where everything is.
@@ -27,23 +28,26 @@ pub(super) struct Found {
 }
 
 /// Everything but the database. Each is read when its turn comes: what is gone
-/// by then is told.
-pub(super) fn files(source: &Source<'_>) -> Vec<Found> {
+/// by then is told. The secrets are always among them: without these it would
+/// be no backup.
+///
+/// # Errors
+/// When a folder of the state cannot be listed: what is in it would be missed.
+pub(super) fn files(source: &Source<'_>) -> Result<Vec<Found>, DiskError> {
     let state = &source.settings.state;
     let mut found = Vec::new();
     let mut kept = |below: &str| {
-        let path = state.join(below);
-        if path.is_file() {
-            found.push(Found {
-                name: format!("state/{below}"),
-                path,
-                elsewhere: false,
-            });
-        }
+        found.push(Found {
+            name: format!("state/{below}"),
+            path: state.join(below),
+            elsewhere: false,
+        });
     };
     kept("secrets.json");
     for folder in ["tls", "traefik/acme"] {
-        for name in names(&state.join(folder)) {
+        let path = state.join(folder);
+        let names = names(&path).map_err(|error| DiskError::of("list", &path, &error))?;
+        for name in names {
             kept(&format!("{folder}/{name}"));
         }
     }
@@ -74,23 +78,28 @@ pub(super) fn files(source: &Source<'_>) -> Vec<Found> {
             });
         }
     }
-    found
+    Ok(found)
 }
 
-/// Plain files of a folder, in order.
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
+/// Plain files of a folder, in order; none of one that is not there.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            names.extend(entry.file_name().into_string().ok());
+        }
+    }
     names.sort();
-    names
+    Ok(names)
 }
 
-/// Every file the settings name, templates included.
+/// Every file the settings name, templates included. All but one: the
+/// passphrase that seals the backup is of no use inside it.
 fn named(settings: &Settings) -> Vec<PathBuf> {
     let mut all = Vec::new();
     match &settings.tls {
@@ -110,6 +119,7 @@ fn named(settings: &Settings) -> Vec<PathBuf> {
             .as_ref()
             .map(|turn| turn.credential_file.clone()),
     );
+    all.extend(settings.engine.logins.clone());
     let mut folders: Vec<PathBuf> = settings.templates.iter().cloned().collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {

@@ -10,8 +10,8 @@ use tracing::{info, warn};
 
 use super::gather::Source;
 use super::kept::{folder, list, name, newest, prune, upgrades};
-use super::{BackupError, BackupFile, Made, Order, Why, make};
-use crate::disk::{DiskError, private_folder, read_secret};
+use super::{BackupError, BackupFile, Made, Order, Why, archive, make};
+use crate::disk::{DiskError, Draft, private_folder, read_secret};
 use crate::model::{Issue, Secret};
 use crate::settings::Settings;
 use crate::store::{BackupEntry, Store};
@@ -87,12 +87,7 @@ impl Keeper {
         loop {
             let now = (self.clock)();
             let due = self.due(now);
-            self.kept.send_if_modified(|kept| {
-                let next = due.map(|due| due.max(now)).max(again);
-                let differs = kept.next != next && due.is_some_and(|due| due > now);
-                kept.next = next;
-                differs
-            });
+            self.tell_next(due, again, now);
             // A clock that was set back must not hold it up.
             let held = again.is_some_and(|again| again > now && again <= now + AGAIN);
             if due.is_some_and(|due| due <= now) && !held {
@@ -100,10 +95,22 @@ impl Keeper {
                     Ok(_) => None,
                     Err(_) => Some(now + AGAIN),
                 };
-                continue;
+                let now = (self.clock)();
+                self.tell_next(self.due(now), again, now);
             }
+            // Also after one was made: whatever the clock and the names of
+            // those that are there say, it is one a minute at the most.
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn tell_next(&self, due: Option<Timestamp>, again: Option<Timestamp>, now: Timestamp) {
+        self.kept.send_if_modified(|kept| {
+            let next = due.map(|due| due.max(now)).max(again);
+            let differs = kept.next != next && due.is_some_and(|due| due > now);
+            kept.next = next;
+            differs
+        });
     }
 
     /// When the next is due; never where none are made.
@@ -130,8 +137,9 @@ impl Keeper {
             if let Err(error) = store.save_backup(&entry) {
                 warn!(%error, "that a backup was tried could not be written down");
             }
-            if made.is_ok()
-                && let Err(error) = prune(&settings)
+            if let Ok(made) = &made
+                && why == Why::Daily
+                && let Err(error) = prune(&settings, &made.path, now)
             {
                 warn!(%error, "old backups could not be cleared away");
             }
@@ -192,7 +200,11 @@ pub(super) fn make_here(
     })
 }
 
-fn passphrase(settings: &Settings) -> Result<Option<Secret<String>>, DiskError> {
+/// The passphrase that the settings seal every backup with.
+///
+/// # Errors
+/// When its file cannot be read: a backup must not lie open then.
+pub fn passphrase(settings: &Settings) -> Result<Option<Secret<String>>, DiskError> {
     let file = settings.backup.passphrase_file.as_deref();
     file.map(read_secret).transpose()
 }
@@ -218,7 +230,9 @@ fn entry(
     }
 }
 
-/// Makes one before the database is changed, unless it needs no change.
+/// Makes one before the database is changed, unless it needs no change, or one
+/// of this very database is there: a change that fails is tried again and
+/// again, and each try would leave another that is never cleared away.
 ///
 /// # Errors
 /// See [`BackupError`]: without a backup nothing is changed.
@@ -229,8 +243,35 @@ pub fn before_upgrade(
 ) -> Result<Option<Made>, BackupError> {
     let database = settings.state.join(crate::store::FILE);
     let facts = crate::store::examine(&database, env!("CARGO_PKG_VERSION"), false)?;
-    if !facts.is_older() || facts.schema == 0 {
+    if !facts.is_older() || facts.schema == 0 || is_there(settings)? {
         return Ok(None);
     }
     make_here(settings, file, Why::Upgrade, "itself", now).map(Some)
+}
+
+/// Whether the newest backup from before an upgrade is whole and holds the
+/// database as it is now.
+fn is_there(settings: &Settings) -> Result<bool, BackupError> {
+    let newest = list(settings)
+        .into_iter()
+        .find(|one| one.why == Why::Upgrade);
+    let Some(newest) = newest else {
+        return Ok(false);
+    };
+    let tmp = settings.state.join("tmp");
+    private_folder(&tmp)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let secret = passphrase(settings)?;
+    // Of an older passphrase, damaged, or of a newer version: another is made.
+    let Ok(manifest) = archive::verify(&newest.path, secret.as_ref(), &tmp, version) else {
+        return Ok(false);
+    };
+    let draft = Draft::below(&tmp)?;
+    let database = draft.path("colourstream.db");
+    crate::store::copy(&settings.state.join(crate::store::FILE), &database)?;
+    let now = archive::digest(&database)?;
+    Ok(manifest
+        .files
+        .iter()
+        .any(|item| item.path == archive::DATABASE && item.sha256 == now))
 }

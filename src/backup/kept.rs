@@ -91,15 +91,20 @@ pub fn newest(settings: &Settings) -> Option<BackupFile> {
     list(settings).into_iter().next()
 }
 
-/// Removes the daily ones beyond so many as are kept. Others are a person's.
+/// Removes the daily ones beyond so many as are kept. Others are a person's,
+/// and `made`, the latest, stays whatever the clock says. One from after `now`
+/// was made while the clock was wrong: nobody knows how old it is, so it goes
+/// first.
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn prune(settings: &Settings) -> Result<(), DiskError> {
-    let daily = list(settings)
+pub fn prune(settings: &Settings, made: &Path, now: Timestamp) -> Result<(), DiskError> {
+    let (past, future): (Vec<_>, Vec<_>) = list(settings)
         .into_iter()
-        .filter(|one| one.why == Why::Daily);
-    for old in daily.skip(settings.backup.keep) {
+        .filter(|one| one.why == Why::Daily && one.path != made)
+        .partition(|one| one.at <= now);
+    let others = settings.backup.keep.saturating_sub(1);
+    for old in past.into_iter().chain(future).skip(others) {
         discard(&old.path)?;
     }
     Ok(())

@@ -29,11 +29,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use archive::{make, peek, unpack, verify};
+pub use archive::{make, peek, read_item, unpack, verify};
 pub use gather::Source;
-pub use keeper::{Keeper, Kept, before_upgrade};
+pub use keeper::{Keeper, Kept, before_upgrade, passphrase};
 pub use kept::{BackupFile, EXTENSION, folder, list, newest, prune, upgrades};
-pub use rescue::issue as rescue;
+pub use rescue::{issue as rescue, lost};
 pub use restore::{Restored, begin_empty, restore};
 
 use crate::disk::DiskError;
@@ -87,11 +87,28 @@ pub struct Manifest {
     pub instance: String,
     /// Its public addresses.
     pub addresses: BTreeMap<String, String>,
+    /// The name of the settings file among the files, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// Every file.
     pub files: Vec<Item>,
     /// What should be in it and could not be read, in words.
     #[serde(default)]
     pub left_out: Vec<String>,
+}
+
+impl Manifest {
+    /// The settings file in it, if there is one. Before it was written down it
+    /// was the first beside which others lay.
+    pub fn settings_file(&self) -> Option<&Item> {
+        let is_it = |item: &&Item| match &self.settings {
+            Some(name) => item.path == *name,
+            None => item.path.strip_prefix("settings/").is_some_and(|below| {
+                !below.contains('/') && (below.ends_with(".yaml") || below.ends_with(".yml"))
+            }),
+        };
+        self.files.iter().find(is_it)
+    }
 }
 
 /// A file in a backup.
@@ -170,7 +187,7 @@ pub enum BackupError {
     #[error("the backup {} is sealed with a passphrase\n  → name a file that holds it with `--passphrase-file`", .0.display())]
     Sealed(PathBuf),
     /// Another one was given.
-    #[error("the backup {} was sealed with another passphrase\n  → give the one it was made with", .0.display())]
+    #[error("the backup {} was sealed with another passphrase\n  → give the one it was made with, in a file named by `--passphrase-file`", .0.display())]
     Passphrase(PathBuf),
     /// A newer controller made it.
     #[error("the backup {} was made by ColourStream {by}, which is newer than this one ({version})\n  → restore it with that version", path.display())]

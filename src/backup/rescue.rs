@@ -6,6 +6,30 @@ use crate::model::{Issue, IssueCode, Severity};
 use crate::settings::Settings;
 use crate::store::StoreError;
 
+/// The issue of a state folder in which nothing was ever kept, while `running`
+/// are here: beginning with new keys would lock everybody out of them.
+pub fn lost(running: &[String], settings: &Settings) -> Issue {
+    let state = settings.state.display();
+    let restore = match super::newest(settings) {
+        Some(last) => format!("`colourstream restore {}`", last.path.display()),
+        None => "`colourstream restore FILE`".to_owned(),
+    };
+    Issue {
+        code: IssueCode::StateEmpty,
+        severity: Severity::Error,
+        role: None,
+        subject: "store".into(),
+        what: "The state folder is empty, but services of this instance run".into(),
+        why: format!(
+            "{state} has neither rooms nor keys, and {} run: the wrong folder is mounted, or its disk is not. They are left alone; nobody new is let in until then",
+            running.join(", ")
+        ),
+        fix: format!(
+            "Mount the right folder or volume and start again. Or {restore} into this one. Or `colourstream down` takes the services away, and it begins anew by itself"
+        ),
+    }
+}
+
 /// The issue of a store that cannot be opened, with every choice there is.
 pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
     let backups = super::list(settings);

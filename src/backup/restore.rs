@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::archive::{self, DATABASE};
 use super::{BackupError, Manifest};
-use crate::disk::{Draft, Put, StateLock, Swap, private_folder};
+use crate::disk::{Draft, Put, StateLock, Swap, give_away, owner_of, private_folder};
 use crate::model::Secret;
 use crate::store::{self, NewAudit, Store};
 
@@ -92,7 +92,10 @@ pub fn restore(
                 } else {
                     item.mode & 0o777
                 },
-                owner: path.starts_with("traefik/acme/").then_some(TRAEFIK),
+                owner: match path.starts_with("traefik/acme/") {
+                    true => Some(TRAEFIK),
+                    false => owner_of(state),
+                },
             })
         })
         .collect();
@@ -115,7 +118,7 @@ pub fn begin_empty(
     let put = vec![Put {
         path: store::FILE.into(),
         mode: 0o600,
-        owner: None,
+        owner: owner_of(state),
     }];
     Ok(Some(commit(swap, state, lock, now, put)?).filter(|aside| aside.is_dir()))
 }
@@ -151,11 +154,9 @@ fn give_back(
     let base =
         settings_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
     let base = base.as_deref().and_then(Path::parent);
-    let first = restored.manifest.files.iter().find(|item| {
-        item.path.starts_with("settings/")
-            && !item.path.trim_start_matches("settings/").contains('/')
-    });
-    let settings = first.map(|item| item.path.clone());
+    let settings = restored.manifest.settings_file();
+    let settings = settings.map(|item| item.path.clone());
+    let owner = owner_of(state);
     for item in &restored.manifest.files {
         let laid = swap.folder().join("given").join(&item.path);
         let place = match (item.path.strip_prefix("settings/"), base) {
@@ -176,12 +177,20 @@ fn give_back(
             None => state.join("restored").join(&item.path),
         };
         let folder = to.parent().unwrap_or(Path::new("/"));
+        let made: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|folder| !folder.exists())
+            .collect();
         private_folder(folder)?;
+        for folder in made {
+            give_away(folder, owner)?;
+        }
         let draft = Draft::below(folder)?;
         let mut from = std::fs::File::open(&laid)
             .map_err(|error| crate::disk::DiskError::of("read", &laid, &error))?;
         std::io::copy(&mut from, &mut draft.create("file")?)
             .map_err(|error| crate::disk::DiskError::of("write", &to, &error))?;
+        give_away(&draft.path("file"), owner)?;
         draft.publish("file", &to, place.is_none())?;
         match place {
             Some(_) => restored.written.push(to),

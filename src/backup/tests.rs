@@ -43,13 +43,14 @@ impl House {
         }
         let turn = dir.path().join("secrets/turn");
         let text = format!(
-            "domain: review.example.com\ntls: {{email: a@b.tld}}\nstate: ./state\ntemplates: ./templates\n\
+            "domain: review.example.com\ntls: {{email: a@b.tld}}\nstate: ./state\ntemplates: ./templates\nengine: {{logins: ./logins.json}}\n\
              conference: {{flavour: p2p, turn: {{url: 'turn:t.example.com:3478', username: u, credential_file: {}}}}}\n",
             turn.display()
         );
         for (name, text) in [
             ("colourstream.yaml", text.as_str()),
             ("secrets/turn", "the turn's credential"),
+            ("logins.json", "{\"auths\": {}}"),
             ("templates/traefik/dynamic.yml.tera", "http: {}"),
             ("state/secrets.json", "{\"ticket_key\": \"s3cr3t\"}"),
             ("state/tls/authority.key", "the authority's key"),
@@ -181,6 +182,7 @@ fn everything_that_cannot_be_made_again_comes_back() {
         for (was, is) in [
             ("colourstream.yaml", "review.yaml"),
             ("secrets/turn", "secrets/turn"),
+            ("logins.json", "logins.json"),
             (
                 "templates/traefik/dynamic.yml.tera",
                 "templates/traefik/dynamic.yml.tera",
@@ -379,6 +381,91 @@ fn nothing_is_overwritten_and_a_failure_leaves_nothing() {
 }
 
 #[test]
+fn without_the_secrets_or_a_folder_that_can_be_read_it_is_no_backup() {
+    let house = House::new();
+    let (file, secrets) = (
+        house.path("one.backup"),
+        house.settings.state.join("secrets.json"),
+    );
+    let kept = std::fs::read(&secrets).unwrap();
+    std::fs::remove_file(&secrets).unwrap();
+    let error = house.back_up(&file, None).unwrap_err().to_string();
+    assert!(error.contains("secrets.json"), "{error}");
+    assert!(!file.exists());
+    std::fs::write(&secrets, kept).unwrap();
+    // Something that cannot be listed, whoever asks.
+    let tls = house.settings.state.join("tls");
+    std::fs::rename(&tls, house.path("tls")).unwrap();
+    std::fs::write(&tls, "a file").unwrap();
+    let error = house.back_up(&file, None).unwrap_err().to_string();
+    assert!(error.contains("state/tls"), "{error}");
+    assert!(!file.exists());
+    std::fs::remove_file(&tls).unwrap();
+    // One that was made so is refused: all its files are there, but these.
+    let manifest = house.back_up(&file, None).unwrap().manifest;
+    let old = house.path("old.backup");
+    let mut archive = tar::Writer::new(std::fs::File::create(&old).unwrap());
+    let mut lacking = manifest.clone();
+    lacking.files.retain(|item| item.path == archive::DATABASE);
+    let text = serde_json::to_vec(&lacking).unwrap();
+    archive
+        .file("manifest.json", text.len() as u64, 0, &mut text.as_slice())
+        .unwrap();
+    let database = bytes_of(&file, &manifest, archive::DATABASE);
+    archive
+        .file(
+            archive::DATABASE,
+            database.len() as u64,
+            0,
+            &mut database.as_slice(),
+        )
+        .unwrap();
+    archive.finish().unwrap();
+    let state = house.path("other");
+    let error = put_back(&state, &old, None, None).unwrap_err().to_string();
+    assert!(error.contains("`state/secrets.json` is missing"), "{error}");
+}
+
+fn bytes_of(file: &Path, manifest: &Manifest, name: &str) -> Vec<u8> {
+    let item = manifest
+        .files
+        .iter()
+        .find(|item| item.path == name)
+        .unwrap();
+    read_item(file, None, VERSION, item).unwrap()
+}
+
+#[test]
+fn the_settings_file_is_found_by_name_and_not_by_its_place() {
+    let house = House::new();
+    let file = house.path("one.backup");
+    let manifest = house.back_up(&file, None).unwrap().manifest;
+    let item = manifest.settings_file().unwrap().clone();
+    assert_eq!(item.path, "settings/colourstream.yaml");
+    let bytes = bytes_of(&file, &manifest, &item.path);
+    assert_eq!(bytes, std::fs::read(house.config()).unwrap());
+    // It could not be read: what lay beside it is not taken for it.
+    std::fs::remove_file(house.config()).unwrap();
+    let file = house.path("two.backup");
+    let manifest = house.back_up(&file, None).unwrap().manifest;
+    assert_eq!(manifest.left_out.len(), 1);
+    assert_eq!(manifest.settings_file(), None);
+    let other = tempfile::tempdir().unwrap();
+    let config = other.path().join("review.yaml");
+    let state = other.path().join("state");
+    put_back(&state, &file, None, Some(&config)).unwrap();
+    assert!(!config.exists());
+    assert!(other.path().join("logins.json").exists());
+    // A backup from before that was written down.
+    let mut older = manifest;
+    older.files.push(item);
+    assert_eq!(
+        older.settings_file().unwrap().path,
+        "settings/colourstream.yaml"
+    );
+}
+
+#[test]
 fn a_certificate_that_is_being_written_is_waited_for() {
     let house = House::new();
     let acme = house.settings.state.join("traefik/acme/acme.json");
@@ -424,7 +511,8 @@ fn only_the_daily_ones_beyond_what_is_kept_go() {
     for path in &stays {
         std::fs::write(path, "x").unwrap();
     }
-    prune(&settings).unwrap();
+    let made = folder(&settings).join(name("colourstream", Why::Daily, day(0)));
+    prune(&settings, &made, now()).unwrap();
     assert!(stays.iter().all(|path| path.exists()));
     let daily: Vec<Timestamp> = list(&settings)
         .into_iter()
@@ -432,6 +520,29 @@ fn only_the_daily_ones_beyond_what_is_kept_go() {
         .map(|one| one.at)
         .collect();
     assert_eq!(daily, [day(0), day(1)]);
+}
+
+/// The clock was wrong for a while, and is right again.
+#[test]
+fn those_of_the_future_go_first_and_the_one_just_made_never() {
+    let house = House::new();
+    let mut settings = house.settings.clone();
+    settings.backup.keep = 3;
+    std::fs::create_dir_all(folder(&settings)).unwrap();
+    let day = |days: i64| now() - SignedDuration::from_hours(24 * days);
+    let home = folder(&settings);
+    let file = |days: i64| home.join(name("colourstream", Why::Daily, day(days)));
+    for days in [-900, -901, -902, -903, 0, 1] {
+        std::fs::write(file(days), "x").unwrap();
+    }
+    prune(&settings, &file(0), now()).unwrap();
+    let left: Vec<Timestamp> = list(&settings).into_iter().map(|one| one.at).collect();
+    assert_eq!(left, [day(-903), day(0), day(1)]);
+    // Even one that is itself from before the others by a clock set back.
+    settings.backup.keep = 1;
+    prune(&settings, &file(1), now()).unwrap();
+    let left: Vec<Timestamp> = list(&settings).into_iter().map(|one| one.at).collect();
+    assert_eq!(left, [day(1)]);
 }
 
 /// A keeper on a clock that follows paused time, and can be set.
@@ -518,6 +629,36 @@ async fn a_clock_that_is_set_a_day_either_way_does_not_stop_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_of_the_future_cost_no_good_one_and_begin_no_storm() {
+    let kept = keeping(|settings| {
+        settings.backup.keep = 2;
+        std::fs::create_dir_all(folder(settings)).unwrap();
+        for year in 1..=4 {
+            let at = now() + SignedDuration::from_hours(24 * 365 * year);
+            let path = folder(settings).join(name("colourstream", Why::Daily, at));
+            std::fs::write(path, "x").unwrap();
+        }
+    });
+    let good = || -> Vec<BackupFile> {
+        let now = now() + SignedDuration::from_hours(24 * 30);
+        let all = list(&kept.house.settings).into_iter();
+        all.filter(|one| one.at <= now).collect()
+    };
+    hours(2).await;
+    let first = good();
+    assert_eq!(first.len(), 1);
+    hours(20).await;
+    assert_eq!(good(), first, "one a day, and it stays");
+    hours(24).await;
+    assert_eq!(good().len(), 2);
+    assert_eq!(
+        list(&kept.house.settings).len(),
+        2,
+        "those of the future went"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn off_is_off_and_asking_works_all_the_same() {
     let kept = keeping(|settings| settings.backup.every = None);
     hours(30).await;
@@ -540,6 +681,24 @@ fn an_older_database_is_backed_up_before_it_is_changed() {
     assert_eq!(made.manifest.schema, 1);
     assert_eq!(made.manifest.why, Why::Upgrade);
     assert!(made.path.starts_with(upgrades(&house.settings)));
+    // An upgrade that fails is tried again: the same backup serves, as long as
+    // it is whole and nothing was changed since.
+    let later = |minutes: i64| now() + SignedDuration::from_mins(minutes);
+    let again = |minutes| before_upgrade(&house.settings, None, later(minutes)).unwrap();
+    assert!(again(1).is_none());
+    assert!(again(2).is_none());
+    let change = |room: &str| {
+        let sql = format!("UPDATE meta SET value = '{room}' WHERE key = 'room'");
+        store::for_tests(&house.database(), &sql).unwrap();
+    };
+    change("Halcyon");
+    assert!(again(3).is_some());
+    assert!(again(4).is_none());
+    let newest = newest(&house.settings).unwrap().path;
+    std::fs::write(&newest, "not whole").unwrap();
+    assert!(again(5).is_some());
+    assert_eq!(list(&house.settings).len(), 3);
+    change("Northlight");
     // It comes back, brought up to date.
     assert_eq!(house.room().as_deref(), Some("Northlight"));
     let other = tempfile::tempdir().unwrap();

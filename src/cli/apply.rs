@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
-use super::session::Session;
+use super::session::{Intent, Session};
 use super::terminal::{self, Paint};
 use super::{Common, Failure, session};
 use crate::plan::views;
@@ -104,7 +104,7 @@ fn finish(common: &Common, status: &Status) -> Result<ExitCode, Failure> {
 }
 
 async fn alone(common: &Common, now: bool, update_images: bool) -> Result<ExitCode, Failure> {
-    let mut session = Session::open(common).await?;
+    let mut session = Session::open(common, Intent::Work).await?;
     let _lock = session.lock()?;
     let mut triggers = vec![Trigger::Sweep];
     if now {

@@ -19,10 +19,14 @@ use crate::store::{BackupEntry, FILE, Store};
 const SHORTEST: usize = 8;
 
 /// Makes a backup at `to`: a file, a folder, or `-` for standard output; next
-/// to a running controller or without one.
+/// to a running controller or without one. Sealed as the settings say, unless
+/// another passphrase is given.
 pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<ExitCode, Failure> {
     let settings = session::settings(common)?;
-    let secret = passphrase.map(|file| asked(file, true)).transpose()?;
+    let secret = match passphrase {
+        Some(file) => Some(asked(file, true)?),
+        None => backup::passphrase(&settings).map_err(session::told_disk)?,
+    };
     let now = Timestamp::now();
     private_folder(&settings.state.join("tmp")).map_err(session::told_disk)?;
     let pipe = to == Path::new("-");
@@ -31,6 +35,10 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
         .then(|| Draft::below(&settings.state.join("tmp")))
         .transpose()
         .map_err(session::told_disk)?;
+    // A folder that is not there yet is called so by its slash.
+    if to.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        private_folder(to).map_err(session::told_disk)?;
+    }
     let place = match &held {
         Some(draft) => draft.path("backup"),
         None if to.is_dir() => to.join(format!(

@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::{Common, Failure, session};
+use crate::model::Severity;
+use crate::status::Status;
 
 /// A running controller.
 #[derive(Clone, Debug)]
@@ -35,6 +37,20 @@ impl Control {
                 "no controller runs on {}\n  → start one with `colourstream serve`, or name another state folder with `--state`",
                 state.display()
             ))
+        })
+    }
+
+    /// Whether it only keeps the pages up because what is kept cannot be used:
+    /// it never looked at anything.
+    pub async fn only_waits(&self) -> bool {
+        let status: Result<Status, Failure> = self.get("/api/v1/status").await;
+        status.is_ok_and(|status| {
+            status.services.is_empty()
+                && status.reconcile == 0
+                && status
+                    .issues
+                    .iter()
+                    .any(|issue| issue.severity == Severity::Error)
         })
     }
 

@@ -21,7 +21,7 @@ pub fn run(common: &Common) -> Result<ExitCode, Failure> {
     terminal::line(paint.bold("Open to everybody:"));
     for port in &public {
         terminal::line(format!(
-            "  {:<14}{:<18}{}",
+            "  {:<17}{:<18}{}",
             range(port),
             port.service.map_or("controller", |role| role.title()),
             port.purpose

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use similar::TextDiff;
 
-use super::session::Session;
+use super::session::{Intent, Session};
 use super::terminal::{self, Paint};
 use super::{Common, Failure};
 use crate::plan::{Action, Counts, Plan, views};
@@ -15,7 +15,7 @@ use crate::status::StepView;
 /// Prints the plan. Exit 0 = nothing to do, 2 = something (only with
 /// `detailed`), 1 = an error.
 pub async fn run(common: &Common, detailed: bool) -> Result<ExitCode, Failure> {
-    let mut session = Session::open(common).await?;
+    let mut session = Session::open(common, Intent::Look).await?;
     let pass = session.controller.look(true).await;
     let something = !pass.plan.is_empty();
     let diffs = diffs(&session, &pass);

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::control::Control;
-use super::session::{self, VERSION};
+use super::session::{self, VERSION, settings_here, told_settings};
 use super::terminal;
 use super::{Common, Failure, backup as command};
 use crate::backup::{self, BackupError, Manifest, Restored};
-use crate::disk::{Disk, DiskError, StateLock, finish_swap};
+use crate::disk::{Disk, DiskError, StateLock, finish_swap, hand_over};
+use crate::engine::placement;
 use crate::model::Secret;
 use crate::settings::{self, Settings};
-use crate::status::Status;
 use crate::store::{self, StoreError};
 
 /// What is to be restored.
@@ -46,18 +46,34 @@ pub async fn run(
     passphrase: Option<&Path>,
     yes: bool,
 ) -> Result<ExitCode, Failure> {
-    let secret = passphrase
-        .map(|file| command::asked(file, false))
-        .transpose()?;
+    let secret = match passphrase {
+        Some(file) => Some(command::asked(file, false)?),
+        None => usual_passphrase(common),
+    };
     let settings = match &what.file {
         Some(file) => {
             let manifest = backup::peek(file, secret.as_ref(), VERSION).map_err(Failure::told)?;
             settings_for(common, file, secret.as_ref(), &manifest)?
         }
-        None => session::settings(common)?,
+        None => settings_here(common)?,
     };
     let lock = hold(&settings).await?;
-    if let Some(aside) = finish_swap(&settings.state, &lock).map_err(session::told_disk)? {
+    let done = replace(common, what, secret.as_ref(), &settings, &lock, yes);
+    // Root in a container that is thrown away may restore for somebody else.
+    hand_over(&settings.state, &lock).map_err(session::told_disk)?;
+    done
+}
+
+/// The same, alone on the state folder.
+fn replace(
+    common: &Common,
+    what: &What,
+    secret: Option<&Secret<String>>,
+    settings: &Settings,
+    lock: &StateLock,
+    yes: bool,
+) -> Result<ExitCode, Failure> {
+    if let Some(aside) = finish_swap(&settings.state, lock).map_err(session::told_disk)? {
         terminal::line(format!(
             "A restore that was interrupted is finished; what it replaced lies in {}.",
             aside.display()
@@ -70,28 +86,31 @@ pub async fn run(
     }
     let agree = |question: &str| yes || terminal::confirm(question);
     let Some(file) = &what.file else {
-        tell_replaced(&settings);
+        tell_replaced(settings);
         if !agree("Begin without any room?") {
             return Ok(unchanged());
         }
         let aside =
-            backup::begin_empty(&settings.state, &lock, now, VERSION).map_err(Failure::told)?;
+            backup::begin_empty(&settings.state, lock, now, VERSION).map_err(Failure::told)?;
         terminal::line(
             "The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.",
         );
         tell_aside(aside.as_deref());
         return Ok(ExitCode::SUCCESS);
     };
+    // What is written where no mount is goes with this container.
+    let place = common.config.as_deref();
+    let passing = place.filter(|place| !place.exists() && placement::is_passing(place));
     let restored = backup::restore(
         &settings.state,
-        &lock,
-        (file, secret.as_ref()),
-        common.config.as_deref(),
+        lock,
+        (file, secret),
+        place.filter(|_| passing.is_none()),
         (now, VERSION),
         |manifest| {
             if !common.json {
-                tell_backup(file, manifest, &settings);
-                tell_replaced(&settings);
+                tell_backup(file, manifest, settings);
+                tell_replaced(settings);
             }
             agree("Restore it?")
         },
@@ -99,10 +118,10 @@ pub async fn run(
     match restored {
         Ok(None) => Ok(unchanged()),
         Ok(Some(restored)) => {
-            tell(common, &restored)?;
+            tell(common, &restored, passing, settings)?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => Err(failed(&settings, &error)),
+        Err(error) => Err(failed(settings, &error)),
     }
 }
 
@@ -123,6 +142,12 @@ fn failed(settings: &Settings, error: &BackupError) -> Failure {
     })
 }
 
+/// The passphrase that the settings name, where they and it are there already.
+fn usual_passphrase(common: &Common) -> Option<Secret<String>> {
+    let settings = settings_here(common).ok()?;
+    backup::passphrase(&settings).ok().flatten()
+}
+
 /// The settings that will be in force: those named, or where their file is not
 /// there yet, those in the backup.
 fn settings_for(
@@ -131,27 +156,14 @@ fn settings_for(
     passphrase: Option<&Secret<String>>,
     manifest: &Manifest,
 ) -> Result<Settings, Failure> {
-    let Some(path) = common.config.as_ref().filter(|path| !path.exists()) else {
-        return session::settings(common);
+    let absent = common.config.as_ref().filter(|path| !path.exists());
+    let (Some(path), Some(item)) = (absent, manifest.settings_file()) else {
+        return settings_here(common);
     };
-    let named = manifest.files.iter().find(|item| {
-        let below = item.path.strip_prefix("settings/");
-        below.is_some_and(|below| !below.contains('/'))
-    });
-    let Some(item) = named else {
-        return session::settings(common);
-    };
-    let folder = std::env::temp_dir();
-    let draft = crate::disk::Draft::below(&folder).map_err(session::told_disk)?;
-    backup::unpack(file, passphrase, VERSION, |name| draft.create(name)).map_err(Failure::told)?;
-    let text = std::fs::read_to_string(draft.path(&item.path)).map_err(Failure::told)?;
-    settings::preview(&text, path, &session::source(common).overrides).map_err(|errors| {
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::Told(format!(
-            "the settings in the backup do not fit here\n\n{}",
-            all.join("\n\n")
-        ))
-    })
+    let bytes = backup::read_item(file, passphrase, VERSION, item).map_err(Failure::told)?;
+    let text = String::from_utf8(bytes).map_err(Failure::told)?;
+    settings::preview(&text, path, &session::source(common).overrides)
+        .map_err(|errors| told_settings("the settings in the backup do not fit here", &errors))
 }
 
 /// Takes hold of the state folder. A controller that only keeps the pages up
@@ -189,10 +201,7 @@ async fn make_room(state: &Path) -> bool {
     let Some(control) = Control::find(state).await else {
         return false;
     };
-    let status: Result<Status, Failure> = control.get("/api/v1/status").await;
-    // It never looked at anything.
-    let waits = status.is_ok_and(|status| status.services.is_empty() && status.reconcile == 0);
-    waits
+    control.only_waits().await
         && control
             .post("/api/v1/stand-aside", &json!({}))
             .await
@@ -270,7 +279,16 @@ fn tell_aside(aside: Option<&Path>) {
     }
 }
 
-fn tell(common: &Common, restored: &Restored) -> Result<(), Failure> {
+fn tell(
+    common: &Common,
+    restored: &Restored,
+    passing: Option<&Path>,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let lacking = match passing {
+        Some(_) => Vec::new(),
+        None => lacking(common, settings),
+    };
     if common.json {
         let value = json!({
             "manifest": restored.manifest,
@@ -278,6 +296,8 @@ fn tell(common: &Common, restored: &Restored) -> Result<(), Failure> {
             "written": restored.written,
             "stayed": restored.stayed,
             "waiting": restored.waiting,
+            "passing": passing,
+            "lacking": lacking,
         });
         terminal::line(serde_json::to_string_pretty(&value).map_err(Failure::told)?);
         return Ok(());
@@ -296,9 +316,40 @@ fn tell(common: &Common, restored: &Restored) -> Result<(), Failure> {
             belongs.display()
         ));
     }
+    if let Some(place) = passing {
+        terminal::line(format!(
+            "  ! {} would be in this container alone and go with it, so it was not written: mount a folder there (`-v FOLDER:{}`), and move what waits above into it",
+            place.display(),
+            place.parent().unwrap_or(Path::new("/")).display()
+        ));
+    }
+    for what in &lacking {
+        terminal::line(format!("  ! {what}"));
+    }
     tell_aside(restored.aside.as_deref());
     terminal::line(
         "  → start the controller: `colourstream serve`; one that waits goes on by itself",
     );
     Ok(())
+}
+
+/// What the settings name and the controller would not find.
+fn lacking(common: &Common, settings: &Settings) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(word) = &settings.backup.passphrase_file
+        && !word.exists()
+    {
+        all.push(format!(
+            "{} opens the backups, so it is in none of them: put it there before the controller starts, or take `backup.passphrase_file` out of the settings",
+            word.display()
+        ));
+    }
+    let source = session::source(common);
+    let wrong = settings::load(source.file.as_deref(), &source.overrides).err();
+    for error in wrong.unwrap_or_default() {
+        if error.key != "backup.passphrase_file" {
+            all.push(error.to_string().replace('\n', "\n    "));
+        }
+    }
+    all
 }

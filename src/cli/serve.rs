@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -10,6 +11,11 @@ use super::{Common, Failure, telemetry, terminal};
 use crate::disk::StateLock;
 use crate::serve::{self, Story};
 use crate::settings::Settings;
+
+/// What stands in the way is looked at again this often, and this seldom where
+/// it only seems to be mended.
+const PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Runs until SIGTERM or Ctrl-C. What runs on the engine goes on afterwards.
 pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
@@ -23,10 +29,12 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         }
     };
     tokio::pin!(stop);
+    let mut last = None;
+    let mut pause = PAUSE;
     loop {
         // What a person mended meanwhile counts.
         let settings = session::settings(common).unwrap_or_else(|_| settings.clone());
-        match begin(common, &settings) {
+        match begin(common, &settings).await {
             Ok((controller, status, lock)) => {
                 let file = common
                     .config
@@ -45,14 +53,25 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                 let Some(issue) = unready.issue(&settings) else {
                     return Err(unready.told(&settings));
                 };
-                terminal::line(format!("  ✗ {}", issue.what));
-                terminal::line(format!("    {}", issue.why));
-                terminal::line(format!("    → {}", issue.fix));
+                // Told to be mended, and it was not: it is tried ever more
+                // seldom, for every try costs the disk something.
+                if last.as_ref() == Some(&issue) {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                } else {
+                    pause = PAUSE;
+                    terminal::line(format!("  ✗ {}", issue.what));
+                    terminal::line(format!("    {}", issue.why));
+                    terminal::line(format!("    → {}", issue.fix));
+                    last = Some(issue.clone());
+                }
                 let shared = Arc::new(settings.clone());
-                let is_mended = |lock: Option<&StateLock>| session::is_mended(&settings, lock);
+                let is_mended = async |lock: Option<&StateLock>| {
+                    tokio::task::block_in_place(|| session::is_mended(&settings, lock))
+                        && session::left_running(&settings).await.is_empty()
+                };
                 // Cancel-safe: it only waits and answers.
                 tokio::select! {
-                    () = serve::rescue(shared, issue, lock, is_mended) => {}
+                    () = serve::rescue(shared, issue, lock, pause, is_mended) => {}
                     () = &mut stop => return Ok(ExitCode::SUCCESS),
                 }
                 terminal::line("  tried again");
@@ -65,8 +84,15 @@ type Begun = (serve::Parts, serve::Published, StateLock);
 
 /// Takes hold of the state folder and puts the parts together; what was taken
 /// hold of is handed back where that does not work.
-fn begin(common: &Common, settings: &Settings) -> Result<Begun, (Unready, Option<StateLock>)> {
+async fn begin(
+    common: &Common,
+    settings: &Settings,
+) -> Result<Begun, (Unready, Option<StateLock>)> {
     let (disk, lock) = session::hold(&settings.state).map_err(|error| (error.into(), None))?;
+    let running = session::left_running(settings).await;
+    if !running.is_empty() {
+        return Err((Unready::Lost(running), Some(lock)));
+    }
     match Session::open_alone(common, settings, disk, &lock) {
         Ok((controller, status)) => Ok((controller, status, lock)),
         Err(unready) => Err((unready, Some(lock))),

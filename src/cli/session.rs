@@ -10,12 +10,12 @@ use tracing::{info, warn};
 
 use super::{Common, Failure};
 use crate::backup::{self, BackupError};
-use crate::desired::{Secrets, Target};
+use crate::desired::{Secrets, Target, labels};
 use crate::disk::{
-    Disk, DiskError, StateLock, finish_swap, load_existing_secrets, load_or_create_secrets,
-    passing_secrets,
+    Disk, DiskError, Draft, RENDERED, StateLock, finish_swap, load_existing_secrets,
+    load_or_create_secrets, passing_secrets,
 };
-use crate::engine::{DockerEngine, Placement, placement};
+use crate::engine::{DockerEngine, Engine as _, Placement, is_our_name, placement};
 use crate::host;
 use crate::model::{Issue, Severity};
 use crate::reconcile::{Ask, Controller, Source, Wanted};
@@ -24,6 +24,8 @@ use crate::services::Services;
 use crate::settings::{self, Overrides, Settings};
 use crate::status::Status;
 use crate::store::{self, Store, StoreError};
+
+const SECRETS: &str = "secrets.json";
 
 /// This controller's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -36,6 +38,17 @@ pub struct Session {
     pub status: Published,
     /// The hold on the state folder, if nobody else has it.
     pub(super) lock: Option<StateLock>,
+    /// Where the copy lies that is looked at in place of an older database.
+    _copy: Option<Draft>,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To look: an older database stays as it is.
+    Look,
+    /// To work: it is brought up to date, after a backup.
+    Work,
 }
 
 /// Where the settings come from, by the command line and the environment.
@@ -72,6 +85,32 @@ pub fn settings(common: &Common) -> Result<Settings, Failure> {
     })
 }
 
+/// The settings, though what they name may not be there: for commands that
+/// mend a host, or leave it.
+pub fn settings_here(common: &Common) -> Result<Settings, Failure> {
+    let overrides = source(common).overrides;
+    match &common.config {
+        Some(path) if path.exists() => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::Told(format!("{}: {error}", path.display())))?;
+            settings::preview(&text, path, &overrides)
+        }
+        // Says that it is missing.
+        Some(_) => return settings(common),
+        None => {
+            let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+            settings::preview("", &folder.join("colourstream.yaml"), &overrides)
+        }
+    }
+    .map_err(|errors| told_settings("there are mistakes in the settings", &errors))
+}
+
+/// Every mistake in settings, after a sentence.
+pub fn told_settings(what: &str, errors: &[settings::SettingsError]) -> Failure {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::Told(format!("{what}\n\n{}", all.join("\n\n")))
+}
+
 /// The state folder of the settings.
 pub fn state_folder(common: &Common) -> Result<PathBuf, Failure> {
     Ok(settings(common)?.state)
@@ -87,6 +126,8 @@ pub enum Unready {
     Store(StoreError),
     /// The backup that has to be made before the database is changed.
     Backup(BackupError),
+    /// Nothing is kept here, but these run.
+    Lost(Vec<String>),
     /// Anything else.
     Failed(Failure),
 }
@@ -99,6 +140,7 @@ impl Unready {
             Self::Disk(DiskError::InUse { .. }) | Self::Failed(_) => None,
             Self::Disk(error) => Some(error.issue()),
             Self::Store(error) => Some(backup::rescue(error, settings)),
+            Self::Lost(running) => Some(backup::lost(running, settings)),
             Self::Backup(error) => {
                 let issue = error.issue(
                     &backup::upgrades(settings),
@@ -122,6 +164,7 @@ impl Unready {
             (None, Self::Failed(failure)) => failure,
             (None, Self::Store(error)) => Failure::told(error),
             (None, Self::Backup(error)) => Failure::told(error),
+            (None, Self::Lost(running)) => Failure::told(running.join(", ")),
         }
     }
 }
@@ -174,18 +217,67 @@ pub fn is_mended(settings: &Settings, lock: Option<&StateLock>) -> bool {
 }
 
 /// Whether something was kept in this state folder before. Secrets are made
-/// last, so that a first start that was killed begins anew.
-fn is_in_use(settings: &Settings) -> bool {
-    settings.state.join("secrets.json").is_file()
+/// after the database and before anything is rendered, so that a first start
+/// that was killed begins anew.
+pub fn is_in_use(settings: &Settings) -> bool {
+    let state = &settings.state;
+    let log = store::companions(&state.join(store::FILE))[0].clone();
+    state.join(SECRETS).is_file() || was_rendered(state) || is_full(&log)
+}
+
+fn is_full(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|meta| meta.len() > 0)
+}
+
+/// Whether services were given files from here.
+fn was_rendered(state: &Path) -> bool {
+    let mut folders = vec![state.join(RENDERED)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => return true,
+                _ => {}
+            }
+        }
+    }
+    false
+}
+
+/// Our services that run though nothing was ever kept in this state folder: it
+/// is the wrong one, or empty because its disk is not mounted. An engine that
+/// does not answer says nothing.
+pub async fn left_running(settings: &Settings) -> Vec<String> {
+    if is_in_use(settings) || is_full(&settings.state.join(store::FILE)) {
+        return Vec::new();
+    }
+    let Ok(engine) = DockerEngine::new(&settings.engine) else {
+        return Vec::new();
+    };
+    let instance = &settings.instance;
+    let seen = engine.observe(instance, &[]).await;
+    let containers = seen.map(|facts| facts.containers).unwrap_or_default();
+    containers
+        .into_iter()
+        .filter(|one| one.labels.get(labels::INSTANCE) == Some(instance))
+        .filter(|one| is_our_name(instance, &one.name))
+        .map(|one| one.name)
+        .collect()
 }
 
 /// Opens the store as its owner: after a backup, where it has to be changed.
 pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready> {
     let path = settings.state.join(store::FILE);
-    if !is_in_use(settings) && !path.exists() {
-        return Ok(Store::open(&path, VERSION)?);
-    }
     if is_in_use(settings) {
+        // Before a database is made: an empty one beside services that have
+        // other keys would be a silent empty start.
+        let secrets = settings.state.join(SECRETS);
+        if !secrets.is_file() && was_rendered(&settings.state) {
+            return Err(Unready::Disk(DiskError::Damaged {
+                path: secrets,
+                reason: "it is missing, though this state folder was in use; restore it from a backup, or empty `rendered` to begin with new secrets".to_owned(),
+            }));
+        }
         let made = backup::before_upgrade(settings, common.config.clone(), Timestamp::now());
         match made {
             Ok(Some(made)) => info!(path = %made.path.display(), "backup made before the upgrade"),
@@ -198,9 +290,24 @@ pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready
     Ok(Store::open(&path, VERSION)?)
 }
 
+/// Opens the store to look at it: one that is older as a copy, brought up to
+/// date in the folder that comes with it.
+pub fn store_to_look_at(settings: &Settings) -> Result<(Store, Option<Draft>), Unready> {
+    let path = settings.state.join(store::FILE);
+    match Store::open_beside(&path, VERSION) {
+        Err(StoreError::Older { .. }) => {
+            let draft = Draft::below(&settings.state.join("tmp"))?;
+            let copy = draft.path(store::FILE);
+            store::copy(&path, &copy)?;
+            Ok((Store::open(&copy, VERSION)?, Some(draft)))
+        }
+        opened => Ok((opened?, None)),
+    }
+}
+
 impl Session {
     /// Assembles everything. Takes hold of the state folder if nobody has it.
-    pub async fn open(common: &Common) -> Result<Self, Failure> {
+    pub async fn open(common: &Common, intent: Intent) -> Result<Self, Failure> {
         let settings = settings(common)?;
         let unready = |error: Unready| error.told(&settings);
         let (disk, lock) = match hold(&settings.state) {
@@ -211,12 +318,25 @@ impl Session {
             }
             Err(error) => return Err(told_disk(error)),
         };
+        let running = left_running(&settings).await;
+        if !running.is_empty() {
+            return Err(unready(Unready::Lost(running)));
+        }
+        let (store, copy) = match (&lock, intent) {
+            (Some(_), Intent::Work) => (open_store(common, &settings).map_err(unready)?, None),
+            // A first look may make an empty one; any other changes nothing.
+            (Some(_), Intent::Look) if !is_in_use(&settings) => {
+                (open_store(common, &settings).map_err(unready)?, None)
+            }
+            _ => store_to_look_at(&settings).map_err(unready)?,
+        };
         let (controller, status) =
-            Self::assemble(common, &settings, disk, lock.as_ref()).map_err(unready)?;
+            Self::assemble(common, &settings, disk, lock.as_ref(), store).map_err(unready)?;
         Ok(Self {
             controller,
             status,
             lock,
+            _copy: copy,
         })
     }
 
@@ -227,7 +347,9 @@ impl Session {
         disk: Disk,
         lock: &StateLock,
     ) -> Result<(Parts, Published), Unready> {
-        Self::assemble(common, settings, disk, Some(lock))
+        // The store before the secrets: these say that something was kept here.
+        let store = open_store(common, settings)?;
+        Self::assemble(common, settings, disk, Some(lock), store)
     }
 
     fn assemble(
@@ -235,17 +357,13 @@ impl Session {
         settings: &Settings,
         disk: Disk,
         lock: Option<&StateLock>,
+        store: Store,
     ) -> Result<(Parts, Published), Unready> {
         let turn = settings
             .conference
             .turn
             .as_ref()
             .map(|turn| turn.credential_file.clone());
-        // The store before the secrets: these say that something was kept here.
-        let store = match lock {
-            Some(_) => open_store(common, settings)?,
-            None => Store::open_beside(&settings.state.join(store::FILE), VERSION)?,
-        };
         let secrets = match lock {
             Some(lock) => load_or_create_secrets(&disk, lock, turn.as_deref()),
             None => load_existing_secrets(&disk, turn.as_deref()),
@@ -305,10 +423,9 @@ impl Session {
     ) -> Result<Arc<Target>, Failure> {
         let secrets = existing_or_passing(&settings)?;
         let disk = Arc::new(Disk::open(folder).map_err(told_disk)?);
-        let database = settings.state.join(store::FILE);
-        let rooms = if database.is_file() {
-            let store = Store::open_beside(&database, VERSION)
-                .map_err(|error| Unready::Store(error).told(&settings))?;
+        let rooms = if settings.state.join(store::FILE).is_file() {
+            let (store, _copy) =
+                store_to_look_at(&settings).map_err(|error| error.told(&settings))?;
             store.open_rooms(Timestamp::now()).map_err(Failure::told)?
         } else {
             Vec::new()
@@ -348,7 +465,7 @@ fn existing_or_passing(settings: &Settings) -> Result<Secrets, Failure> {
         .turn
         .as_ref()
         .map(|turn| turn.credential_file.as_path());
-    if settings.state.join("secrets.json").is_file() {
+    if settings.state.join(SECRETS).is_file() {
         let disk = Disk::open(&settings.state).map_err(told_disk)?;
         return load_existing_secrets(&disk, turn).map_err(told_disk);
     }

@@ -84,6 +84,12 @@ pub enum Lead {
         /// Why not.
         why: String,
     },
+    /// To this host, by the name; but nobody answered when we knocked, which
+    /// proves nothing where we stand. It is ordered, with a warning.
+    Unreached {
+        /// Where was knocked, and what it may mean.
+        why: String,
+    },
     /// Not to this host.
     Away(Obstacle),
 }
@@ -290,7 +296,7 @@ impl Order {
         self.stage = match seen.leads.get(host) {
             // Not looked up yet: everything stays as it is.
             None => return,
-            Some(Lead::Here | Lead::Unknown { .. }) => Stage::Due,
+            Some(Lead::Here | Lead::Unknown { .. } | Lead::Unreached { .. }) => Stage::Due,
             Some(Lead::Away(obstacle)) => Stage::Held(obstacle.clone()),
         };
     }
@@ -309,19 +315,27 @@ impl Order {
         };
         match &self.stage {
             Stage::New | Stage::Due | Stage::Asked { .. } => {
-                let why = match (&self.stage, seen.leads.get(host)) {
+                let lead = seen.leads.get(host);
+                let why = match (&self.stage, lead) {
                     (Stage::New, _) => "where the name leads is being looked up".to_owned(),
-                    (_, Some(Lead::Unknown { why })) => {
+                    (_, Some(Lead::Unknown { why } | Lead::Unreached { why })) => {
                         format!("the authority is being asked; {why}")
                     }
                     _ => "the authority is being asked".to_owned(),
                 };
+                let (severity, fix) = match lead {
+                    Some(Lead::Unreached { .. }) if self.stage != Stage::New => (
+                        Severity::Warning,
+                        "See that firewall and router let it in from outside; if they do, wait a moment",
+                    ),
+                    _ => (Severity::Notice, "Wait a moment; browsers warn until then"),
+                };
                 told(
                     IssueCode::CertificatePending,
-                    Severity::Notice,
+                    severity,
                     format!("{host} has no certificate yet"),
                     why,
-                    "Wait a moment; browsers warn until then".to_owned(),
+                    fix.to_owned(),
                 )
             }
             Stage::Held(obstacle) => {
@@ -518,6 +532,14 @@ mod tests {
     #[test]
     fn what_cannot_be_looked_up_is_ordered_all_the_same() {
         let mut house = House::default();
+        let seen = leads(Lead::Unreached {
+            why: "nobody answered".into(),
+        });
+        let mut warned = House::default();
+        warned.look(&seen, at(0), false);
+        let issue = warned.orders.issues(&seen, at(0)).remove(0);
+        assert_eq!(issue.severity, Severity::Warning);
+        assert!(issue.why.contains("nobody answered"), "{issue:?}");
         let seen = leads(Lead::Unknown {
             why: "no DNS server answers here".into(),
         });

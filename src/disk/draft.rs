@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use super::{DiskError, sync_folder};
 
-/// Ends the name of a draft's folder, before its number.
-const MARK: &str = ".part-";
+/// Begins the name of a draft's folder, before its number. Drafts are made
+/// beside what they become, in folders of other people too: nobody else has
+/// such a name.
+const MARK: &str = ".colourstream-part-";
 /// A draft that is older was left by somebody who was killed.
 const LEFT: Duration = Duration::from_secs(3600);
 
@@ -93,15 +95,34 @@ fn clear(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let is_draft = entry.file_name().to_string_lossy().starts_with(MARK);
+        let name = entry.file_name();
+        if !is_draft(&name.to_string_lossy()) {
+            continue;
+        }
+        // Not through a link: `entry` tells of the link itself.
         let age = entry
             .metadata()
-            .and_then(|meta| meta.modified())
+            .and_then(|meta| {
+                let is_folder = meta.is_dir().then(|| meta.modified());
+                is_folder.unwrap_or(Err(io::ErrorKind::NotADirectory.into()))
+            })
             .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if is_draft && age.is_ok_and(|age| age > LEFT) {
+        if age.is_ok_and(|age| age > LEFT) {
             let _left = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether a folder of this name is one: the mark, a process, a number.
+pub(super) fn is_draft(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix(MARK)
+        .and_then(|rest| rest.split_once('-'));
+    numbers.is_some_and(|(process, count)| {
+        [process, count]
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// A new file below `folder`, readable by us alone.
@@ -176,6 +197,35 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_drafts_of_ours_that_are_old_are_cleared_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - 2 * LEFT;
+        let names = [
+            (".colourstream-part-17-0", true, true),
+            (".colourstream-part-17-1", false, false),
+            (".part-17-0", true, false),
+            (".part-of-a-film", true, false),
+            (".colourstream-part-of-a-film", true, false),
+        ];
+        for (name, is_old, _) in names {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("file"), "x").unwrap();
+            if is_old {
+                File::open(&path).unwrap().set_modified(old).unwrap();
+            }
+        }
+        let file = folder.path().join(".colourstream-part-18-0");
+        fs::write(&file, "a file").unwrap();
+        File::open(&file).unwrap().set_modified(old).unwrap();
+        drop(Draft::below(folder.path()).unwrap());
+        for (name, _, goes) in names {
+            assert_eq!(folder.path().join(name).exists(), !goes, "{name}");
+        }
+        assert!(file.exists());
     }
 
     #[test]

@@ -16,7 +16,9 @@
 //! Calls block; from async code use a blocking task where the disk may be slow.
 
 mod draft;
+mod leave;
 mod lock;
+mod owner;
 pub mod points;
 mod secrets;
 mod swap;
@@ -34,7 +36,9 @@ use jiff::Timestamp;
 use rustix::fs::{Gid, Uid};
 
 pub use draft::{Draft, discard, private_folder};
+pub use leave::remove_state;
 pub use lock::{Holder, StateLock};
+pub use owner::{give_away, hand_over, owner_of};
 pub use points::point;
 pub use secrets::{
     load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::draft::create;
-use super::{DiskError, StateLock, make_folder, sync_folder};
+use super::{DiskError, StateLock, make_folder, point, sync_folder};
 use crate::host;
 
 const FOLDER: &str = "restore";
@@ -102,6 +102,7 @@ impl<'a> Swap<'a> {
                 .and_then(|()| File::open(&path)?.sync_all())
                 .map_err(|error| failed(&error))?;
             sync_folder(&path)?;
+            point("laid out", &path);
         }
         sync_folder(&self.folder())?;
         let words = Switch {
@@ -115,8 +116,10 @@ impl<'a> Swap<'a> {
         file.write_all(&bytes)
             .and_then(|()| file.sync_all())
             .map_err(failed)?;
+        point("switch written", &switch);
         self.done = true;
         fs::rename(self.state.join(FOLDER).join("switch.tmp"), &switch).map_err(failed)?;
+        point("switch in place", &switch);
         sync_folder(&switch)?;
         finish(self.state, lock)?;
         Ok(self.state.join(ASIDE).join(aside))
@@ -150,23 +153,34 @@ pub fn finish(state: &Path, _lock: &StateLock) -> Result<Option<PathBuf>, DiskEr
     })?;
     let aside = state.join(ASIDE).join(&switch.aside);
     let new = folder.join(NEW);
+    // Everything old goes before anything new comes: whoever reads meanwhile
+    // without a hold on the folder finds a database with its own log, or none,
+    // and never the new one beside the old one's log. Once a new file is in
+    // its place, what stands at these names is new.
+    if switch.put.iter().all(|one| exists(&new.join(&one.path))) {
+        for one in &switch.put {
+            set_aside(&state.join(&one.path), &aside.join(&one.path))?;
+        }
+    }
+    for one in &switch.away {
+        set_aside(&state.join(one), &aside.join(one))?;
+    }
     for one in &switch.put {
         let (from, to) = (new.join(&one.path), state.join(&one.path));
         // Gone from the layout: it is in its place already.
         if !exists(&from) {
             continue;
         }
-        set_aside(&to, &aside.join(&one.path))?;
         make_above(state, &one.path)?;
         fs::rename(&from, &to).map_err(|error| DiskError::of("replace", &to, &error))?;
+        point("put in place", &to);
         sync_folder(&to)?;
     }
-    for one in &switch.away {
-        set_aside(&state.join(one), &aside.join(one))?;
-    }
     fs::remove_file(&path).map_err(|error| DiskError::of("remove", &path, &error))?;
+    point("switch removed", &path);
     sync_folder(&path)?;
     let _left = fs::remove_dir_all(&folder);
+    point("layout removed", &folder);
     Ok(Some(aside))
 }
 
@@ -183,6 +197,7 @@ fn set_aside(from: &Path, to: &Path) -> Result<(), DiskError> {
         super::private_folder(parent)?;
     }
     fs::rename(from, to).map_err(|error| DiskError::of("set aside", from, &error))?;
+    point("set aside", to);
     sync_folder(to)?;
     sync_folder(from)
 }
@@ -253,6 +268,35 @@ mod tests {
         assert_eq!(finish(dir.path(), &lock).unwrap(), None);
     }
 
+    /// Others look without a hold, `doctor` and `backup` for two.
+    #[test]
+    fn nobody_ever_sees_the_new_database_beside_the_old_log() {
+        let (dir, lock) = state();
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (to, at) = (std::sync::Arc::clone(&seen), dir.path().to_owned());
+        let watch = super::super::points::watch::below(dir.path(), move |_, _| {
+            let read = |name: &str| fs::read_to_string(at.join(name)).ok();
+            to.lock().unwrap().push((read("db"), read("db-wal")));
+        });
+        lay_out(dir.path(), &lock)
+            .commit(
+                &lock,
+                "then",
+                vec![put("db"), put("tls/key")],
+                vec!["db-wal".into()],
+            )
+            .unwrap();
+        drop(watch);
+        is_new(dir.path());
+        let seen = seen.lock().unwrap();
+        for (db, log) in seen.iter() {
+            let mixed = db.as_deref() == Some("new") && log.is_some();
+            assert!(!mixed, "{seen:?}");
+        }
+        let is_in_between = |found: &(Option<String>, Option<String>)| *found == (None, None);
+        assert!(seen.iter().any(is_in_between), "{seen:?}");
+    }
+
     #[test]
     fn dropped_before_it_is_committed_nothing_has_happened() {
         let (dir, lock) = state();
@@ -264,12 +308,12 @@ mod tests {
     /// Killed after any number of its moves, the next one carries it to its end.
     #[test]
     fn killed_anywhere_it_is_carried_to_its_end() {
-        // In the order of `finish`: aside and in place for each, then away.
+        // In the order of `finish`: all that is old aside, then the new.
         let moves: [(&str, &str); 4] = [
             ("db", "aside/then/db"),
+            ("db-wal", "aside/then/db-wal"),
             ("restore/new/db", "db"),
             ("restore/new/tls/key", "tls/key"),
-            ("db-wal", "aside/then/db-wal"),
         ];
         for done in 0..=moves.len() {
             let (dir, lock) = state();

@@ -36,6 +36,30 @@ pub fn in_docker() -> bool {
     from_mountinfo(&mountinfo).is_some()
 }
 
+/// Whether what is written at `path` goes with the container we run in: no
+/// mount holds it.
+pub fn is_passing(path: &Path) -> bool {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    from_mountinfo(&mountinfo).is_some() && is_on_root(&mountinfo, path)
+}
+
+/// Whether the innermost mount that holds `path` is the container's own root.
+fn is_on_root(mountinfo: &str, path: &Path) -> bool {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let whole = plain(&whole);
+    let holds = |line: &str| {
+        let target = line.split(' ').nth(4)?;
+        // As the kernel writes a space.
+        let target = PathBuf::from(target.replace("\\040", " "));
+        whole.starts_with(&target).then_some(target)
+    };
+    let innermost = mountinfo
+        .lines()
+        .filter_map(holds)
+        .max_by_key(|target| target.components().count());
+    innermost.is_none_or(|target| target == Path::new("/"))
+}
+
 /// Whether we run in a container: asked of the engine, else of the kernel.
 pub async fn in_container(engine: &DockerEngine, state: &Path) -> bool {
     match find(engine, state).await {
@@ -172,6 +196,23 @@ mod tests {
     #[test]
     fn a_host_name_of_twelve_digits_is_the_second_guess() {
         assert_eq!(candidates("", "dbca7e555331\n"), ["dbca7e555331"]);
+    }
+
+    #[test]
+    fn what_no_mount_holds_goes_with_the_container() {
+        let mounts = format!(
+            "{}1100 1039 0:60 / /etc/colour\\040stream rw - ext4 /dev/vda1 rw\n1101 1039 0:61 / / rw - overlay overlay rw\n",
+            in_docker()
+        );
+        for (path, passes) in [
+            ("/etc/colour stream/colourstream.yaml", false),
+            ("/etc/colourstream/colourstream.yaml", true),
+            ("/etc/hostname", false),
+            ("/state/../etc/colour stream/x", false),
+            ("/x", true),
+        ] {
+            assert_eq!(is_on_root(&mounts, Path::new(path)), passes, "{path}");
+        }
     }
 
     fn container(mounts: &[(&str, &str)]) -> SelfFacts {

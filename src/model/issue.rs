@@ -69,6 +69,9 @@ pub enum IssueCode {
     TemplateInvalid,
     /// The state folder cannot be read or written as needed.
     StateUnwritable,
+    /// Nothing was ever kept in the state folder, but services of this
+    /// instance run.
+    StateEmpty,
     /// Rooms or journal cannot be read or written.
     StoreFailed,
     /// The database is damaged, gone, or not all there.

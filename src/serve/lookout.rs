@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::desired::{Lead, Obstacle, Orders, Seen, Served, Stage};
@@ -31,6 +32,9 @@ const LATE: Duration = Duration::from_secs(60);
 /// An order that failed is among the last lines: one is a dozen of them.
 const LOG_LINES: u32 = 300;
 const KNOCK: Duration = Duration::from_secs(3);
+/// A port that was knocked at in vain from inside may be about to open: a
+/// firewall is being set, Traefik has just begun. After this it is ordered.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// See the module.
 pub(super) struct Lookout<E> {
@@ -45,11 +49,13 @@ impl<E: Engine> Lookout<E> {
     /// Runs for ever. Cancel-safe: every round starts from nothing.
     pub async fn run(mut self, seen: watch::Sender<Arc<Seen>>, loop_: mpsc::Sender<Trigger>) {
         let mut pause = SOON;
+        let mut in_vain = InVain::default();
         loop {
             let settings = Arc::clone(&self.settings.borrow_and_update());
             let orders = self.orders.borrow_and_update().clone();
             let before = Arc::clone(&seen.borrow());
-            let now = self.look(&settings, &orders, &before).await;
+            let mut now = self.look(&settings, &orders, &before).await;
+            in_vain.hold_back(&mut now.leads, Instant::now());
             if now == *before {
                 pause = (pause * 2).min(LATE);
             } else {
@@ -94,7 +100,15 @@ impl<E: Engine> Lookout<E> {
             }
             let names = Resolvers(acme.resolvers.clone());
             let here = here(settings, scene.in_container, &names).await;
-            let knock = !scene.in_container && traefik.is_some();
+            let knock = match (traefik, scene.in_container) {
+                // It has not begun, or could not: told as such, and nothing
+                // is ordered without it.
+                (None, _) => Knock::Nowhere,
+                (Some(_), false) => Knock::OnThisHost,
+                (Some(_), true) => Knock::FromInside {
+                    gateway: scene.gateway.map(IpAddr::V4),
+                },
+            };
             leads(settings, acme, &here, knock, &names).await
         };
         let failed = async {
@@ -164,11 +178,24 @@ async fn here(settings: &Settings, in_container: bool, names: &impl Names) -> BT
     }
 }
 
+/// From where it is tried whether the authority would find a port open.
+#[derive(Clone, Copy, Debug)]
+enum Knock {
+    Nowhere,
+    /// The host's own addresses are ours: a refusal is certain.
+    OnThisHost,
+    /// In a container. The public address is outside, and few routers lead
+    /// back in; the host is the network's gateway.
+    FromInside {
+        gateway: Option<IpAddr>,
+    },
+}
+
 async fn leads(
     settings: &Settings,
     acme: &Acme,
     here: &BTreeSet<IpAddr>,
-    knock: bool,
+    knock: Knock,
     names: &impl Names,
 ) -> BTreeMap<String, Lead> {
     let hosts = settings.hosts.all();
@@ -178,11 +205,27 @@ async fn leads(
         }
         let found = names.lookup(host).await;
         let mut lead = judge(found.as_deref(), here, is_binding(acme));
-        if let (Lead::Here, Some(port), true) = (&lead, asked_port(settings, acme), knock)
+        if let (Lead::Here, Some(port)) = (&lead, asked_port(settings, acme))
             && let Some(address) = found.iter().flatten().find(|found| here.contains(found))
-            && let Some(why) = shut(SocketAddr::new(*address, port)).await
         {
-            lead = Lead::Away(Obstacle::Refused { port, why });
+            let address = SocketAddr::new(*address, port);
+            match knock {
+                Knock::Nowhere => {}
+                Knock::OnThisHost => {
+                    if let Some(why) = shut(address).await {
+                        lead = Lead::Away(Obstacle::Refused { port, why });
+                    }
+                }
+                Knock::FromInside { gateway } => {
+                    // Only there if it is published on every address.
+                    let gateway = gateway
+                        .filter(|_| settings.ports.bind.is_none_or(|bind| bind.is_unspecified()))
+                        .map(|gateway| SocketAddr::new(gateway, port));
+                    if let Some(why) = unreached(address, gateway).await {
+                        lead = Lead::Unreached { why };
+                    }
+                }
+            }
         }
         (host.to_owned(), lead)
     }));
@@ -270,6 +313,52 @@ async fn shut(address: SocketAddr) -> Option<String> {
     }
 }
 
+/// What a knock from inside a container found, if nobody answered. Never
+/// certain: a router may lead nobody back in, a firewall may let in others.
+async fn unreached(address: SocketAddr, gateway: Option<SocketAddr>) -> Option<String> {
+    let why = open(address).await.err()?;
+    let on_host = match gateway {
+        None => "whether the host has it open could not be seen",
+        Some(gateway) if open(gateway).await.is_ok() => {
+            "on the host it is open, so it is for firewall and router to let it in"
+        }
+        Some(_) => "on the host nobody answered either",
+    };
+    let (port, address) = (address.port(), address.ip());
+    Some(format!(
+        "port {port} of {address} did not answer from inside this host ({why}), which from outside may differ; {on_host}"
+    ))
+}
+
+async fn open(address: SocketAddr) -> Result<(), String> {
+    let knock = tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
+    match knock {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", KNOCK.as_secs())),
+    }
+}
+
+/// Since when each name was knocked for in vain.
+#[derive(Debug, Default)]
+struct InVain(BTreeMap<String, Instant>);
+
+impl InVain {
+    /// Takes out those that may still be about to open: what is not looked up
+    /// yet is not ordered yet.
+    fn hold_back(&mut self, leads: &mut BTreeMap<String, Lead>, now: Instant) {
+        self.0
+            .retain(|host, _| matches!(leads.get(host), Some(Lead::Unreached { .. })));
+        leads.retain(|host, lead| {
+            if !matches!(lead, Lead::Unreached { .. }) {
+                return true;
+            }
+            let since = *self.0.entry(host.clone()).or_insert(now);
+            now.duration_since(since) >= GRACE
+        });
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used)]
 mod tests {
@@ -304,7 +393,7 @@ mod tests {
             ("out.example.com", Ok(vec![ip("198.51.100.9")])),
         ]));
         let here = here(&settings, false, &book).await;
-        let found = leads(&settings, acme, &here, false, &book).await;
+        let found = leads(&settings, acme, &here, Knock::Nowhere, &book).await;
         settings
             .hosts
             .all()
@@ -375,6 +464,45 @@ mod tests {
         assert!(shut(address).await.unwrap().contains("refused"));
         // Not an address of this host: it is not asked.
         assert_eq!(shut("192.0.2.1:80".parse().unwrap()).await, None);
+    }
+
+    /// In the shipped deployment: a warning and a moment, never a refusal.
+    #[tokio::test]
+    async fn from_inside_a_container_a_port_that_does_not_answer_is_a_warning() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let is_open = listener.local_addr().unwrap();
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let is_shut = gone.local_addr().unwrap();
+        drop(gone);
+        assert_eq!(unreached(is_open, Some(is_shut)).await, None);
+        for (gateway, words) in [
+            (Some(is_open), "for firewall and router"),
+            (Some(is_shut), "nobody answered either"),
+            (None, "could not be seen"),
+        ] {
+            let why = unreached(is_shut, gateway).await.unwrap();
+            assert!(why.contains("refused") && why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_was_knocked_at_in_vain_is_ordered_after_a_moment() {
+        let mut in_vain = InVain::default();
+        let begun = Instant::now();
+        let mut after = |seconds: u64, lead: Lead| {
+            let mut leads = BTreeMap::from([("a.tld".to_owned(), lead)]);
+            in_vain.hold_back(&mut leads, begun + Duration::from_secs(seconds));
+            leads.contains_key("a.tld")
+        };
+        let unreached = || Lead::Unreached { why: String::new() };
+        assert!(after(0, Lead::Here));
+        assert!(!after(1, unreached()));
+        assert!(!after(20, unreached()));
+        assert!(after(21, unreached()));
+        assert!(after(60, unreached()));
+        // It answered in between: it begins anew.
+        assert!(after(61, Lead::Here));
+        assert!(!after(62, unreached()));
     }
 
     #[test]

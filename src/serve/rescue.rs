@@ -19,20 +19,21 @@ use crate::reconcile::Scene;
 use crate::settings::Settings;
 use crate::status::{BackupStatus, EngineStatus, Status, Summary};
 
-/// What stands in the way is looked at again this often.
+/// Where Traefik reaches us is looked for this often.
 const LOOK: Duration = Duration::from_secs(5);
 /// Who asked us to stand aside takes hold of the state folder within this.
 const COURTESY: Duration = Duration::from_secs(5);
 /// Then it is tried this often whether they are done.
 const KNOCK: Duration = Duration::from_millis(300);
 
-/// Keeps the pages up until `is_mended` says so or somebody has restored what
-/// is kept; never returns otherwise.
+/// Keeps the pages up until `is_mended`, asked once in every `pause`, says so
+/// or somebody has restored what is kept; never returns otherwise.
 pub async fn run(
     settings: Arc<Settings>,
     issue: Issue,
     mut lock: Option<StateLock>,
-    is_mended: impl Fn(Option<&StateLock>) -> bool,
+    pause: Duration,
+    is_mended: impl AsyncFn(Option<&StateLock>) -> bool,
 ) {
     error!(issue = issue.code.name(), "{}", issue.what);
     let status = Arc::new(status(&settings, issue.clone()));
@@ -63,7 +64,7 @@ pub async fn run(
         // Cancel-safe: both only wait.
         let standing_aside = tokio::select! {
             asked = asked.recv() => asked.is_some(),
-            () = tokio::time::sleep(LOOK) => false,
+            () = tokio::time::sleep(pause) => false,
         };
         if standing_aside {
             drop(lock.take());
@@ -75,7 +76,7 @@ pub async fn run(
             }
             break;
         }
-        if tokio::task::block_in_place(|| is_mended(lock.as_ref())) {
+        if is_mended(lock.as_ref()).await {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! What a first start tells, in under fifteen lines: what was found, what
+//! What a first start tells, on less than a page: what was found, what
 //! runs, the addresses, the set-up link.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::access::Token;
 use crate::desired::{PlannedPort, Protocol, port_plan};
 use crate::doctor::check_names;
 use crate::host::{Resolvers, announce, default_source};
-use crate::model::{IssueCode, Severity};
+use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::reconcile::Scene;
 use crate::settings::{Settings, Tls};
 use crate::status::{Status, Summary};
@@ -59,7 +59,10 @@ impl Story {
             self.file.as_deref().unwrap_or("none, a local set-up")
         ));
         say(format!("  state     {}", settings.state.display()));
-        say(format!("  ports     {}", ports(&port_plan(settings))));
+        for (number, line) in ports(&port_plan(settings)).into_iter().enumerate() {
+            let title = if number == 0 { "ports" } else { "" };
+            say(format!("  {title:<10}{line}"));
+        }
         let seen = status.wait_for(|status| status.at.is_some()).await;
         let Ok(first) = seen.map(|status| Arc::clone(&status)) else {
             return;
@@ -77,7 +80,8 @@ impl Story {
             "  address   {}",
             announced.as_deref().unwrap_or("not known")
         ));
-        for line in names(settings, announced.as_deref()).await {
+        let (lines, names_told) = names(settings, announced.as_deref()).await;
+        for line in lines {
             say(line);
         }
         if let Some(trust) = &first.trust {
@@ -93,13 +97,7 @@ impl Story {
         let mut told: BTreeMap<(IssueCode, String), ()> = BTreeMap::new();
         loop {
             let now = Arc::clone(&status.borrow_and_update());
-            for issue in now
-                .issues
-                .iter()
-                .filter(|issue| issue.severity != Severity::Notice)
-                // Told above, by the names themselves.
-                .filter(|issue| issue.code != IssueCode::NameElsewhere)
-            {
+            for issue in now.issues.iter().filter(|issue| is_news(issue, names_told)) {
                 let key = (issue.code, issue.subject.clone());
                 if told.insert(key, ()).is_none() {
                     say(format!("  ✗ {}", issue.what));
@@ -133,18 +131,27 @@ impl Story {
     }
 }
 
-/// Where the names lead, and what to do where that is wrong.
-async fn names(settings: &Settings, announced: Option<&str>) -> Vec<String> {
+/// Whether an issue is to be told. Where a name leads was told above by the
+/// names themselves, if DNS answered in time.
+fn is_news(issue: &Issue, names_told: bool) -> bool {
+    let is_told = names_told && issue.code == IssueCode::NameElsewhere;
+    issue.severity != Severity::Notice && !is_told
+}
+
+/// Where the names lead, and what to do where that is wrong; and whether that
+/// could be told in time.
+async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, bool) {
     let resolvers = Resolvers(match &settings.tls {
         Tls::Acme(acme) => acme.resolvers.clone(),
         _ => Vec::new(),
     });
     let looked = tokio::time::timeout(PATIENCE, check_names(settings, announced, &resolvers));
     let Ok(checks) = looked.await else {
-        return vec![format!(
+        let late = format!(
             "  names     no answer within {} s about where they lead",
             PATIENCE.as_secs()
-        )];
+        );
+        return (vec![late], false);
     };
     let mut lines = Vec::new();
     for check in checks {
@@ -157,25 +164,65 @@ async fn names(settings: &Settings, announced: Option<&str>) -> Vec<String> {
             _ => lines.push(format!("  names     {}", check.found)),
         }
     }
-    lines
+    (lines, true)
 }
 
-/// `80 443 1935 tcp · 9999 udp`
-fn ports(plan: &[PlannedPort]) -> String {
-    let of = |protocol: Protocol| {
-        let all: Vec<String> = plan
-            .iter()
-            .filter(|port| port.public && port.protocol == protocol)
-            .map(|port| {
-                let (first, last) = (port.first, port.last);
-                if first == last {
-                    first.to_string()
-                } else {
-                    format!("{first}–{last}")
-                }
-            })
-            .collect();
-        all.join(" ")
-    };
-    format!("{} tcp · {} udp", of(Protocol::Tcp), of(Protocol::Udp))
+/// What to open in a firewall and what for, a line for each service.
+fn ports(plan: &[PlannedPort]) -> Vec<String> {
+    let mut lines: Vec<(Option<Role>, Vec<String>)> = Vec::new();
+    for port in plan.iter().filter(|port| port.public) {
+        let protocol = match port.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        let range = if port.first == port.last {
+            port.first.to_string()
+        } else {
+            format!("{}–{}", port.first, port.last)
+        };
+        let words = format!("{range}/{protocol} {}", port.purpose);
+        match lines.last_mut().filter(|(role, _)| *role == port.service) {
+            Some((_, all)) => all.push(words),
+            None => lines.push((port.service, vec![words])),
+        }
+    }
+    lines.into_iter().map(|(_, all)| all.join(" · ")).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_of_the_firewall_is_told_with_its_purpose() {
+        let settings = crate::settings::parse("domain: review.example.com", "x").unwrap();
+        let lines = ports(&port_plan(&settings));
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].starts_with("80/tcp HTTP: redirect, ACME · 443/tcp HTTPS"));
+        assert!(lines[1].contains("9999/udp SRT from encoders · 10000–10003/udp picture"));
+        assert!(lines[2].ends_with("/tcp media of the call"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_told_in_time_is_told_as_an_issue() {
+        let issue = |code, severity| Issue {
+            code,
+            severity,
+            role: None,
+            subject: "review.example.com".into(),
+            what: "it does not lead here".into(),
+            why: String::new(),
+            fix: String::new(),
+        };
+        let elsewhere = issue(IssueCode::NameElsewhere, Severity::Error);
+        assert!(!is_news(&elsewhere, true), "told above");
+        assert!(is_news(&elsewhere, false));
+        let taken = issue(IssueCode::PortTaken, Severity::Warning);
+        assert!(is_news(&taken, true));
+        assert!(!is_news(
+            &issue(IssueCode::Simulated, Severity::Notice),
+            false
+        ));
+    }
 }

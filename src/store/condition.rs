@@ -78,7 +78,9 @@ pub(super) fn look(path: &Path) -> Result<(), StoreError> {
     let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).ok();
     let (log, mark) = (beside(path, "-wal"), beside(path, "-open"));
     match (size(path), size(&log)) {
-        (None, _) | (Some(0), None | Some(0)) => Err(StoreError::Gone {
+        // With a log beside it too: SQLite would take the file for a new store
+        // and throw the log away.
+        (None | Some(0), _) => Err(StoreError::Gone {
             path: path.to_owned(),
         }),
         (Some(_), None) if mark.exists() => Err(StoreError::LostLog {
@@ -360,6 +362,9 @@ mod tests {
         std::fs::write(&log, "something").unwrap();
         assert!(matches!(refused(&path), StoreError::Gone { .. }));
         assert!(log.exists());
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(refused(&path), StoreError::Gone { .. }));
+        assert_eq!(std::fs::read(&log).unwrap(), b"something");
         drop(dir);
     }
 
