@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::{docker, issue, try_docker};
 use faults::house::House;
-use faults::proxy::{Call, Fault, Which, wait_for_fault};
+use faults::proxy::{Call, Fault, Which};
 use faults::registry::{Registry, push};
 use faults::report::{Count, Report, is_full};
 use faults::rng::{Rng, seed};
@@ -203,7 +203,8 @@ impl Runner {
         match scenario {
             Scenario::Install => {
                 self.house.serve();
-                self.survive(case, "the install", &|_| true, &[])
+                let three = |house: &House| house.only_three(&[]).is_ok();
+                self.survive(case, "the install", &three, &[])
             }
             Scenario::Settings => {
                 self.turn = !self.turn;
@@ -258,7 +259,8 @@ impl Runner {
                 let mut arguments = vec!["rm", "-f"];
                 arguments.extend(all.iter().map(String::as_str));
                 docker(&arguments);
-                self.survive(case, "healed", &|_| true, &[])
+                let three = |house: &House| house.only_three(&[]).is_ok();
+                self.survive(case, "healed", &three, &[])
             }
             Scenario::Rooms => self.edit_rooms(case),
             Scenario::Uninstall => self.uninstall(case),
@@ -274,36 +276,33 @@ impl Runner {
         goal: &dyn Fn(&House) -> bool,
         kept: &[&str],
     ) -> Result<(), String> {
-        self.meet(case);
+        self.meet(case, &|house, status| common::is_ready(status) && goal(house));
         self.house.settle_with(what, goal, kept)?;
         self.heard = self.house.proxy.calls();
         self.house.check()
     }
 
-    fn meet(&mut self, case: Option<&Case>) {
+    /// Waits for the fault, and for the end of who was killed by it. What was
+    /// not met when all has been done for a while, is not met at all.
+    fn meet(&mut self, case: Option<&Case>, is_done: &dyn Fn(&House, &Value) -> bool) {
         let Some(case) = case else { return };
-        let Runner { house, .. } = self;
+        let house = &mut self.house;
+        let begun = Instant::now();
         let mut quiet: Option<Instant> = None;
-        let House { stack, proxy, .. } = house;
-        // What was not met when all has been well for a while, is not met at all.
-        let _met = wait_for_fault(proxy, 20.0, || {
-            let rests = stack.status().is_some_and(|status| {
-                common::is_ready(&status) || issue(&status, "replacement-failed").is_some()
-            });
-            let since = quiet.get_or_insert_with(Instant::now);
+        while house.proxy.fired() == 0 && begun.elapsed() < Duration::from_secs(60) {
+            let rests = house.status().is_some_and(|status| is_done(house, &status));
             if !rests {
                 quiet = None;
-                return stack.has_ended();
+            } else if quiet.get_or_insert_with(Instant::now).elapsed() > Duration::from_millis(2500) {
+                break;
             }
-            since.elapsed() > Duration::from_millis(2500)
-        });
+            if house.stack.has_ended() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         if case.fault != Fault::LoseAnswer && house.proxy.fired() > 0 {
             // Killed after: when the engine has done it.
-            let until = Instant::now() + Duration::from_secs(60);
-            while !house.stack.has_ended() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            house.was_killed = true;
             house.revive();
         }
         house.proxy.disarm();
@@ -317,11 +316,11 @@ impl Runner {
         let broken = format!("broken-{}", self.broken);
         self.house.make_image(&broken, "ENV SIM_FAULT=die");
         self.house.settings(&broken, "");
-        self.meet(case);
         let told = |status: &Value| {
             issue(status, "replacement-failed").is_some()
                 && status["services"][2]["health"] == "healthy"
         };
+        self.meet(case, &|_, status| told(status));
         self.house
             .until("the old one is back", faults::house::BOUND, told)?;
         self.heard = self.house.proxy.calls();
@@ -341,7 +340,7 @@ impl Runner {
     fn edit_rooms(&mut self, case: Option<&Case>) -> Result<(), String> {
         let before = self.house.stack.runs();
         let edits = self.edits();
-        self.meet(case);
+        self.meet(case, &|_, status| common::is_ready(status));
         self.house.settle("the rooms are in force")?;
         self.heard = self.house.proxy.calls();
         if self.house.stack.runs() != before {

@@ -120,7 +120,7 @@ fn damaged_meanwhile(house: &mut House) -> Result<(), String> {
     let other = Connection::open(database(house)).unwrap();
     other
         .execute_batch(
-            "PRAGMA wal_checkpoint(TRUNCATE); BEGIN IMMEDIATE; UPDATE meta SET value = value;",
+            "PRAGMA wal_checkpoint(TRUNCATE); BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('theirs', 'x');",
         )
         .unwrap();
     let result = stays_on_air(house, 15, true, |house| {

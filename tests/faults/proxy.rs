@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -656,19 +656,4 @@ fn an_event(instance: &str, number: usize) -> Bytes {
         "timeNano": now * 1_000_000_000,
     });
     Bytes::from(event.to_string() + "\n")
-}
-
-/// Waits until a fault was done, or `seconds` are over.
-pub fn wait_for_fault(proxy: &Proxy, seconds: f64, mut or: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs_f64(seconds);
-    while Instant::now() < until {
-        if proxy.fired() > 0 {
-            return true;
-        }
-        if or() {
-            return proxy.fired() > 0;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
 }
