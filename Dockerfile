@@ -14,7 +14,9 @@ RUN npm run build
 FROM rust:1.95.0-slim-bookworm AS binary
 WORKDIR /source
 COPY Cargo.toml Cargo.lock build.rs ./
-COPY tests/sim tests/sim
+# Named by the manifests; of them only the controller is built.
+COPY benches benches
+COPY tests tests
 COPY templates templates
 COPY src src
 COPY --from=pages /source/web/dist web/dist

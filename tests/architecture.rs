@@ -170,3 +170,54 @@ fn every_issue_is_explained_in_the_documents() {
     }
     assert!(count > 20, "the issues were not found");
 }
+
+#[test]
+fn the_image_is_built_from_all_that_the_manifests_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let context = text(".dockerignore");
+    let let_in: Vec<&str> = context
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    let dockerfile = text("Dockerfile");
+    let stage = dockerfile
+        .split("AS binary\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\nFROM ").next())
+        .unwrap();
+    let copied = stage
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|copy| !copy.starts_with("--from"))
+        .flat_map(|copy| {
+            let mut words: Vec<&str> = copy.split_whitespace().collect();
+            words.pop();
+            words
+        });
+    let folder = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for name in copied {
+        assert!(
+            let_in.contains(&name),
+            "`{name}` is not in the build context"
+        );
+        let done = std::process::Command::new("cp")
+            .args(["-a", name])
+            .arg(folder.path())
+            .current_dir(root)
+            .status()
+            .unwrap();
+        assert!(done.success());
+        count += 1;
+    }
+    assert!(count > 4, "the stage was not understood");
+    // Every target of every member has to be where its manifest says.
+    let read = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{words}");
+}

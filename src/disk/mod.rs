@@ -604,7 +604,9 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), DiskError> {
         // Whatever the umask took away.
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)));
     point("folder made", path);
-    made.map_err(|error| DiskError::of("make the folder", path, &error))
+    made.map_err(|error| DiskError::of("make the folder", path, &error))?;
+    // What is written into it is only as lasting as its own name.
+    sync_folder(path)
 }
 
 /// Makes a change in the folder of `path` durable.
@@ -613,8 +615,14 @@ fn sync_folder(path: &Path) -> Result<(), DiskError> {
         return Ok(());
     };
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // Some file systems cannot; then there is nothing more to do.
-        Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
+        // Some file systems cannot, and a folder may be ours to go through but
+        // not to read; then there is nothing more to do.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
+            ) =>
+        {
             Err(DiskError::of("sync", folder, &error))
         }
         _ => Ok(()),

@@ -657,7 +657,12 @@ impl Ctx<'_> {
             self.flapping(&breaker);
         }
         self.stop(main, self.cuts(), wait, &why);
-        let proven = main.state == ContainerState::Running && !broken;
+        // One that still starts, or whose word nobody has, proved nothing.
+        let proven = main.state == ContainerState::Running
+            && matches!(
+                self.observed.health.get(&self.role),
+                Some(Health::Healthy { .. })
+            );
         match self.seen.prev {
             // Two changes in a row: the older one is the one known to work.
             Some(_) if !proven => self.remove(main, "it never proved itself"),

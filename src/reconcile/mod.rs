@@ -9,6 +9,7 @@ mod execute;
 mod look;
 mod memory;
 mod publish;
+mod records;
 mod run;
 mod trigger;
 mod wanted;

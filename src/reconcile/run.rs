@@ -13,13 +13,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::execute::{Effects, Hands, store_trouble};
+use super::execute::{Effects, Hands};
 use super::look::{Probe, Probed, Question, Running};
 use super::memory::Memory;
 use super::publish;
+use super::records::Records;
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
-use crate::backup::Kept;
+use crate::backup::{self, Kept};
 use crate::desired::{Orders, RoomRoute, Seen, Target, labels};
 use crate::disk::Disk;
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
@@ -27,7 +28,7 @@ use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
 use crate::status::{BackupStatus, Command, Status};
-use crate::store::{Store, marked};
+use crate::store::{self, Store, marked};
 use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
@@ -40,6 +41,12 @@ const NOW_HOLDS: Duration = Duration::from_secs(600);
 const ORDERS: &str = "tls/orders.json";
 /// Reconnecting to the engine: first and longest pause.
 const RECONNECT: (f64, f64) = (0.8, 30.0);
+
+/// A stream of events that says nothing for this long may be half a
+/// connection: another is opened.
+const SILENCE: Duration = Duration::from_secs(300);
+/// Seconds by which streams of events overlap: the engine tells whole ones.
+const OVERLAP: i64 = 2;
 
 /// Everything the loop works with.
 pub struct Controller<E, P> {
@@ -92,6 +99,8 @@ pub struct Scene {
 #[derive(Default)]
 struct State {
     memory: Memory,
+    /// What the store said last.
+    records: Option<Records>,
     reconcile: u64,
     mode: Option<Mode>,
     last_sweep: Option<Instant>,
@@ -431,6 +440,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let events = tokio::spawn(follow_events(
             Arc::clone(&self.engine),
             self.wanted.settings().instance.clone(),
+            // The first look and the first stream begin beside each other.
+            (self.clock)().as_second().saturating_sub(OVERLAP),
             sender.clone(),
             knock,
         ));
@@ -542,10 +553,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             self.wanted.forget_time();
         }
         let mut observed = Observed::default();
-        let pins = self.store.pins().unwrap_or_else(|error| {
-            observed.issues.push(store_trouble(&error));
-            BTreeMap::new()
-        });
+        match Records::read(&self.store) {
+            Ok(records) => self.state.records = Some(records),
+            // What was read last still counts: see `Records`.
+            Err(error) => {
+                let mut issue = backup::rescue(&error, &self.wanted.settings());
+                issue.why = format!("{error}. Rooms and services stay as they were last read");
+                observed.issues.push(issue);
+            }
+        }
         if let Some(locate) = &self.locate {
             match locate().await {
                 Ok(placement) => {
@@ -568,19 +584,24 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             }
         }
         let settings = self.wanted.settings();
-        let references = references(&settings, &pins);
+        let Some(records) = self.state.records.clone() else {
+            observed.engine = self.engine.observe(&settings.instance, &[]).await.ok();
+            return (None, observed);
+        };
+        let references = references(&settings, &records.pins);
         match self.engine.observe(&settings.instance, &references).await {
             Ok(facts) => observed.engine = Some(facts),
             Err(error) => observed.issues.push(engine_issue(&error)),
         }
-        let rooms = self.store.open_rooms(now).unwrap_or_else(|error| {
-            observed.issues.push(store_trouble(&error));
-            Vec::new()
-        });
+        let rooms = store::open_rooms(&records.rooms, now);
         observed.issues.extend(profiles_missing(&settings, &rooms));
-        let rendered =
-            self.wanted
-                .target(&self.placement, observed.engine.as_ref(), rooms, pins, now);
+        let rendered = self.wanted.target(
+            &self.placement,
+            observed.engine.as_ref(),
+            rooms,
+            records.pins,
+            now,
+        );
         observed.issues.extend(self.wanted.issues());
         if self.order_patience().is_some() {
             let issues = self.orders.borrow().issues(&self.seen.borrow(), now);
@@ -634,7 +655,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
         observed.issues.extend(self.backups.borrow().failed.clone());
-        observed.failures = self.store.failures().unwrap_or_default();
+        observed.failures = records.failures;
         let latest = Memory::replacement_retry(now);
         for (role, failure) in &mut observed.failures {
             // Written down by a clock that was ahead of ours.
@@ -645,14 +666,17 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 }
             }
         }
-        observed.made = self.made(observed.engine.as_ref());
+        observed.made = self.made(records.made, observed.engine.as_ref());
         (target, observed)
     }
 
     /// What we made. A container whose making was begun and whose id nobody
     /// lived to record is known by its mark, and recorded now.
-    fn made(&self, engine: Option<&EngineFacts>) -> BTreeMap<String, Role> {
-        let mut made = self.store.made().unwrap_or_default();
+    fn made(
+        &self,
+        mut made: BTreeMap<String, Role>,
+        engine: Option<&EngineFacts>,
+    ) -> BTreeMap<String, Role> {
         for facts in engine.iter().flat_map(|engine| &engine.containers) {
             let Some(mark) = facts.labels.get(labels::MARK) else {
                 continue;
@@ -936,18 +960,28 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
 async fn follow_events<E: Engine>(
     engine: Arc<E>,
     instance: String,
+    mut since: i64,
     sender: mpsc::Sender<Trigger>,
     knock: watch::Sender<Option<Instant>>,
 ) {
-    let mut since = None;
     let mut pause = RECONNECT.0;
     loop {
-        let mut events = engine.events(&instance, since);
+        let mut events = engine.events(&instance, Some(since));
         let opened = Instant::now();
-        while let Some(Ok(hint)) = events.next().await {
-            debug!(event = hint.what, "engine event");
-            since = Some(hint.at.saturating_sub(2));
-            let _full = sender.try_send(Trigger::Engine);
+        let silent = loop {
+            match tokio::time::timeout(SILENCE, events.next()).await {
+                Ok(Some(Ok(hint))) => {
+                    debug!(event = hint.what, "engine event");
+                    since = hint.at.saturating_sub(OVERLAP);
+                    let _full = sender.try_send(Trigger::Engine);
+                }
+                Ok(Some(Err(_)) | None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if silent {
+            // Asked again from the last event on: nothing is missed between.
+            continue;
         }
         if opened.elapsed() > Duration::from_secs_f64(RECONNECT.1) {
             pause = RECONNECT.0;

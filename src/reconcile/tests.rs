@@ -387,6 +387,35 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_changes_in_a_row_the_one_that_worked_comes_back() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(OME);
+    stage
+        .script
+        .mute
+        .lock()
+        .unwrap()
+        .insert("sha256:ome-new".into());
+    let newer = "images: {ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}\n";
+    stage.settings(&format!("{PLAIN}{newer}")).await;
+    // In place, and not given up yet: it has not proved anything either way.
+    for _ in 0..8 {
+        stage.pass(&[Trigger::Recheck]).await;
+    }
+    assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+    stage.settings(&format!("{MOVED}{newer}")).await;
+    let pass = stage.settle().await;
+    assert!(
+        has(&pass.plan.issues, IssueCode::ReplacementFailed),
+        "{:?}",
+        pass.plan.issues
+    );
+    let back = stage.main(OME);
+    assert_eq!((back.id, back.state), (before.id, ContainerState::Running));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
     const DAY: i64 = 24 * 60 * 60;
     for step in [-DAY, DAY] {
@@ -764,6 +793,39 @@ async fn a_full_disk_is_told_keeps_what_runs_and_heals() {
     stage.settings(PLAIN).await;
     allow();
     stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_read_takes_nothing_off_the_air() {
+    for table in ["rooms", "pins", "failures", "made"] {
+        let mut stage = Stage::new(PLAIN);
+        stage.store.insert_room(&room(1), stage.now()).unwrap();
+        stage.assert_converged().await;
+        stage.world.take_calls();
+        let routes = stage.routes();
+        assert!(routes.contains(room(1).stream.as_str()));
+        let hide = format!("ALTER TABLE {table} RENAME TO hidden");
+        stage.store.behind(&hide).unwrap();
+        let pass = stage.pass(&[Trigger::Sweep]).await;
+        let issues = &pass.plan.issues;
+        assert!(has(issues, IssueCode::StoreFailed), "{table}: {issues:?}");
+        // What is mended without new knowledge is still mended.
+        stage.world.kill(&name(OME));
+        stage.settle().await;
+        assert_eq!(stage.main(OME).state, ContainerState::Running, "{table}");
+        stage.world.take_calls();
+        // One that begins now knows nothing, and does nothing.
+        stage.restart();
+        let pass = stage.settle().await;
+        let issues = &pass.plan.issues;
+        assert!(has(issues, IssueCode::StoreFailed), "{table}: {issues:?}");
+        assert_eq!(stage.world.take_calls(), [], "{table}");
+        assert_eq!(stage.routes(), routes, "{table}");
+        let back = format!("ALTER TABLE hidden RENAME TO {table}");
+        stage.store.behind(&back).unwrap();
+        stage.assert_converged().await;
+        assert_eq!(stage.routes(), routes, "{table}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
 use tokio::sync::watch;
 
 use crate::disk::point;
@@ -31,7 +33,7 @@ pub use condition::{for_tests, to_first_schema};
 pub(crate) use engine::marked;
 pub use engine::{JournalEntry, JournalFilter};
 pub use error::StoreError;
-pub use rooms::Visits;
+pub use rooms::{Visits, open_rooms};
 pub use visitors::Visitor;
 
 /// Numbered migrations; the number is the schema's version.
@@ -130,10 +132,16 @@ impl Store {
         point("made", path);
         let connection =
             Connection::open(path).map_err(|error| condition::classify(path, error))?;
+        // Until it is marked as open, closing it must not empty the log: of a
+        // store that was killed and cannot be opened now, a mark without a log
+        // would say that something was lost.
+        condition::keep_log(&connection, true).map_err(|error| condition::classify(path, error))?;
         let mut store = Self::set_up(connection, path, migrations, version)?;
         condition::mark_open(path).map_err(unusable)?;
         point("marked", path);
         store.marked = true;
+        condition::keep_log(&store.lock(), false)
+            .map_err(|error| condition::classify(path, error))?;
         Ok(store)
     }
 
@@ -209,7 +217,24 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        work(&self.lock())
+        work(&self.lock()).map_err(|error| self.explain(error))
+    }
+
+    /// Damage and other processes are told in the words they are told in when
+    /// the store is opened.
+    fn explain(&self, error: StoreError) -> StoreError {
+        let StoreError::Sql(error) = error else {
+            return error;
+        };
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked,
+            ) => condition::classify(&self.path, error),
+            _ => StoreError::Sql(error),
+        }
     }
 
     fn write<T>(
@@ -217,12 +242,27 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.lock();
+        self.transact(&mut connection, work)
+            .map_err(|error| self.explain(error))
+    }
+
+    fn transact<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
         point("to be committed", &self.path);
         transaction.commit()?;
         point("committed", &self.path);
         Ok(value)
+    }
+
+    /// SQL behind the store's back.
+    #[cfg(test)]
+    pub fn behind(&self, sql: &str) -> rusqlite::Result<()> {
+        self.lock().execute_batch(sql)
     }
 
     /// As [`Store::write`], and tells those who wait for rooms to change.
@@ -308,6 +348,28 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_start_that_fails_after_a_kill_leaves_the_log() {
+        let (folder, killed) = (folder(), folder());
+        let path = folder.path().join("colourstream.db");
+        let store = Store::open(&path, "1").unwrap();
+        store.set_meta("room", "Northlight").unwrap();
+        // As a kill leaves it: with its log, and marked as open.
+        let left = killed.path().join("colourstream.db");
+        std::fs::copy(&path, &left).unwrap();
+        for (from, to) in companions(&path).iter().zip(companions(&left)) {
+            std::fs::copy(from, to).unwrap();
+        }
+        let failing: Vec<_> = MIGRATIONS
+            .iter()
+            .copied()
+            .chain([(u32::MAX - 1, "no such statement")])
+            .collect();
+        Store::open_with(&left, &failing, "2").unwrap_err();
+        let store = Store::open_kept(&left, "1").unwrap();
+        assert_eq!(store.meta("room").unwrap().as_deref(), Some("Northlight"));
     }
 
     #[test]

@@ -25,6 +25,24 @@ const ROOM: &str = "id, version, title, slug, stream, publish_key, profile, pass
 const LINK: &str =
     "id, room, name, seat, expires_at, max_uses, uses, revoked, last_seen, created_at";
 
+/// Those of `rooms` that are open at `now`, as the services' configurations
+/// see them, by slug.
+pub fn open_rooms(rooms: &[Room], now: Timestamp) -> Vec<RoomRoute> {
+    let open = rooms.iter().filter(|room| room.gate(now) == Gate::Open);
+    let mut routes: Vec<RoomRoute> = open
+        .map(|room| RoomRoute {
+            slug: room.slug.to_string(),
+            title: room.title.clone(),
+            stream: room.stream.to_string(),
+            profile: room.profile.clone(),
+            allowed_addresses: room.allowed_addresses.clone(),
+            viewer_cap: room.viewer_cap,
+        })
+        .collect();
+    routes.sort_by(|a, b| a.slug.cmp(&b.slug));
+    routes
+}
+
 impl Store {
     /// Keeps a new room.
     pub fn insert_room(&self, room: &Room, now: Timestamp) -> Result<(), StoreError> {
@@ -180,24 +198,9 @@ impl Store {
         })
     }
 
-    /// The rooms that are open at `now`, as the services' configurations see
-    /// them, by slug.
+    /// [`open_rooms`] of all there are.
     pub fn open_rooms(&self, now: Timestamp) -> Result<Vec<RoomRoute>, StoreError> {
-        let mut rooms: Vec<RoomRoute> = self
-            .rooms()?
-            .into_iter()
-            .filter(|room| room.gate(now) == Gate::Open)
-            .map(|room| RoomRoute {
-                slug: room.slug.to_string(),
-                title: room.title,
-                stream: room.stream.to_string(),
-                profile: room.profile,
-                allowed_addresses: room.allowed_addresses,
-                viewer_cap: room.viewer_cap,
-            })
-            .collect();
-        rooms.sort_by(|a, b| a.slug.cmp(&b.slug));
-        Ok(rooms)
+        Ok(open_rooms(&self.rooms()?, now))
     }
 
     /// The next moment at which a room opens or expires by itself.

@@ -1,9 +1,13 @@
 #![expect(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::settings::keys::Default as KeyDefault;
+use crate::settings::{Acme, AcmeChallenge, PublicScheme, Tls};
 
 /// Every mistake of the text, as a person reads it.
 fn told(text: &str) -> String {
