@@ -3,7 +3,7 @@
 #   docker build -t colourstream .
 # scripts/image makes the last stage from a binary that is here already.
 
-FROM node:22-bookworm-slim AS pages
+FROM node:22.20.0-bookworm-slim AS pages
 WORKDIR /source/web
 COPY web/package.json web/package-lock.json ./
 RUN npm ci --no-audit --no-fund
@@ -11,7 +11,7 @@ COPY web ./
 RUN npm run build
 
 # The toolchain of `rust-version` in Cargo.toml.
-FROM rust:1.95-slim-bookworm AS binary
+FROM rust:1.95.0-slim-bookworm AS binary
 WORKDIR /source
 COPY Cargo.toml Cargo.lock build.rs ./
 # Named by the manifests; of them only the controller is built.

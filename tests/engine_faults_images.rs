@@ -7,20 +7,23 @@
 mod common;
 mod faults;
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{docker, issue, try_docker};
 use faults::house::House;
+use faults::registry::{Registry, push};
 use faults::report::{Count, Report, is_full};
 use serde_json::Value;
 
 const REGISTRY: u16 = 30_240;
 const FRONT: u16 = 30_241;
+
+/// Bytes of the layer that has to be had.
+const LAYER: usize = 6 << 20;
 
 /// How the front behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,52 +42,14 @@ enum Manner {
     HangUp,
 }
 
-/// Debian's registry, with its data in a folder.
-struct Registry(Child);
-
-impl Registry {
-    fn start(folder: &Path) -> Self {
-        let file = folder.join("registry.yml");
-        let data = folder.join("data");
-        std::fs::write(
-            &file,
-            format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{REGISTRY}'}}\n",
-                data.display()
-            ),
-        )
-        .unwrap();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&file)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let registry = Self(child);
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", REGISTRY)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "no registry");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        registry
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
-
 /// The way to the registry, with its manners.
 #[derive(Clone)]
 struct Front {
     manner: Arc<Mutex<Manner>>,
     /// Requests for a part of a layer: what was had is not asked for again.
     ranges: Arc<Mutex<usize>>,
+    /// Bytes of layers that were handed on.
+    sent: Arc<Mutex<usize>>,
 }
 
 impl Front {
@@ -92,6 +57,7 @@ impl Front {
         let front = Self {
             manner: Arc::new(Mutex::new(Manner::Pass)),
             ranges: Arc::default(),
+            sent: Arc::default(),
         };
         let listener = TcpListener::bind(("127.0.0.1", FRONT)).unwrap();
         let own = front.clone();
@@ -208,35 +174,17 @@ impl Front {
                 return;
             }
             sent += count;
+            if is_layer {
+                *self.sent.lock().unwrap_or_else(PoisonError::into_inner) += count;
+            }
         }
     }
 }
 
-/// The stand-in with noise on top, which nobody has but the registry.
-fn push(folder: &Path, tag: &str) -> String {
+/// An image of some megabytes that nobody has but the registry.
+fn pushed(tag: &str) -> String {
     let reference = format!("127.0.0.1:{FRONT}/cst/call:{tag}");
-    let context = folder.join("context");
-    std::fs::create_dir_all(&context).unwrap();
-    let mut noise = vec![0; 6 << 20];
-    std::fs::File::open("/dev/urandom")
-        .unwrap()
-        .read_exact(&mut noise)
-        .unwrap();
-    std::fs::write(context.join("noise"), noise).unwrap();
-    let lines = format!(
-        "FROM {}\nENV SIM_START_DELAY_MS=100\nCOPY noise /noise\n",
-        faults::house::CALL
-    );
-    std::fs::write(context.join("Dockerfile"), lines).unwrap();
-    docker(&[
-        "build",
-        "-q",
-        "-t",
-        &reference,
-        &context.display().to_string(),
-    ]);
-    docker(&["push", "-q", &reference]);
-    docker(&["rmi", "-f", &reference]);
+    push(&reference, LAYER);
     reference
 }
 
@@ -319,6 +267,18 @@ fn told(status: &Value) -> Option<String> {
         .map(|issue| format!("{} {} {}", issue["what"], issue["why"], issue["fix"]))
 }
 
+/// The container of before is the one that runs, and is well.
+fn runs_on(house: &House, before: &BTreeMap<String, String>) -> Result<(), String> {
+    let status = house.status().ok_or("no status")?;
+    if house.stack.runs() != *before || status["services"][2]["health"] != "healthy" {
+        return Err(format!(
+            "the old one did not run on: {}",
+            status["services"][2]
+        ));
+    }
+    Ok(())
+}
+
 fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result<(), String> {
     house.settings("1.0.0", "");
     house.settle("a good start")?;
@@ -337,9 +297,26 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
             pulling(status).is_some_and(|(had, all)| had > 0 && had < all)
         })?;
         house.stack.kill();
-        front.behave(Manner::Pass);
+        let had = *front.sent.lock().unwrap();
+        *front.sent.lock().unwrap() = 0;
         house.was_killed = true;
         house.serve();
+        // Still slow: it is seen to be under way again, and the old one runs on.
+        house.until("progress again", case.within, |status| {
+            pulling(status).is_some()
+        })?;
+        runs_on(house, &before)?;
+        front.behave(Manner::Pass);
+        house.until("it is had", case.within, |status| {
+            common::is_ready(status) && status["services"][2]["image"] == asked.as_str()
+        })?;
+        let (again, ranges) = (*front.sent.lock().unwrap(), *front.ranges.lock().unwrap());
+        common::tell(&format!("{had} bytes, then {again}; {ranges} parts asked for"));
+        // An engine that keeps nothing of a pull that was given up has all of
+        // it once more, and never more than that.
+        if again > LAYER + (1 << 20) {
+            return Err(format!("{again} bytes after the kill, {had} before it"));
+        }
     }
     if let Some(words) = case.words {
         let status = house.until("it is told", case.within, |status| told(status).is_some())?;
@@ -360,6 +337,10 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
     }
     if case.manner == Manner::HangUp {
         // The engine goes on where it was cut off, a piece at a time.
+        house.until("it is under way", case.within, |status| {
+            pulling(status).is_some_and(|(had, _)| had > 0)
+        })?;
+        runs_on(house, &before)?;
         house.until("it is had in pieces", case.within, |status| {
             common::is_ready(status) && status["services"][2]["image"] == asked.as_str()
         })?;
@@ -383,7 +364,7 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
 #[test]
 fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let _registry = Registry::start(folder.path());
+    let _registry = Registry::start(folder.path(), REGISTRY);
     let front = Front::open();
     let mut house = House::new("images", 21_600);
     house.install().unwrap();
@@ -397,7 +378,7 @@ fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
         }
         let begun = Instant::now();
         front.behave(Manner::Pass);
-        let reference = push(folder.path(), &format!("v{number}"));
+        let reference = pushed(&format!("v{number}"));
         let result = run(&mut house, &front, &reference, case);
         common::tell(&format!(
             "{} {} {:.1} s",
@@ -411,6 +392,53 @@ fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
         let _settled = house.settle("a good start");
         try_docker(&["rmi", "-f", &reference]);
     }
+    let result = the_tag_moves(&mut house, &front);
+    count.case("a tag that moves after the first pull", result);
     report.add(count);
     report.conclude();
+}
+
+/// After the first pull a tag means what it meant then, whatever the registry
+/// says and however often the container is made anew; until a person asks.
+fn the_tag_moves(house: &mut House, front: &Front) -> Result<(), String> {
+    front.behave(Manner::Pass);
+    let reference = pushed("moving");
+    house.begin();
+    house.image(&reference);
+    let image = |house: &House| docker(&["inspect", "--format", "{{.Image}}", &house.stack.of("mirotalk")]);
+    let asked = |house: &House| {
+        docker(&["inspect", "--format", "{{.Config.Image}}", &house.stack.of("mirotalk")])
+    };
+    house.until("the first pull", 60, |status| {
+        common::is_ready(status) && status["services"][2]["image"] == reference.as_str()
+    })?;
+    house.settle("the first pull")?;
+    let first = image(house);
+    // Another image under the same tag, in the registry and on the host.
+    pushed("moving");
+    docker(&["pull", "-q", &reference]);
+    let moved = docker(&["image", "inspect", "--format", "{{.Id}}", &reference]);
+    if moved == first {
+        return Err("the tag did not move".to_owned());
+    }
+    house.until("it is told", 60, |status| issue(status, "image-moved").is_some())?;
+    docker(&["rm", "-f", &house.stack.of("mirotalk")]);
+    house.a_look()?;
+    house.until("healed", 60, |status| {
+        status["services"][2]["health"] == "healthy"
+    })?;
+    if image(house) != first || !asked(house).contains("sha256:") {
+        return Err(format!("made of {} by {}", image(house), asked(house)));
+    }
+    house.check()?;
+    let said = house.stack.run(&["apply", "--update-images"]);
+    if said.code != 0 {
+        return Err(format!("{}{}", said.out, said.err));
+    }
+    house.settle_with("taken up", &move |house| image(house) == moved, &[])?;
+    house.check()?;
+    house.settings("1.0.0", "");
+    house.settle("a good start")?;
+    try_docker(&["rmi", "-f", &reference]);
+    Ok(())
 }

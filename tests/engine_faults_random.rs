@@ -1,165 +1,238 @@
 //! Random sequences against a real engine: edits, drift and faults in any
 //! order, then everything has to be as wanted again. The same seed gives the
-//! same sequences (`COLOURSTREAM_SEED`); each is named by its number.
+//! same sequences (`COLOURSTREAM_SEED`); each is named by its number, and one
+//! that fails is told with the shortest of its beginnings that fails.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test, which tells what it found"
+)]
 
 mod common;
 mod faults;
 
 use std::time::{Duration, Instant};
 
-use faults::drift::{Drift, Outcome, drifts};
+use common::{docker, is_ready, try_docker};
+use faults::drift::{Drift, drifts};
 use faults::house::House;
 use faults::proxy::{Events, Fault, Which};
 use faults::report::{Report, is_full, of_full};
 use faults::rng::{Rng, seed};
-use faults::suite::{counted, houses, side_by_side};
+use faults::suite::{counted, houses_like, side_by_side};
 use serde_json::{Value, json};
 
-const BITRATES: [&str; 3] = [
+const SETTINGS: [&str; 4] = [
     "",
     "profiles: [{name: live, audio_bitrate: 96k}]\n",
     "conference: {max_participants: 9}\n",
+    "trusted_proxies: [10.0.0.0/8]\n",
 ];
 
-fn pause(milliseconds: usize) {
-    std::thread::sleep(Duration::from_millis(u64::try_from(milliseconds).unwrap()));
+/// Images of the call by their tags: two that are good, one that dies, and one
+/// that nobody has.
+const CALLS: [&str; 4] = ["1.0.0", "1.0.1", "broken", "9.9.9"];
+
+/// How long the search for a shorter story may take.
+const SEARCH: Duration = Duration::from_secs(400);
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A drift by its name.
+    Drift(String),
+    Settings(&'static str, &'static str),
+    Room,
+    CloseAndOpen,
+    Fault(Fault, Which, usize),
+    Events(Events),
+    Killed,
+    Pause(u64),
 }
 
-/// One thing that happens; answers what it was.
-fn happen(house: &mut House, rng: &mut Rng, drifts: &[Drift], made: &mut Vec<String>) -> String {
-    match rng.below(14) {
-        0..=3 => {
-            let mended: Vec<&Drift> = drifts
-                .iter()
-                .filter(|one| !matches!(one.outcome, Outcome::Told(_)))
-                .collect();
-            let one = rng.pick(&mended);
-            (one.act)(house);
-            one.name.to_owned()
+fn fault(number: usize) -> Fault {
+    let refused = json!({"message": "something is wrong inside"}).to_string();
+    match number {
+        0 => Fault::KillBefore,
+        1 => Fault::KillAfter,
+        2 => Fault::LoseAnswer,
+        3 => Fault::Delay(Duration::from_secs(1)),
+        4 => Fault::Answer(500, refused),
+        5 => Fault::Answer(409, refused),
+        6 => Fault::Garble("}{".to_owned()),
+        _ => Fault::Old,
+    }
+}
+
+fn happening(rng: &mut Rng, drifts: &[Drift]) -> Happening {
+    match rng.below(15) {
+        0..=4 => Happening::Drift(rng.pick(drifts).name.clone()),
+        // Mostly good ones.
+        5..=6 => {
+            let call = CALLS[rng.below(8) % CALLS.len() % (2 + rng.below(3))];
+            Happening::Settings(call, *rng.pick(&SETTINGS))
         }
-        4..=5 => {
-            let version = *rng.pick(&["1.0.0", "1.0.1"]);
-            let more = *rng.pick(&BITRATES);
-            house.settings(version, more);
-            format!("settings {version} {}", more.trim())
+        7 => Happening::Room,
+        8 => Happening::CloseAndOpen,
+        9..=11 => {
+            let which = rng.pick(&[Which::Changes, Which::All]).clone();
+            Happening::Fault(fault(rng.below(8)), which, 1 + rng.below(2))
         }
-        6 => {
-            let title = format!("Random {}", rng.below(1_000_000));
+        12 => Happening::Events(*rng.pick(&[
+            Events::Freeze,
+            Events::Drop,
+            Events::Double,
+            Events::Reorder,
+        ])),
+        13 => Happening::Killed,
+        _ => Happening::Pause(u64::try_from(rng.below(1500)).unwrap()),
+    }
+}
+
+/// Three to six of them; all is decided by the number.
+fn story(number: u64) -> Vec<Happening> {
+    let mut rng = Rng::new(seed().wrapping_mul(1_000_003).wrapping_add(number));
+    let drifts = drifts();
+    (0..3 + rng.below(4))
+        .map(|_| happening(&mut rng, &drifts))
+        .collect()
+}
+
+/// Those that once failed.
+fn kept() -> Vec<(String, Vec<Happening>)> {
+    vec![
+        (
+            "killed twice at once, then other settings".to_owned(),
+            vec![
+                Happening::Fault(Fault::KillBefore, Which::All, 2),
+                Happening::Pause(460),
+                Happening::Settings("1.0.1", ""),
+            ],
+        ),
+        (
+            "killed twice, an old answer, then a conflict".to_owned(),
+            vec![
+                Happening::Killed,
+                Happening::Killed,
+                Happening::Fault(Fault::Old, Which::Changes, 1),
+                Happening::Settings("1.0.0", ""),
+                Happening::CloseAndOpen,
+                Happening::Fault(fault(5), Which::All, 1),
+            ],
+        ),
+    ]
+}
+
+fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+fn happen(house: &mut House, one: &Happening, drifts: &[Drift], made: &mut Vec<String>) {
+    match one {
+        Happening::Drift(name) => {
+            let drift = drifts.iter().find(|drift| drift.name == *name).unwrap();
+            // What stood before may have made it impossible.
+            if let Err(why) = (drift.act)(house) {
+                common::tell(&format!("{name}: {why}"));
+            }
+        }
+        Happening::Settings(call, more) => {
+            if *call == "broken" {
+                house.make_image(call, "ENV SIM_FAULT=die");
+            }
+            house.settings(call, more);
+        }
+        Happening::Room => {
+            let title = format!("Random {}", made.len());
             let said = house
                 .stack
                 .api("POST", "/api/v1/rooms", &json!({"title": title}));
             if let Some((201, room)) = said {
                 made.push(room["room"]["id"].as_str().unwrap().to_owned());
             }
-            "a room".to_owned()
         }
-        7 => {
-            if let Some(id) = made.last() {
-                for edit in ["close", "open"] {
-                    house
-                        .stack
-                        .api("POST", &format!("/api/v1/rooms/{id}/{edit}"), &json!({}));
+        Happening::CloseAndOpen => {
+            for edit in ["close", "open"] {
+                if let Some(id) = made.last() {
+                    let path = format!("/api/v1/rooms/{id}/{edit}");
+                    house.stack.api("POST", &path, &json!({}));
                 }
             }
-            "a room closed and opened".to_owned()
         }
-        8..=10 => {
-            let refused = json!({"message": "something is wrong inside"}).to_string();
-            let faults = [
-                Fault::KillBefore,
-                Fault::KillAfter,
-                Fault::LoseAnswer,
-                Fault::Delay(Duration::from_secs(1)),
-                Fault::Answer(500, refused.clone()),
-                Fault::Answer(409, refused),
-                Fault::Garble("}{".to_owned()),
-                Fault::Old,
-            ];
-            let fault = rng.pick(&faults).clone();
-            let which = rng.pick(&[Which::Changes, Which::All]).clone();
-            let name = format!("{fault:?} at the next of {which:?}");
+        Happening::Fault(fault, which, times) => {
             house.was_killed |= matches!(fault, Fault::KillBefore | Fault::KillAfter);
-            house.proxy.arm(which, fault, 1 + rng.below(2));
-            name
+            house.proxy.arm(which.clone(), fault.clone(), *times);
         }
-        11 => {
-            let events = *rng.pick(&[
-                Events::Freeze,
-                Events::Drop,
-                Events::Double,
-                Events::Reorder,
-            ]);
-            house.proxy.events(events);
-            format!("events {events:?}")
-        }
-        12 => {
+        Happening::Events(events) => house.proxy.events(*events),
+        Happening::Killed => {
             house.stack.kill();
             house.was_killed = true;
             house.serve();
-            "kill -9 and a new start".to_owned()
         }
-        _ => {
-            let time = rng.below(1500);
-            pause(time);
-            format!("{time} ms")
-        }
+        Happening::Pause(time) => pause(*time),
     }
 }
 
-fn sequence(house: &mut House, number: u64) -> Result<(), String> {
+fn live(house: &mut House, all: &[Happening]) -> Result<(), String> {
     house.settle("a good start")?;
     house.begin();
-    let mut rng = Rng::new(seed().wrapping_mul(1_000_003).wrapping_add(number));
     let drifts = drifts();
-    let mut story = Vec::new();
     let mut made = Vec::new();
     house.world.forget_rooms();
     let before = faults::world::rooms(&house.stack);
-    for _ in 0..3 + rng.below(4) {
-        story.push(happen(house, &mut rng, &drifts, &mut made));
+    for one in all {
+        happen(house, one, &drifts, &mut made);
         house.revive();
     }
-    let result = rest(house, &made, &before);
-    result.map_err(|why| format!("{why}\nafter: {}", story.join("; ")))
+    rest(house, all, &made, &before)
 }
 
-/// Nothing goes wrong any more: all is as wanted, or waits for a person and
-/// says so.
-fn rest(house: &mut House, made: &[String], before: &Value) -> Result<(), String> {
+/// Nothing goes wrong any more, and what people are told to do is done: all
+/// is as wanted, or waits for a person and says so.
+fn rest(
+    house: &mut House,
+    all: &[Happening],
+    made: &[String],
+    before: &Value,
+) -> Result<(), String> {
     house.proxy.disarm();
     house.proxy.events(Events::Pass);
     house.proxy.cut_events();
+    // A kill that was taken a moment ago strikes first.
     house.revive();
+    by_hand_is_gone(house);
     house.make_image("1.0.0", "");
     house.settings("1.0.0", "");
-    let begun = Instant::now();
     let told = |status: &Value| {
-        common::is_ready(status)
+        is_ready(status)
             || status["issues"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .any(|issue| issue["severity"] == "error")
     };
-    house.until("ready, or an issue says why not", 60, told)?;
-    while !house
-        .status()
-        .is_some_and(|status| common::is_ready(&status))
-        && begun.elapsed() < Duration::from_secs(20)
-    {
+    house.until("ready, or an issue says why not", house.bound, told)?;
+    let begun = Instant::now();
+    let ready = |house: &House| house.status().is_some_and(|status| is_ready(&status));
+    while !ready(house) && begun.elapsed() < Duration::from_secs(20) {
+        house.revive();
         pause(100);
     }
-    if !house
-        .status()
-        .is_some_and(|status| common::is_ready(&status))
-    {
+    if !ready(house) {
         // What waits for ten minutes after a failure, a person may hurry.
-        house.until("an issue says why not", 10, told)?;
+        house.until("an issue says why not", house.bound, told)?;
         house.stack.run(&["apply", "--now"]);
     }
+    if all
+        .iter()
+        .any(|one| matches!(one, Happening::Drift(name) if name.contains("image") || name.contains("tag")))
+    {
+        // The tag names what it named, made anew: as good as moved.
+        house.stack.run(&["apply", "--update-images"]);
+    }
     house.settle("the end of the sequence")?;
+    try_docker(&["rmi", "-f", &house.call("broken")]);
     let rooms = faults::world::rooms(&house.stack);
     let ids: Vec<&str> = rooms
         .as_array()
@@ -173,14 +246,9 @@ fn rest(house: &mut House, made: &[String], before: &Value) -> Result<(), String
         }
     }
     for room in rooms.as_array().into_iter().flatten() {
-        if room["title"]
-            .as_str()
-            .is_some_and(|title| title.starts_with("Random"))
-        {
-            let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
-            for _ in 0..2 {
-                house.stack.api("DELETE", &path, &Value::Null);
-            }
+        let title = room["title"].as_str().unwrap_or_default();
+        if title.starts_with("Random") {
+            house.remove_room(room["id"].as_str().unwrap());
         }
     }
     house.settle("the rooms as before")?;
@@ -191,25 +259,69 @@ fn rest(house: &mut House, made: &[String], before: &Value) -> Result<(), String
     house.check()
 }
 
+/// Takes away what a hand made and the product left alone, as it says.
+fn by_hand_is_gone(house: &House) {
+    let name = format!("name=^/{}-", house.stack.name);
+    let all = docker(&[
+        "ps", "-aq", "--filter", "label=by-hand=yes", "--filter", &name,
+    ]);
+    for id in all.lines() {
+        try_docker(&["rm", "-f", id]);
+    }
+}
+
+/// Runs a story; of one that fails, the shortest beginning that fails too.
+fn tried(house: &mut House, name: &str, all: &[Happening]) -> Result<(), String> {
+    let Err(why) = live(house, all) else {
+        return Ok(());
+    };
+    eprintln!("  seed {}, {name}, failed: {why}\n  {all:#?}", seed());
+    let begun = Instant::now();
+    for length in 1..all.len() {
+        if begun.elapsed() > SEARCH {
+            break;
+        }
+        house.proxy.events(Events::Pass);
+        if house.afresh().is_err() {
+            break;
+        }
+        if let Err(shorter) = live(house, &all[..length]) {
+            return Err(format!(
+                "{shorter}\nafter the first {length} of seed {}: {:#?}",
+                seed(),
+                &all[..length]
+            ));
+        }
+    }
+    Err(format!("{why}\nafter all of seed {}: {all:#?}", seed()))
+}
+
 #[test]
 fn whatever_happens_in_any_order_it_ends_as_wanted() {
-    let mut houses = houses("random", 22_600, if is_full() { 3 } else { 2 });
+    let count = if is_full() { 4 } else { 2 };
+    let mut houses = houses_like("random", 22_600, count, House::hurried);
     let begun = Instant::now();
-    let all: Vec<u64> = match std::env::var("COLOURSTREAM_SEQUENCE").map(|number| number.parse()) {
-        Ok(Ok(number)) => vec![number],
-        _ => (0..u64::try_from(of_full(200, 3)).unwrap()).collect(),
-    };
+    let random = |number: u64| (format!("sequence {number}"), story(number));
+    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
+    let mut all = if is_full() { kept() } else { Vec::new() };
+    match number("COLOURSTREAM_SEQUENCE") {
+        Some(number) => all = vec![random(number)],
+        None => {
+            let cases = number("COLOURSTREAM_CASES").unwrap_or(of_full(200, 3) as u64);
+            all.extend((0..cases).map(random));
+        }
+    }
     let results = side_by_side(
         &mut houses,
         all,
-        |number| format!("sequence {number}"),
-        |house, number| sequence(house, *number),
+        |(name, _)| name.clone(),
+        |house, (name, all)| tried(house, name, all),
     );
     let mut report = Report::new("random-sequences");
     counted(
         "random sequences",
         &format!(
-            "seed {}: three to six edits, drifts and faults each, in any order, on a real engine",
+            "seed {}: three to six edits, drifts and faults each, in any order, on a real engine; two that once failed are kept",
             seed()
         ),
         results,

@@ -186,13 +186,15 @@ fn no_file_handles(house: &mut House) -> Result<(), String> {
 }
 
 /// What a person does while the disk is full: a change of the settings and a
-/// new room. Whatever was answered holds.
+/// new room. All of it is done, or something names why not; whatever was
+/// answered holds.
 fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), String> {
     let house = small.house();
     house.settle("a good start")?;
     house.begin();
     let rooms = faults::world::rooms(&house.stack);
     let before = house.stack.runs();
+    let media_before = before["ovenmediaengine"].clone();
     small.fill(free);
     let house = small.house();
     house.settings(
@@ -206,10 +208,16 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
     let made = house
         .stack
         .api("POST", "/api/v1/rooms", &json!({"title": "On a full disk"}));
+    let media = house.stack.of("ovenmediaengine");
+    let is_new = move || {
+        let id = try_docker(&["inspect", "--format", "{{.Id}}", &media]);
+        id.code == 0 && !media_before.starts_with(id.out.trim())
+    };
+    let room_made = matches!(made, Some((201, _)));
     let named = house.until("taken up or named", BOUND, |status| {
-        let done = common::is_ready(status) && status["reconcile"].as_u64() > Some(2);
         let named = told(status, "state-unwritable") || told(status, "store-failed");
-        named || done
+        // With nothing free there is nothing that could have been done.
+        named || free > 0 && room_made && common::is_ready(status) && is_new()
     });
     pause(1_000);
     let after = house.stack.runs();
@@ -232,10 +240,7 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
         _ => {}
     }
     if let Some(room) = is_there {
-        let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
-        for _ in 0..2 {
-            house.stack.api("DELETE", &path, &Value::Null);
-        }
+        house.remove_room(room["id"].as_str().unwrap());
     }
     house.settle("the rooms as before")?;
     let now = faults::world::rooms(&house.stack);
@@ -246,8 +251,14 @@ fn edits_on_a_full_disk(small: &mut Small, free: u64, turn: bool) -> Result<(), 
     house.world.check_but_journal(&house.stack)
 }
 
-/// The kernel lets nobody make a file system read-only while a database on it
-/// is open, so this is what a start on one meets.
+/// A page as Traefik would ask for it: status and text.
+fn page(house: &House, host: &str) -> (u16, String) {
+    let pages = format!("127.0.0.1:{}", house.stack.port(5));
+    common::http("GET", &pages, host, "/", "").unwrap_or_default()
+}
+
+/// A start on a file system that cannot be written: no socket can be made for
+/// commands either, so the pages and the terminal tell.
 fn read_only(small: &mut Small) -> Result<(), String> {
     small.house().settle("a good start")?;
     small.house().begin();
@@ -255,18 +266,90 @@ fn read_only(small: &mut Small) -> Result<(), String> {
     small.house().stack.kill();
     small.mount(&["-o", "remount,ro"])?;
     let house = small.house();
-    let said = house.stack.run(&["serve"]);
+    house.serve();
+    let (live, admin) = (house.stack.live(), format!("admin.{}", house.stack.live()));
+    let begun = Instant::now();
+    let mut told = (0, String::new());
+    while begun.elapsed() < Duration::from_secs(30) && !told.1.contains("state-unwritable") {
+        told = page(house, &admin);
+        pause(100);
+    }
+    let visitors = page(house, &live);
+    // It goes on looking, and touches nothing.
+    pause(6_000);
     let after = house.stack.runs();
+    let story = std::fs::read_to_string(house.stack.dir.path().join("story")).unwrap_or_default();
+    let ended = house.stack.end();
     small.mount(&["-o", "remount,rw"])?;
     let house = small.house();
-    house.serve();
+    if let Some(end) = ended {
+        return Err(format!("it ended: {end}"));
+    }
     if after != before {
         return Err("what runs was touched".to_owned());
     }
-    if said.code != 1 || !said.err.to_lowercase().contains("read-only") {
-        return Err(format!("serve says {}: {}", said.code, said.err));
+    if told.0 != 503 || !told.1.contains("state-unwritable") || visitors.0 != 503 {
+        return Err(format!("the pages say {told:?} and {visitors:?}"));
+    }
+    if !story.contains("read-only file system") {
+        return Err(format!("the terminal says {story}"));
     }
     house.settle("it can be written again")?;
+    if house.stack.runs() != before {
+        return Err("what runs was touched afterwards".to_owned());
+    }
+    house.check()
+}
+
+/// Every path of the state folder becomes read-only while the controller runs:
+/// a read-only view of it is mounted on top. (The kernel makes no file system
+/// read-only while a database on it is open for writing.)
+fn read_only_meanwhile(small: &mut Small) -> Result<(), String> {
+    small.house().settle("a good start")?;
+    small.house().begin();
+    let before = small.house().stack.runs();
+    let state = small.state.display().to_string();
+    small.mount(&["--bind", &state])?;
+    let bound = small.mount(&["-o", "remount,bind,ro"]);
+    let result = bound.and_then(|()| {
+        let house = small.house();
+        let made = house
+            .stack
+            .api("POST", "/api/v1/rooms", &json!({"title": "Read only"}));
+        house.until("it is named", BOUND, |status| {
+            told(status, "state-unwritable") || told(status, "store-failed")
+        })?;
+        let (live, admin) = (house.stack.live(), format!("admin.{}", house.stack.live()));
+        for host in [live, admin] {
+            let (status, _) = page(house, &host);
+            if status != 200 {
+                return Err(format!("{host} answers {status}"));
+            }
+        }
+        if house.stack.runs() != before {
+            return Err("what runs was touched".to_owned());
+        }
+        Ok(made)
+    });
+    let gone = Command::new("umount").arg("-l").arg(&small.state).status();
+    assert!(gone.unwrap().success());
+    let made = result?;
+    let house = small.house();
+    house.until("nothing is told any more", BOUND, |status| {
+        !told(status, "state-unwritable") && !told(status, "store-failed")
+    })?;
+    house.settle("it can be written again")?;
+    if let Some((201, room)) = made {
+        let id = room["room"]["id"].as_str().unwrap();
+        if house.stack.api("GET", &format!("/api/v1/rooms/{id}"), &Value::Null).is_none_or(|(code, _)| code != 200) {
+            return Err("the room was answered and is lost".to_owned());
+        }
+        house.remove_room(id);
+        house.settle("the rooms as before")?;
+    }
+    if house.stack.runs() != before {
+        return Err("what runs was touched afterwards".to_owned());
+    }
     house.check()
 }
 
@@ -274,7 +357,7 @@ fn read_only(small: &mut Small) -> Result<(), String> {
 fn what_runs_out_is_named_and_nothing_is_lost() {
     let mut report = Report::new("resources");
     let mut count = Count::of("resources").note(
-        "ports taken by a process and by a container, no file handles, a memory limit, disk full after N kB (its cases without the journal, which has no room either), read-only; a clock set a day back and ahead is a unit test",
+        "ports taken by a process and by a container, no file handles, a memory limit, disk full after N kB (its cases without the journal, which has no room either), read-only at the start and meanwhile; a clock set a day back and ahead is a unit test",
     );
     let mut house = House::new("resources", 22_300);
     house.install().unwrap();
@@ -322,10 +405,20 @@ fn what_runs_out_is_named_and_nothing_is_lost() {
         ));
         count.case(&name, result);
     }
-    if is_full() {
-        let result = read_only(&mut small);
-        common::tell(&format!("{} read-only", result.is_ok()));
-        count.case("state read-only", result);
+    type Case = fn(&mut Small) -> Result<(), String>;
+    let cases: [(&str, Case); 2] = [
+        ("state read-only at the start", read_only),
+        ("state read-only meanwhile", read_only_meanwhile),
+    ];
+    for (name, run) in cases.into_iter().filter(|_| is_full()) {
+        let begun = Instant::now();
+        let result = run(&mut small);
+        common::tell(&format!(
+            "{} {:.1} s {name}",
+            result.is_ok(),
+            begun.elapsed().as_secs_f64()
+        ));
+        count.case(name, result);
     }
     drop(small);
     report.add(count);

@@ -1,11 +1,20 @@
-//! The real process, ended as by `kill -9` at every point of its start and of
-//! its work on rooms, without an engine: the state folder it leaves is one
-//! that the next start goes on with.
+//! The real process, ended as by `kill -9` at every point of its start, of its
+//! work on rooms and of bringing an older database up to date, without an
+//! engine: the state folder it leaves is one that the next start goes on with.
 //!
 //! Points exist in debug builds alone (`src/disk/points.rs`).
 
 #![expect(clippy::unwrap_used)]
 
+mod common;
+#[path = "faults/alone.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "shared by the suites that need no engine; not every binary uses all of it"
+)]
+mod alone;
 #[path = "faults/report.rs"]
 #[allow(
     dead_code,
@@ -16,135 +25,15 @@
 )]
 mod report;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use alone::{House, side_by_side};
 use report::{Count, Report, of_full};
 
-/// A start on a busy machine.
-const START: Duration = Duration::from_secs(30);
-
-struct House {
-    folder: tempfile::TempDir,
-    base: u16,
-}
-
-impl House {
-    fn new(base: u16) -> Self {
-        let house = Self {
-            folder: tempfile::tempdir().unwrap(),
-            base,
-        };
-        house.settings("live.localhost");
-        house
-    }
-
-    fn settings(&self, domain: &str) {
-        let port = |offset: u16| self.base + offset;
-        let text = format!(
-            "state: ./state\nengine: unix://{}/none.sock\ndomain: {domain}\ntls: local-ca\npublic_address: 127.0.0.1\n\
-             ports: {{bind: 127.0.0.1, http: {}, https: {}, rtmp: {}, srt: {}, relay: {}, ice_udp: {}-{}, ice_tcp: {}, call: {}-{}, pages: {}, internal: {}}}\n",
-            self.folder.path().display(),
-            port(0),
-            port(1),
-            port(2),
-            port(3),
-            port(4),
-            port(10),
-            port(13),
-            port(10),
-            port(20),
-            port(21),
-            port(5),
-            port(6),
-        );
-        std::fs::write(self.folder.path().join("colourstream.yaml"), text).unwrap();
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_colourstream"));
-        command
-            .args(["--config", "colourstream.yaml"])
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("COLOURSTREAM_STATE")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
-    }
-
-    fn serve(&self, kill_at: Option<u64>, list: Option<&Path>) -> Serving {
-        let mut command = self.command(&["serve"]);
-        if let Some(number) = kill_at {
-            command.env("COLOURSTREAM_KILL_AT", number.to_string());
-        }
-        if let Some(list) = list {
-            command.env("COLOURSTREAM_POINTS", list);
-        }
-        Serving(command.spawn().unwrap())
-    }
-
-    fn answers(&self) -> bool {
-        let asked = self
-            .command(&["room", "list", "--json"])
-            .stdout(Stdio::piped())
-            .output();
-        self.state().join("control.sock").exists() && asked.is_ok_and(|said| said.status.success())
-    }
-
-    /// Slugs of the rooms there are.
-    fn rooms(&self) -> Vec<String> {
-        let said = self
-            .command(&["room", "list", "--json"])
-            .stdout(Stdio::piped())
-            .output()
-            .unwrap();
-        let list: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
-        let items = list
-            .as_array()
-            .or_else(|| list["items"].as_array())
-            .cloned()
-            .unwrap_or_default();
-        items
-            .iter()
-            .map(|room| room["slug"].as_str().unwrap().to_owned())
-            .collect()
-    }
-}
-
-struct Serving(Child);
-
-impl Serving {
-    /// Waits until it is dead, or until `done` says that it never will be.
-    fn is_killed(&mut self, mut done: impl FnMut() -> bool) -> bool {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                use std::os::unix::process::ExitStatusExt as _;
-                assert_eq!(status.signal(), Some(9), "it ended by itself: {status}");
-                return true;
-            }
-            if done() {
-                return false;
-            }
-            assert!(begun.elapsed() < START, "neither killed nor serving");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _gone = self.0.wait();
-    }
-}
+/// Points at the end of a recording that may not come again: what is done
+/// after an answer is not waited for.
+const LATE: usize = 2;
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     std::fs::read(path).ok()
@@ -164,7 +53,7 @@ fn goes_on(
     {
         return Err("secrets.json is not what it was".into());
     }
-    let mut serving = house.serve(None, None);
+    let mut serving = house.serve(&[]);
     if serving.is_killed(|| house.answers()) {
         return Err("it does not start again".into());
     }
@@ -191,90 +80,183 @@ fn goes_on(
     Ok(())
 }
 
+/// The points that were passed, one a line.
+fn recorded(list: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(list).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Kills at each of the points and counts what comes of it.
+fn killed_at_each(
+    count: &mut Count,
+    base: u16,
+    points: &[String],
+    stride: usize,
+    run: impl Fn(u16, usize) -> (bool, Result<(), String>) + Sync,
+) {
+    let all = points.len();
+    let cases: Vec<usize> = (1..=all).step_by(stride).collect();
+    for (at, (killed, result)) in side_by_side(base, &cases, |base, at| run(base, *at)) {
+        let result = if killed || at + LATE > all {
+            result
+        } else {
+            Err("the point was not reached".to_owned())
+        };
+        count.case(&format!("point {at} of {all}: {}", points[at - 1]), result);
+    }
+}
+
+fn kill_at(at: usize) -> [(&'static str, String); 1] {
+    [("COLOURSTREAM_KILL_AT", at.to_string())]
+}
+
+fn served(house: &House, script: &[(&'static str, String)]) -> alone::Serving {
+    let script: Vec<(&str, &str)> = script
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    house.serve(&script)
+}
+
 #[test]
-fn killed_at_any_point_the_next_start_goes_on() {
+fn killed_at_any_point_of_the_first_start_the_next_goes_on() {
     let house = House::new(27_400);
     let list = house.folder.path().join("points");
-    let mut serving = house.serve(None, Some(&list));
+    let mut serving = house.serve(&[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
     assert!(!serving.is_killed(|| house.answers()));
     std::thread::sleep(Duration::from_millis(1_500));
     drop(serving);
-    let points = std::fs::read_to_string(&list).unwrap();
-    let all = points.lines().count();
-    assert!(all >= 20, "{points}");
-    assert!(
-        points.contains("linked") && points.contains("committed") && points.contains("renamed"),
-        "{points}"
-    );
-
-    let mut report = Report::new("kill-switch-process");
-    let mut first = Count::of("the process killed at a write: first start")
-        .note("no engine; the next start has the same secrets, whole files, nothing left over");
-    for at in (1..=all).step_by(of_full(1, 12)) {
-        let house = House::new(27_400);
-        // A new folder each time: the point is passed for the first time.
-        let mut serving = house.serve(Some(at as u64), None);
-        let begun = Instant::now();
-        let killed = serving.is_killed(|| begun.elapsed() > Duration::from_secs(8));
-        drop(serving);
-        let result = if killed || at + 4 > all {
-            goes_on(&house, None, &[], None)
-        } else {
-            Err(format!("point {at} was not reached"))
-        };
-        first.case(
-            &format!(
-                "point {at} of {all}: {}",
-                points.lines().nth(at - 1).unwrap_or_default()
-            ),
-            result,
-        );
+    let points = recorded(&list);
+    assert!(points.len() >= 20, "{points:?}");
+    for what in ["linked", "committed", "renamed", "to be migrated"] {
+        assert!(points.iter().any(|point| point.contains(what)), "{what}");
     }
-    report.add(first);
-
-    let mut work = Count::of("the process killed at a write: rooms and another certificate")
-        .note("rooms that were answered are there");
-    let stride = of_full(1, 4);
-    for at in (1..=28_u64).step_by(stride) {
-        let house = House::new(27_400);
-        let mut serving = house.serve(None, None);
-        assert!(!serving.is_killed(|| house.answers()));
-        let made = house.command(&["room", "create", "Kept"]).status().unwrap();
-        assert!(made.success());
-        drop(serving);
-        let secrets = read(&house.state().join("secrets.json"));
-        // A second start on other names, and a room: killed somewhere in it.
-        house.settings("other.localhost");
-        let mut serving = house.serve(Some(at), None);
-        let mut asked = false;
+    let mut report = Report::new("kill-switch-process");
+    let mut count = Count::of("the process killed at a write: first start")
+        .note("no engine; the next start has the same secrets, whole files, nothing left over");
+    killed_at_each(&mut count, 27_400, &points, of_full(1, 12), |base, at| {
+        let house = House::new(base);
+        // A new folder each time: the point is passed for the first time.
+        let mut serving = served(&house, &kill_at(at));
         let begun = Instant::now();
-        let killed = serving.is_killed(|| {
-            if !asked && house.state().join("control.sock").exists() {
-                asked = house
-                    .command(&["room", "create", "Perhaps"])
-                    .status()
-                    .unwrap()
-                    .success();
-            }
-            begun.elapsed() > Duration::from_secs(6)
-        });
+        let killed = serving.is_killed(|| begun.elapsed() > Duration::from_secs(12));
         drop(serving);
+        (killed, goes_on(&house, None, &[], None))
+    });
+    report.add(count);
+    report.conclude();
+}
+
+/// A second start on other names, and a room: perhaps killed somewhere in it.
+/// Answers whether it was, and whether the room was answered.
+fn second_start(house: &House, script: &[(&'static str, String)]) -> (bool, bool) {
+    house.settings("other.localhost");
+    let mut serving = served(house, script);
+    let mut asked = None;
+    let killed = serving.is_killed(|| {
+        if asked.is_none() && house.state().join("control.sock").exists() {
+            let created = house.command(&["room", "create", "Perhaps"]).status();
+            asked = created
+                .unwrap()
+                .success()
+                .then(Instant::now);
+        }
+        asked.is_some_and(|at| at.elapsed() > Duration::from_millis(2_500))
+    });
+    (killed, asked.is_some())
+}
+
+/// A state folder with a room in it, as `kill -9` leaves it.
+fn kept_state(base: u16) -> House {
+    let house = House::new(base);
+    let mut serving = house.serve(&[]);
+    assert!(!serving.is_killed(|| house.answers()));
+    let made = house.command(&["room", "create", "Kept"]).status().unwrap();
+    assert!(made.success());
+    house
+}
+
+#[test]
+fn killed_at_any_point_of_its_work_the_next_start_goes_on() {
+    let house = kept_state(27_700);
+    let list = house.folder.path().join("points");
+    let script = [("COLOURSTREAM_POINTS", list.display().to_string())];
+    assert_eq!(second_start(&house, &script), (false, true));
+    let points = recorded(&list);
+    assert!(points.len() >= 20, "{points:?}");
+    let mut report = Report::new("kill-switch-work");
+    let mut count = Count::of("the process killed at a write: rooms and another certificate")
+        .note("rooms that were answered are there");
+    killed_at_each(&mut count, 27_700, &points, of_full(1, 6), |base, at| {
+        let house = kept_state(base);
+        let secrets = read(&house.state().join("secrets.json"));
+        let (killed, asked) = second_start(&house, &kill_at(at));
         let mut rooms = vec!["kept"];
         if asked {
             rooms.push("perhaps");
         }
         let maybe = (!asked).then_some("perhaps");
-        let result = goes_on(&house, secrets.as_deref(), &rooms, maybe);
-        let name = format!(
-            "point {at}{}",
-            if killed {
-                ""
-            } else {
-                ", which this start did not reach"
-            }
-        );
-        work.case(&name, result);
+        (killed, goes_on(&house, secrets.as_deref(), &rooms, maybe))
+    });
+    report.add(count);
+    report.conclude();
+}
+
+/// A state folder as a controller of the first schema left it.
+fn old_state(base: u16) -> House {
+    let house = kept_state(base);
+    let database = rusqlite::Connection::open(house.state().join("colourstream.db")).unwrap();
+    database
+        .execute_batch("DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key IN ('schema_by', 'controller'); PRAGMA wal_checkpoint(TRUNCATE);")
+        .unwrap();
+    house
+}
+
+/// Brought up to date, with the backup from before.
+fn is_upgraded(house: &House) -> Result<(), String> {
+    let state = house.state();
+    let database = rusqlite::Connection::open(state.join("colourstream.db")).unwrap();
+    let schema: i64 = database
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    let kept: Vec<String> = std::fs::read_dir(state.join("backups"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let good = |name: &String| name.contains("before-upgrade") && name.ends_with(".backup");
+    if schema < 2 || !kept.iter().any(good) {
+        return Err(format!("schema {schema}, backups {kept:?}"));
     }
-    report.add(work);
+    Ok(())
+}
+
+#[test]
+fn killed_at_any_point_of_an_upgrade_the_next_start_goes_on() {
+    let house = old_state(28_000);
+    let list = house.folder.path().join("points");
+    let mut serving = house.serve(&[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
+    assert!(!serving.is_killed(|| house.answers()));
+    drop(serving);
+    is_upgraded(&house).unwrap();
+    // What it does of old is killed elsewhere: up to what is asked of it last.
+    let mut points = recorded(&list);
+    let last = points.iter().rposition(|point| point.contains("to be migrated"));
+    points.truncate(last.unwrap() + 6);
+    let mut report = Report::new("kill-switch-upgrade");
+    let mut count = Count::of("the process killed at a write: an upgrade")
+        .note("the database of an older version, its backup, then the migration; rooms and secrets stay");
+    killed_at_each(&mut count, 28_000, &points, of_full(1, 5), |base, at| {
+        let house = old_state(base);
+        let secrets = read(&house.state().join("secrets.json"));
+        let mut serving = served(&house, &kill_at(at));
+        let begun = Instant::now();
+        let killed = serving.is_killed(|| begun.elapsed() > Duration::from_secs(12));
+        drop(serving);
+        let result = goes_on(&house, secrets.as_deref(), &["kept"], None);
+        (killed, result.and_then(|()| is_upgraded(&house)))
+    });
+    report.add(count);
     report.conclude();
 }

@@ -220,55 +220,123 @@ fn every_part_is_known_by_source_content_and_licence() {
     report.conclude();
 }
 
-/// What is wrong with a line of a script, Dockerfile or workflow, if it fetches
-/// something. Debian packages are excepted: the distribution signs them, and
-/// old versions are not kept.
-fn fetches(line: &str, file: &str) -> Option<&'static str> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let follows = |one: &str, two: &str| {
+/// The commands of a script or Dockerfile: lines that go on in the next are
+/// one, comments are none. Each with the number of its first line.
+fn statements(text: &str) -> Vec<(usize, String)> {
+    let mut all: Vec<(usize, String)> = Vec::new();
+    let mut goes_on = false;
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with('#') {
+            continue;
+        }
+        let (part, more) = match line.trim_end().strip_suffix('\\') {
+            Some(part) => (part, true),
+            None => (line, false),
+        };
+        match all.last_mut() {
+            Some((_, last)) if goes_on => {
+                last.push(' ');
+                last.push_str(part.trim());
+            }
+            _ => all.push((number + 1, part.to_owned())),
+        }
+        goes_on = more;
+    }
+    all
+}
+
+/// Whether a version names one release, such as `v3.7.15` or `1.95.0-slim`.
+fn is_exact(version: &str) -> bool {
+    let number = version.trim_start_matches('v');
+    let number = number.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<&str> = number.split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.len() >= 3 && parts.iter().all(is_number)
+}
+
+/// Whether an image is one for ever: by digest, or by an exact version.
+fn is_fixed_image(image: &str) -> bool {
+    let tag = |image: &str| image.rsplit_once(':').is_some_and(|(_, tag)| is_exact(tag));
+    image
+        .split_once("@sha256:")
+        .map_or_else(|| tag(image), |(_, digest)| digest.len() == 64)
+}
+
+/// What is wrong with a command of a script, Dockerfile or workflow, if it
+/// fetches something. `then` are the few commands behind it, where a hash may
+/// be compared; `file` is all of them, for the names of build stages. Debian
+/// packages are excepted: the distribution signs them, and old versions are not
+/// kept.
+fn fetches(line: &str, then: &str, file: &str) -> Option<&'static str> {
+    let bare = |word: &str| {
+        word.trim_matches(['(', ')', '"', '\'', ';', '`'])
+            .to_owned()
+    };
+    let words: Vec<String> = line.split_whitespace().map(bare).collect();
+    let at = |one: &str, two: &str| {
         words
             .windows(2)
-            .any(|pair| pair[0].trim_start_matches('(') == one && pair[1] == two)
+            .position(|pair| pair[0].rsplit('/').next() == Some(one) && pair[1] == two)
     };
+    let follows = |one: &str, two: &str| at(one, two).is_some();
     let has = |word: &str| line.contains(word);
     if let Some(image) = line.trim().strip_prefix("FROM ") {
         let image = image
             .split_whitespace()
             .find(|word| !word.starts_with("--"))
             .unwrap_or_default();
-        let (_, tag) = image.rsplit_once(':').unwrap_or((image, ""));
         let stage = file.contains(&format!(" AS {image}"));
-        let fixed = image.contains("@sha256:") || tag.chars().any(|letter| letter.is_ascii_digit());
-        return (!(image == "scratch" || stage || fixed || image.starts_with("${")))
-            .then_some("an image without a version");
+        let fixed = image == "scratch" || stage || is_fixed_image(image);
+        return (!fixed).then_some("an image without an exact version");
     }
-    if follows("npm", "install")
-        || follows("npm", "i")
-        || follows("npm", "update")
-        || has("yarn add")
+    if ["install", "i", "update", "add"]
+        .iter()
+        .any(|verb| follows("npm", verb))
+        || follows("yarn", "add")
+        || follows("pnpm", "add")
     {
         return Some("npm without its lock: `npm ci`");
     }
-    if words.contains(&"npx") && !has("--no-install") {
+    if words.iter().any(|word| word == "npx") && !has("--no-install") {
         return Some("npx fetches what is not there");
     }
-    if (follows("pip", "install") || follows("pip", "download"))
-        && !(has("==") || file.contains("=="))
-    {
-        return Some("pip without `==`");
+    if let Some(place) = at("pip", "install").or_else(|| at("pip", "download")) {
+        // Every package it names, and not just one of them.
+        let takes_value = ["--dest", "-d", "--platform", "-r", "--index-url"];
+        let mut rest = words[place + 2..].iter();
+        let mut named = 0;
+        while let Some(word) = rest.next() {
+            if ["&&", "||", "|", "}"].contains(&word.as_str()) {
+                break;
+            }
+            if takes_value.contains(&word.as_str()) {
+                rest.next();
+            } else if !word.starts_with('-') && !word.is_empty() {
+                named += 1;
+                if !word.contains("==") {
+                    return Some("pip without `==`");
+                }
+            }
+        }
+        return (named == 0).then_some("pip without `==`");
     }
-    if follows("cargo", "install") && !(has("--locked") && has("--version")) {
-        return Some("cargo install without --locked and --version");
+    if follows("cargo", "install") {
+        let version = words
+            .iter()
+            .position(|word| word == "--version")
+            .and_then(|place| words.get(place + 1));
+        let fixed = has("--locked") && version.is_some_and(|version| is_exact(version));
+        return (!fixed).then_some("cargo install without --locked and an exact --version");
     }
     if follows("go", "install") || follows("gem", "install") || follows("git", "clone") {
         return Some("a version that moves");
     }
-    let loads = (has("curl ") || has("wget "))
-        && (has("https://") || has("http://"))
-        && !has("127.0.0.1")
-        && !has("localhost");
-    if loads && !has("command -v") && !file.contains("sha256") {
-        return Some("a download without its SHA-256");
+    let loads = words.iter().any(|word| word == "curl" || word == "wget")
+        && (has("https://") || has("http://"));
+    let here = ["//127.0.0.1", "//localhost", "//[::1]"].iter().any(|host| has(host));
+    let checked = |text: &str| text.contains("sha256sum") && text.contains("-c");
+    if loads && !here && !checked(line) && !checked(then) {
+        return Some("a download without its SHA-256 beside it");
     }
     if let Some((_, action)) = line.split_once("uses: ") {
         let fixed = action.rsplit_once('@').is_some_and(|(_, version)| {
@@ -280,37 +348,70 @@ fn fetches(line: &str, file: &str) -> Option<&'static str> {
         return (!fixed && !action.starts_with("./"))
             .then_some("an action that is not fixed by its commit");
     }
-    (follows("docker", "pull") && has(":latest")).then_some("an image that moves")
+    if let Some(place) = at("docker", "pull") {
+        let image = words[place + 2..].iter().find(|word| !word.starts_with('-'));
+        // A variable is looked at where it is set.
+        let fixed = image.is_some_and(|image| image.starts_with('$') || is_fixed_image(image));
+        return (!fixed).then_some("an image that moves");
+    }
+    None
+}
+
+/// The commands behind the one at `place`, up to the next that loads.
+fn behind(all: &[(usize, String)], place: usize) -> String {
+    let next = all[place + 1..].iter().take(3);
+    let next: Vec<&str> = next
+        .map(|(_, text)| text.as_str())
+        .take_while(|text| !text.contains("curl ") && !text.contains("wget "))
+        .collect();
+    next.join("\n")
 }
 
 #[test]
 fn what_moves_is_recognised() {
     for bad in [
         "FROM debian",
+        "FROM node:22-bookworm-slim",
+        "FROM rust:1.95-slim AS binary",
         "FROM node:latest AS pages",
         "RUN npm install",
         "    (cd web && npm i left-pad)",
         "npx playwright install",
         "python3 -m pip install requests",
+        "python3 -m pip install a==1.2 requests",
         "RUN cargo install cargo-deny",
+        "cargo install --locked --version 0.20 cargo-deny",
         "curl -sSL https://example.org/install.sh | sh",
+        "curl -sSL \\\n    -o file \\\n    https://example.org/file",
+        "# sha256sum -c sums\ncurl -o file https://example.org/file",
+        "sha256sum -c sums\ncurl -o file https://example.org/file",
+        "curl -o a https://example.org/a\ncurl -o b https://example.org/b\nsha256sum -c sums",
         "    uses: actions/checkout@v4",
         "docker pull traefik:latest",
+        "docker pull traefik:v3",
         "git clone https://example.org/x",
     ] {
-        assert!(fetches(bad, bad).is_some(), "{bad}");
+        let all = statements(bad);
+        let found = (0..all.len()).any(|place| fetches(&all[place].1, &behind(&all, place), bad).is_some());
+        assert!(found, "{bad}");
     }
     for good in [
         "FROM scratch",
-        "FROM rust:1.95-slim-bookworm AS binary",
+        "FROM rust:1.95.0-slim-bookworm AS binary",
+        "FROM debian@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "RUN npm ci --no-audit",
         "apt-get install -y ffmpeg",
-        "python3 -m pip download x==1.2",
+        "python3 -m pip download --dest there \"x==1.2\"",
         "cargo install --locked --version 0.20.2 cargo-deny",
         "curl -s http://127.0.0.1:8080/",
+        "curl -o file \\\n    https://example.org/file\necho \"$sum  file\" | sha256sum -c",
         "docker pull traefik:v3.7.15",
+        "docker pull \"$1\"",
     ] {
-        assert_eq!(fetches(good, good), None, "{good}");
+        let all = statements(good);
+        for place in 0..all.len() {
+            assert_eq!(fetches(&all[place].1, &behind(&all, place), good), None, "{good}");
+        }
     }
 }
 
@@ -339,15 +440,10 @@ fn no_build_or_test_step_fetches_what_may_change() {
         }
         let text = read(path);
         seen += 1;
-        for (number, line) in text.lines().enumerate() {
-            if line.trim_start().starts_with('#') {
-                continue;
-            }
-            if let Some(why) = fetches(line, &text) {
-                count.case(
-                    &format!("{path}:{}", number + 1),
-                    Err(format!("{why}: {line}")),
-                );
+        let all = statements(&text);
+        for (place, (number, line)) in all.iter().enumerate() {
+            if let Some(why) = fetches(line, &behind(&all, place), &text) {
+                count.case(&format!("{path}:{number}"), Err(format!("{why}: {line}")));
             }
         }
         count.passed(1);
@@ -358,8 +454,7 @@ fn no_build_or_test_step_fetches_what_may_change() {
         .lines()
         .filter(|line| line.contains('=') && line.contains(':'))
     {
-        let tag = line.rsplit_once(':').map_or("", |(_, tag)| tag);
-        let fixed = tag.chars().any(|letter| letter.is_ascii_digit()) && !tag.contains("latest");
+        let fixed = line.split_once('=').is_some_and(|(_, image)| is_fixed_image(image));
         count.case(
             line,
             if fixed || line.trim_start().starts_with('#') {

@@ -3,7 +3,9 @@
 //! what is left. In a release none of it exists.
 //!
 //! `COLOURSTREAM_KILL_AT=7` ends a debug build at its seventh point as
-//! `kill -9` would; `COLOURSTREAM_POINTS=<file>` lists the points it passed.
+//! `kill -9` would; `COLOURSTREAM_STOP_AT=7` stops it there as SIGSTOP does, so
+//! that a test can make the next write fail (a full disk) and let it go on;
+//! `COLOURSTREAM_POINTS=<file>` lists the points it passed.
 
 use std::path::Path;
 
@@ -28,13 +30,17 @@ mod watched {
 
     struct Script {
         kill_at: Option<u64>,
+        stop_at: Option<u64>,
         list: Option<PathBuf>,
     }
 
+    fn number(name: &str) -> Option<u64> {
+        std::env::var(name).ok()?.parse().ok()
+    }
+
     static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script {
-        kill_at: std::env::var("COLOURSTREAM_KILL_AT")
-            .ok()
-            .and_then(|number| number.parse().ok()),
+        kill_at: number("COLOURSTREAM_KILL_AT"),
+        stop_at: number("COLOURSTREAM_STOP_AT"),
         list: std::env::var_os("COLOURSTREAM_POINTS").map(PathBuf::from),
     });
 
@@ -48,8 +54,12 @@ mod watched {
             let _listed =
                 opened.and_then(|mut file| writeln!(file, "{number} {what} {}", path.display()));
         }
+        use rustix::process::{Signal, getpid, kill_process};
+        if SCRIPT.stop_at == Some(number) {
+            // Goes on here once somebody says so.
+            let _stopped = kill_process(getpid(), Signal::STOP);
+        }
         if SCRIPT.kill_at == Some(number) {
-            use rustix::process::{Signal, getpid, kill_process};
             let _gone = kill_process(getpid(), Signal::KILL);
             // The signal is on its way.
             loop {

@@ -15,8 +15,8 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -61,15 +61,56 @@ pub struct Said {
     pub err: String,
 }
 
+/// No command in the foreground takes longer.
+const LONGEST: Duration = Duration::from_secs(300);
+
 impl Said {
     fn of(command: &mut Command) -> Self {
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (out, err) = (heard(out), heard(err));
+        let begun = Instant::now();
+        let mut code = None;
+        while code.is_none() && begun.elapsed() < LONGEST {
+            code = child.try_wait().unwrap().map(|end| end.code().unwrap_or(-1));
+            if code.is_none() {
+                std::thread::sleep(Duration::from_millis(3));
+            }
         }
+        if code.is_none() {
+            let _gone = child.kill();
+            let _gone = child.wait();
+        }
+        // Who holds the other end longer than that is not waited for.
+        let rest = |from: mpsc::Receiver<String>| {
+            from.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
+        };
+        let mut said = Self {
+            code: code.unwrap_or(-1),
+            out: rest(out),
+            err: rest(err),
+        };
+        if code.is_none() {
+            said.err += &format!("\nended: it took longer than {LONGEST:?}");
+        }
+        said
     }
+}
+
+/// All that comes out of a pipe, once it ends.
+fn heard(mut pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (into, from) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _cut = pipe.read_to_end(&mut bytes);
+        let _nobody_asks = into.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    from
 }
 
 /// `docker …`, whatever comes of it.
@@ -144,6 +185,27 @@ pub fn http(
     let stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     exchange(stream, &request(method, host, path, body))
+}
+
+/// A call to the control socket in a state folder.
+pub fn ask_control(
+    state: &Path,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Option<(u16, Value)> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let stream = UnixStream::connect(state.join("control.sock")).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let (status, body) = exchange(stream, &request(method, "control", path, &body))?;
+    Some((
+        status,
+        serde_json::from_str(&body).unwrap_or(Value::String(body)),
+    ))
 }
 
 /// Says how far a test is, to whoever asked for it (`COLOURSTREAM_TELL`).
@@ -314,6 +376,11 @@ impl Stack {
         }
     }
 
+    /// How `serve` ended, if it did and nobody took it away yet.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().unwrap()
+    }
+
     /// Ends `serve` without a warning, as `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -367,18 +434,7 @@ impl Stack {
 
     /// A call to the control socket.
     pub fn api(&self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let stream = UnixStream::connect(self.state().join("control.sock")).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        let (status, body) = exchange(stream, &request(method, "control", path, &body))?;
-        Some((
-            status,
-            serde_json::from_str(&body).unwrap_or(Value::String(body)),
-        ))
+        ask_control(&self.state(), method, path, body)
     }
 
     pub fn get(&self, path: &str) -> Value {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::house::{BOUND, House, told};
-use crate::common::{docker, try_docker};
+use crate::common::try_docker;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -26,61 +26,93 @@ pub enum Outcome {
 
 /// One thing somebody does by hand.
 pub struct Drift {
-    pub name: &'static str,
+    pub name: String,
     pub outcome: Outcome,
     pub act: Act,
     /// Takes away what was only told.
-    pub undo: fn(&House),
+    pub undo: Act,
+    /// Nothing has to be done about it.
+    pub quiet: bool,
 }
 
-pub type Act = Box<dyn Fn(&House) + Send + Sync>;
+/// Fails where it could not be done: another hand may have been quicker.
+pub type Act = Box<dyn Fn(&House) -> Result<(), String> + Send + Sync>;
 
 fn drift(
-    name: &'static str,
+    name: impl Into<String>,
     outcome: Outcome,
-    act: impl Fn(&House) + Send + Sync + 'static,
+    act: impl Fn(&House) -> Result<(), String> + Send + Sync + 'static,
 ) -> Drift {
     Drift {
-        name,
+        name: name.into(),
         outcome,
         act: Box::new(act),
-        undo: |_| {},
+        undo: Box::new(|_| Ok(())),
+        quiet: false,
     }
 }
 
-/// `docker …` about the call, whatever comes of it: another hand may have been
-/// quicker in a random sequence.
-fn at_call(house: &House, before: &[&str], after: &[&str]) {
-    let name = house.stack.of("mirotalk");
+impl Drift {
+    fn undone_by(
+        mut self,
+        undo: impl Fn(&House) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.undo = Box::new(undo);
+        self
+    }
+}
+
+/// `docker …`, which has to work for the deed to be done.
+fn by_hand(arguments: &[&str]) -> Result<(), String> {
+    let said = try_docker(arguments);
+    if said.code == 0 {
+        Ok(())
+    } else {
+        Err(format!("docker {arguments:?}: {}", said.err.trim()))
+    }
+}
+
+/// `docker …` about the container of a role.
+fn at(house: &House, role: &str, before: &[&str], after: &[&str]) -> Result<(), String> {
+    let name = house.stack.of(role);
     let mut arguments = before.to_vec();
     arguments.push(&name);
     arguments.extend(after);
-    try_docker(&arguments);
+    by_hand(&arguments)
 }
 
-/// Makes the call's container anew by hand, with its labels or not.
-fn made_by_hand(house: &House, name: &str, labels: &dyn Fn(&str) -> bool, more: &[&str]) {
-    let call = house.stack.of("mirotalk");
-    let facts = super::world::ask(&format!("/containers/{call}/json"));
+/// Makes the container of a role anew by hand, with its labels or not, under
+/// its name or another.
+fn made_by_hand(
+    house: &House,
+    role: &str,
+    name: &str,
+    labels: &dyn Fn(&str) -> bool,
+    more: &[&str],
+) -> Result<(), String> {
+    let own = house.stack.of(role);
+    let facts = super::world::ask(&format!("/containers/{own}/json"));
     let labels: Vec<String> = facts["Config"]["Labels"]
         .as_object()
-        .into_iter()
-        .flatten()
+        .ok_or("it is not there")?
+        .iter()
         .filter(|(key, _)| labels(key))
         .map(|(key, value)| format!("{key}={}", text(value)))
         .collect();
-    let act = || {
-        if name == call {
-            try_docker(&["rm", "-f", &call]);
-        }
+    let mut result = Ok(());
+    house.stack.while_it_sleeps(|| {
+        let removed = if name == own {
+            by_hand(&["rm", "-f", &own])
+        } else {
+            Ok(())
+        };
         let mut arguments = vec!["run", "-d", "--name", name, "--label", "by-hand=yes"];
         arguments.extend(labels.iter().flat_map(|label| ["--label", label]));
         arguments.extend(more);
-        let image = house.call("1.0.0");
-        arguments.push(&image);
-        try_docker(&arguments);
-    };
-    house.stack.while_it_sleeps(act);
+        arguments.push(text(&facts["Image"]));
+        result = removed.and_then(|()| by_hand(&arguments));
+    });
+    result
 }
 
 fn only_dynamic(house: &House) -> PathBuf {
@@ -101,210 +133,195 @@ fn is_ours_label(key: &str) -> bool {
     key.starts_with("org.colourstream.")
 }
 
+/// What is done to the container of one role.
+fn of_role(role: &'static str) -> Vec<Drift> {
+    use Outcome::{Mended, Told, Untouched};
+    let named = |what: &str| format!("{what}: {role}");
+    let other = if role == "traefik" { "mirotalk" } else { "traefik" };
+    vec![
+        drift(named("stop"), Mended, move |house| {
+            at(house, role, &["stop", "-t", "1"], &[])
+        }),
+        drift(named("kill"), Mended, move |house| at(house, role, &["kill"], &[])),
+        drift(named("rm -f"), Mended, move |house| {
+            at(house, role, &["rm", "-f"], &[])
+        }),
+        drift(named("pause"), Mended, move |house| {
+            at(house, role, &["pause"], &[])
+        }),
+        drift(named("rename"), Untouched, move |house| {
+            let aside = format!("{}-aside-{role}", house.stack.name);
+            at(house, role, &["rename"], &[&aside])
+        }),
+        drift(named("disconnect"), Mended, move |house| {
+            let network = &house.stack.name;
+            at(house, role, &["network", "disconnect", "-f", network], &[])
+        }),
+        drift(named("join another network"), Mended, move |house| {
+            at(house, role, &["network", "connect", "bridge"], &[])
+        }),
+        drift(named("restart policy changed"), Mended, move |house| {
+            at(house, role, &["update", "--restart=no"], &[])
+        }),
+        drift(named("limits changed"), Mended, move |house| {
+            let more = ["update", "--memory", "900m", "--memory-swap", "900m"];
+            at(house, role, &more, &[])
+        }),
+        drift(named("env changed by recreating"), Mended, move |house| {
+            let own = house.stack.of(role);
+            made_by_hand(house, role, &own, &|_| true, &["-e", "HAND=made"])
+        }),
+        drift(named("mount changed by recreating"), Mended, move |house| {
+            let own = house.stack.of(role);
+            made_by_hand(house, role, &own, &|_| true, &["-v", "/tmp:/extra:ro"])
+        }),
+        drift(named("spec label forged"), Mended, move |house| {
+            let spec = |key: &str| is_ours_label(key) && key != "org.colourstream.spec";
+            let forged = ["--label", "org.colourstream.spec=0000"];
+            made_by_hand(house, role, &house.stack.of(role), &spec, &forged)
+        }),
+        drift(named("role label forged"), Told("name-taken"), move |house| {
+            let own = |key: &str| is_ours_label(key) && key != "org.colourstream.role";
+            let forged = format!("org.colourstream.role={other}");
+            let more = ["--label", &forged];
+            made_by_hand(house, role, &house.stack.of(role), &own, &more)
+        })
+        .undone_by(move |house| at(house, role, &["rm", "-f"], &[])),
+        drift(named("label removed"), Told("name-taken"), move |house| {
+            let own = house.stack.of(role);
+            made_by_hand(house, role, &own, &|key| !is_ours_label(key), &[])
+        })
+        .undone_by(move |house| at(house, role, &["rm", "-f"], &[])),
+        drift(
+            named("look-alike with our labels"),
+            Told("look-alike"),
+            move |house| {
+                let copy = format!("{}-copy", house.stack.name);
+                made_by_hand(house, role, &copy, &|_| true, &[])
+            },
+        )
+        .undone_by(|house| by_hand(&["rm", "-f", &format!("{}-copy", house.stack.name)])),
+    ]
+}
+
 /// Every drift by name.
 pub fn drifts() -> Vec<Drift> {
     use Outcome::{Mended, Told, Untouched};
-    let mut all = vec![
-        drift("stop", Mended, |house| {
-            at_call(house, &["stop", "-t", "1"], &[])
-        }),
-        drift("kill", Mended, |house| at_call(house, &["kill"], &[])),
-        drift("rm -f", Mended, |house| at_call(house, &["rm", "-f"], &[])),
+    let mut all: Vec<Drift> = crate::common::ROLES.into_iter().flat_map(of_role).collect();
+    let image_back = |house: &House| {
+        house.make_image("1.0.0", "");
+        Ok(())
+    };
+    let mut untagged = drift("image untagged", Untouched, |house| {
+        by_hand(&["rmi", "-f", &house.call("1.0.0")])
+    })
+    .undone_by(image_back);
+    // What runs is known by its id.
+    untagged.quiet = true;
+    all.extend([
+        untagged,
         drift("rm -f all", Mended, |house| {
             let all = crate::common::ROLES.map(|role| house.stack.of(role));
-            try_docker(&["rm", "-f", &all[0], &all[1], &all[2]]);
-        }),
-        drift("pause", Mended, |house| at_call(house, &["pause"], &[])),
-        drift("rename", Untouched, |house| {
-            at_call(
-                house,
-                &["rename"],
-                &[&format!("{}-aside", house.stack.name)],
-            );
-        }),
-        drift("disconnect", Mended, |house| {
-            at_call(
-                house,
-                &["network", "disconnect", "-f", &house.stack.name],
-                &[],
-            );
-        }),
-        drift("join another network", Mended, |house| {
-            at_call(house, &["network", "connect", "bridge"], &[]);
-        }),
-        drift("restart policy changed", Mended, |house| {
-            at_call(house, &["update", "--restart=no"], &[]);
-        }),
-        drift("limits changed", Mended, |house| {
-            at_call(
-                house,
-                &["update", "--memory", "900m", "--memory-swap", "900m"],
-                &[],
-            );
-        }),
-        drift("env changed by recreating", Mended, |house| {
-            made_by_hand(
-                house,
-                &house.stack.of("mirotalk"),
-                &|_| true,
-                &["-e", "HAND=made"],
-            );
-        }),
-        drift("mount changed by recreating", Mended, |house| {
-            made_by_hand(
-                house,
-                &house.stack.of("mirotalk"),
-                &|_| true,
-                &["-v", "/tmp:/extra:ro"],
-            );
-        }),
-        drift("spec label forged", Mended, |house| {
-            let spec = |key: &str| is_ours_label(key) && key != "org.colourstream.spec";
-            made_by_hand(
-                house,
-                &house.stack.of("mirotalk"),
-                &spec,
-                &["--label", "org.colourstream.spec=0000"],
-            );
-        }),
-        drift("role label forged", Told("name-taken"), |house| {
-            let role = |key: &str| is_ours_label(key) && key != "org.colourstream.role";
-            made_by_hand(
-                house,
-                &house.stack.of("mirotalk"),
-                &role,
-                &["--label", "org.colourstream.role=traefik"],
-            );
-        }),
-        drift("label removed", Told("name-taken"), |house| {
-            made_by_hand(
-                house,
-                &house.stack.of("mirotalk"),
-                &|key| !is_ours_label(key),
-                &[],
-            );
-        }),
-        drift("look-alike with our labels", Told("look-alike"), |house| {
-            made_by_hand(house, &format!("{}-copy", house.stack.name), &|_| true, &[]);
+            by_hand(&["rm", "-f", &all[0], &all[1], &all[2]])
         }),
         drift("network removed", Mended, |house| {
+            let mut result = Ok(());
             house.stack.while_it_sleeps(|| {
+                let network = &house.stack.name;
                 for role in crate::common::ROLES {
-                    try_docker(&[
-                        "network",
-                        "disconnect",
-                        "-f",
-                        &house.stack.name,
-                        &house.stack.of(role),
-                    ]);
+                    let _not_joined = at(house, role, &["network", "disconnect", "-f", network], &[]);
                 }
-                try_docker(&["network", "rm", &house.stack.name]);
+                result = by_hand(&["network", "rm", network]);
             });
+            result
         }),
         drift("volume removed", Mended, |house| {
+            let mut result = Ok(());
             house.stack.while_it_sleeps(|| {
-                try_docker(&["rm", "-f", &house.stack.of("traefik")]);
-                try_docker(&["volume", "rm", "-f", &format!("{}-acme", house.stack.name)]);
+                let _gone = at(house, "traefik", &["rm", "-f"], &[]);
+                result = by_hand(&["volume", "rm", "-f", &format!("{}-acme", house.stack.name)]);
             });
-        }),
-        drift("image untagged", Untouched, |house| {
-            try_docker(&["rmi", "-f", &house.call("1.0.0")]);
+            result
         }),
         drift(
             "image and container removed",
             Told("image-missing"),
             |house| {
+                let mut result = Ok(());
                 house.stack.while_it_sleeps(|| {
                     let call = format!("/containers/{}/json", house.stack.of("mirotalk"));
                     let image = super::world::ask(&call)["Image"].clone();
-                    at_call(house, &["rm", "-f"], &[]);
-                    try_docker(&["rmi", "-f", &house.call("1.0.0"), text(&image)]);
+                    let removed = at(house, "mirotalk", &["rm", "-f"], &[]);
+                    try_docker(&["rmi", "-f", &house.call("1.0.0")]);
+                    try_docker(&["rmi", "-f", text(&image)]);
+                    let gone = super::world::ask(&format!("/images/{}/json", text(&image)));
+                    result = match removed {
+                        Ok(()) if !gone.is_null() => Err("the image is still there".to_owned()),
+                        removed => removed,
+                    };
                 });
+                result
             },
-        ),
+        )
+        .undone_by(image_back),
         drift("tag moved", Told("image-moved"), |house| {
             house.make_image("1.0.0", "LABEL moved=yes");
+            Ok(())
+        })
+        .undone_by(|house| {
+            let said = house.stack.run(&["apply", "--update-images"]);
+            if said.code == 0 {
+                Ok(())
+            } else {
+                Err(format!("apply: {}{}", said.out, said.err))
+            }
         }),
         drift("extra file in the watched folder", Untouched, |house| {
-            std::fs::write(house.stack.rendered("traefik/dynamic/zz.yml"), "http: {}\n").unwrap();
+            let file = house.stack.rendered("traefik/dynamic/zz.yml");
+            std::fs::write(file, "http: {}\n").map_err(|error| error.to_string())
         }),
         drift("extra symlink in the watched folder", Untouched, |house| {
-            let _there = symlink(
-                "/etc/hostname",
-                house.stack.rendered("traefik/dynamic/zz.yml"),
-            );
+            let link = house.stack.rendered("traefik/dynamic/zz.yml");
+            symlink("/etc/hostname", link).map_err(|error| error.to_string())
         }),
         drift("extra folder in the watched folder", Untouched, |house| {
             let folder = house.stack.rendered("traefik/dynamic/zz");
-            let _there = std::fs::create_dir(&folder);
-            std::fs::write(folder.join("inside.yml"), "http: {}\n").unwrap();
+            std::fs::create_dir(&folder)
+                .and_then(|()| std::fs::write(folder.join("inside.yml"), "http: {}\n"))
+                .map_err(|error| error.to_string())
         }),
-    ];
-    for one in &mut all {
-        let undo: fn(&House) = match one.name {
-            "role label forged" | "label removed" => |house| at_call(house, &["rm", "-f"], &[]),
-            "look-alike with our labels" => |house| {
-                docker(&["rm", "-f", &format!("{}-copy", house.stack.name)]);
-            },
-            "image and container removed" | "image untagged" => |house| {
-                house.make_image("1.0.0", "");
-            },
-            "tag moved" => |house| {
-                let said = house.stack.run(&["apply", "--update-images"]);
-                assert_eq!(said.code, 0, "{}{}", said.out, said.err);
-            },
-            _ => |_| {},
-        };
-        one.undo = undo;
-    }
+    ]);
     // What is done to a file, to one that is watched and to one that is read once.
-    type Spoil = fn(&Path);
-    let spoils: [(&str, &str, Spoil); 7] = [
-        ("watched file edited", "own file edited", |path| {
-            std::fs::write(path, "<Server/>").unwrap()
+    type Spoil = fn(&Path) -> std::io::Result<()>;
+    let spoils: [(&str, Spoil); 7] = [
+        ("edited", |path| std::fs::write(path, "<Server/>")),
+        ("truncated", |path| std::fs::File::create(path).map(drop)),
+        ("deleted", |path| std::fs::remove_file(path)),
+        ("chmod 000", |path| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000))
         }),
-        ("watched file truncated", "own file truncated", |path| {
-            drop(std::fs::File::create(path).unwrap())
+        ("replaced by a folder", |path| {
+            std::fs::remove_file(path)?;
+            std::fs::create_dir(path)?;
+            std::fs::write(path.join("inside"), "x")
         }),
-        ("watched file deleted", "own file deleted", |path| {
-            let _gone = std::fs::remove_file(path);
+        ("replaced by a symlink", |path| {
+            std::fs::remove_file(path)?;
+            symlink("/etc/passwd", path)
         }),
-        ("watched file chmod 000", "own file chmod 000", |path| {
-            let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000));
+        ("replaced by another of its size", |path| {
+            let length = std::fs::read(path)?.len();
+            std::fs::remove_file(path)?;
+            std::fs::write(path, "#".repeat(length))
         }),
-        (
-            "watched file replaced by a folder",
-            "own file replaced by a folder",
-            |path| {
-                let _gone = std::fs::remove_file(path);
-                let _there = std::fs::create_dir(path);
-                let _there = std::fs::write(path.join("inside"), "x");
-            },
-        ),
-        (
-            "watched file replaced by a symlink",
-            "own file replaced by a symlink",
-            |path| {
-                let _gone = std::fs::remove_file(path);
-                let _there = symlink("/etc/passwd", path);
-            },
-        ),
-        (
-            "watched file replaced by another of its size",
-            "own file replaced by another of its size",
-            |path| {
-                let length = std::fs::read(path).unwrap_or_default().len();
-                let _gone = std::fs::remove_file(path);
-                std::fs::write(path, "#".repeat(length)).unwrap();
-            },
-        ),
     ];
-    for (watched, own, spoil) in spoils {
-        all.push(drift(watched, Untouched, move |house| {
-            spoil(&only_dynamic(house))
+    for (what, spoil) in spoils {
+        let spoilt = move |path: PathBuf| spoil(&path).map_err(|error| error.to_string());
+        all.push(drift(format!("watched file {what}"), Untouched, move |house| {
+            spoilt(only_dynamic(house))
         }));
-        all.push(drift(own, Untouched, move |house| {
-            spoil(&server_xml(house))
+        all.push(drift(format!("own file {what}"), Untouched, move |house| {
+            spoilt(server_xml(house))
         }));
     }
     all
@@ -315,29 +332,28 @@ pub fn drifts_and_is_mended(house: &mut House, one: &Drift) -> Result<(), String
     house.settle("a good start")?;
     house.begin();
     let before = house.stack.runs();
-    (one.act)(house);
+    (one.act)(house).map_err(|why| format!("it could not be done: {why}"))?;
     match one.outcome {
-        Outcome::Mended => {
+        Outcome::Mended | Outcome::Untouched => {
             // Not by what was known before: a look after the deed.
             house.a_look()?;
-            house.settle(one.name)?;
-        }
-        Outcome::Untouched => {
-            house.a_look()?;
-            house.settle(one.name)?;
-            if house.stack.runs() != before {
+            house.settle(&one.name)?;
+            if one.outcome == Outcome::Untouched && house.stack.runs() != before {
                 return Err("something was restarted for it".to_owned());
             }
-            (one.undo)(house);
+            if !one.quiet && !house.did_something() {
+                return Err("nothing was done about it".to_owned());
+            }
+            (one.undo)(house)?;
         }
         Outcome::Told(code) => {
-            house.until(one.name, BOUND, |status| told(status, code))?;
+            house.until(&one.name, BOUND, |status| told(status, code))?;
             house.check()?;
-            (one.undo)(house);
+            (one.undo)(house)?;
             house.until("nothing is told any more", BOUND, |status| {
                 !told(status, code)
             })?;
-            house.settle(one.name)?;
+            house.settle(&one.name)?;
         }
     }
     house.check()

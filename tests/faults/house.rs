@@ -1,6 +1,9 @@
 //! One ColourStream behind a fault proxy, with neighbours that are not ours
 //! and rooms that must stay.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,6 +25,12 @@ pub struct House {
     pub proxy: Proxy,
     /// Settings besides the plain ones, as they are now.
     more: String,
+    /// How long it waits for the engine, where that is not the default.
+    timeout: Option<&'static str>,
+    /// Seconds until a world has to be well again.
+    pub bound: u64,
+    /// Kills that were met with a new start.
+    kills: usize,
     /// The journal's last entry when the case began.
     pub journal: i64,
     pub was_killed: bool,
@@ -40,12 +49,14 @@ impl House {
             world,
             proxy,
             more: String::new(),
+            timeout: None,
+            bound: BOUND,
+            kills: 0,
             journal: 0,
             was_killed: false,
         };
         house.make_image("1.0.0", "");
         house.make_image("1.0.1", "LABEL version=two");
-        house.make_image("broken", "ENV SIM_FAULT=die");
         house.settings("1.0.0", "");
         house
     }
@@ -71,13 +82,36 @@ impl House {
         };
         let call = self.call(call);
         self.more = format!("images: {{mirotalk: \"{call}\"}}\n{sweep}{more}");
-        self.stack.settings(&self.more);
+        self.write();
     }
 
     /// Another call image by its whole reference.
     pub fn image(&mut self, reference: &str) {
         self.more = format!("images: {{mirotalk: \"{reference}\"}}\nreconcile: {{sweep: 2s}}\n");
-        self.stack.settings(&self.more);
+        self.write();
+    }
+
+    fn write(&self) {
+        let text = self.stack.settings_text(&self.more);
+        let address = format!("unix://{}", self.socket().display());
+        let text = match self.timeout {
+            Some(timeout) => text.replace(
+                &format!("engine: {address}"),
+                &format!("engine: {{address: '{address}', timeout: {timeout}}}"),
+            ),
+            None => text,
+        };
+        std::fs::write(self.stack.config(), text).unwrap();
+    }
+
+    /// A house where answers of the engine that do not come are given up soon:
+    /// in a sequence of faults several of them follow each other.
+    pub fn hurried(name: &str, base: u16) -> Self {
+        let mut house = Self::new(name, base);
+        house.timeout = Some("10s");
+        house.bound = 90;
+        house.write();
+        house
     }
 
     /// The reference of a call image of this house. Nobody listens there, so
@@ -90,12 +124,35 @@ impl House {
     pub fn install(&mut self) -> Result<(), String> {
         self.serve();
         self.settle("the first install")?;
-        for title in ["One", "Two"] {
-            let made = self
-                .stack
-                .api("POST", "/api/v1/rooms", &json!({"title": title}));
-            if !matches!(made, Some((201, _))) {
+        self.furnish()
+    }
+
+    /// Two rooms with all that a room can have, which stay from now on.
+    pub fn furnish(&mut self) -> Result<(), String> {
+        let there = world::rooms(&self.stack);
+        let titles: Vec<&str> = there
+            .as_array()
+            .ok_or("no rooms are told")?
+            .iter()
+            .filter_map(|room| room["title"].as_str())
+            .collect();
+        let missing = ["One", "Two"].map(|title| (title, titles.contains(&title)));
+        for (title, _) in missing.into_iter().filter(|(_, there)| !there) {
+            let passcode = format!("Kiebitz-{title}-4711");
+            let made = self.stack.api(
+                "POST",
+                "/api/v1/rooms",
+                &json!({"title": title, "passcode": passcode, "viewer_cap": 9,
+                    "link": {"name": "Ann", "role": "viewer"}}),
+            );
+            let Some((201, made)) = made else {
                 return Err(format!("no room could be made: {made:?}"));
+            };
+            let url = made["link"]["url"].as_str().ok_or("no link")?;
+            let token = url.split_once("/j#").ok_or("no token")?.1.to_owned();
+            let cookie = self.enter(&token)?;
+            for secret in [passcode, token, cookie] {
+                self.world.keep_secret(&secret);
             }
         }
         self.settle("two rooms")?;
@@ -103,19 +160,77 @@ impl House {
         Ok(())
     }
 
+    /// Archives a room and takes it away for good.
+    pub fn remove_room(&self, id: &str) {
+        let path = format!("/api/v1/rooms/{id}");
+        for more in ["", "?forever=true"] {
+            self.stack
+                .api("DELETE", &format!("{path}{more}"), &Value::Null);
+        }
+    }
+
+    /// Comes in by a link, as a browser behind Traefik; answers the session's
+    /// secret.
+    fn enter(&self, token: &str) -> Result<String, String> {
+        let (live, https) = (self.stack.live(), self.stack.port(1));
+        let body = json!({"token": token}).to_string();
+        let ask = format!(
+            "POST /api/v1/session/link HTTP/1.1\r\nHost: {live}\r\nOrigin: https://{live}:{https}\r\n\
+             X-Forwarded-For: 192.0.2.9\r\nContent-Type: application/json\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let pages = format!("127.0.0.1:{}", self.stack.port(5));
+        let mut stream = TcpStream::connect(pages).map_err(|error| error.to_string())?;
+        let limited = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        limited.map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        stream
+            .write_all(ask.as_bytes())
+            .and_then(|()| stream.read_to_string(&mut answer))
+            .map_err(|error| error.to_string())?;
+        let cookie = answer
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"))
+            .and_then(|line| Some(line.split_once('=')?.1.split(';').next()?.to_owned()));
+        cookie.ok_or_else(|| format!("the link lets nobody in: {answer}"))
+    }
+
     /// Starts the controller and aims the proxy at it.
     pub fn serve(&mut self) {
+        self.kills = self.proxy.kills();
         self.stack.serve();
         if let Some(pid) = self.stack.pid() {
             self.proxy.aim(pid);
         }
     }
 
-    /// Starts it again if it was killed.
+    /// Starts it again if it was killed. A kill that was taken and did not
+    /// strike yet is waited for.
     pub fn revive(&mut self) {
+        if self.proxy.kills() > self.kills {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !self.stack.has_ended() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.was_killed = true;
+        }
         if self.stack.has_ended() {
             self.stack.kill();
             self.serve();
+        }
+    }
+
+    /// Meanwhile: who was killed starts again; who ended otherwise is told.
+    fn lives_on(&mut self) -> Result<(), String> {
+        match self.stack.end() {
+            Some(end) if end.signal() == Some(9) => {
+                self.was_killed = true;
+                self.revive();
+                Ok(())
+            }
+            Some(end) => Err(format!("it ended by itself: {end}\n{}", self.stack.log())),
+            None => Ok(()),
         }
     }
 
@@ -125,6 +240,7 @@ impl House {
             .last()
             .map_or(0, |(id, ..)| *id);
         self.proxy.reset(self.stack.pid());
+        self.world.begin();
         self.was_killed = false;
     }
 
@@ -142,6 +258,7 @@ impl House {
     ) -> Result<Value, String> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
+            self.lives_on()?;
             let status = self.status();
             if let Some(status) = status.as_ref().filter(|status| good(status)) {
                 return Ok(status.clone());
@@ -185,7 +302,7 @@ impl House {
 
     /// Waits until all is as wanted by the controller's own word.
     pub fn ready(&mut self, what: &str) -> Result<(), String> {
-        self.until(what, BOUND, is_ready).map(drop)
+        self.until(what, self.bound, is_ready).map(drop)
     }
 
     /// The same, and a second look of somebody else finds nothing to do, and
@@ -201,7 +318,7 @@ impl House {
         goal: &dyn Fn(&House) -> bool,
         kept: &[&str],
     ) -> Result<(), String> {
-        let until = Instant::now() + Duration::from_secs(BOUND);
+        let until = Instant::now() + Duration::from_secs(self.bound);
         loop {
             self.ready(what)?;
             let plan = self.stack.run(&["plan", "--detailed-exitcode"]);
@@ -238,6 +355,16 @@ impl House {
             return Err(format!("there are {found:?}"));
         }
         Ok(())
+    }
+
+    /// Whether anything was changed since the case began: a call to the engine
+    /// that it carried out, or a step in the journal.
+    pub fn did_something(&self) -> bool {
+        let changed = |call: &super::proxy::Call| {
+            call.watched && call.changes && call.status.is_some_and(|status| status < 300)
+        };
+        self.proxy.calls().iter().any(changed)
+            || !world::journal(&self.stack, self.journal).is_empty()
     }
 
     /// What holds in every world, since the case began.
@@ -293,18 +420,8 @@ impl House {
     /// controller is started anew for it.
     pub fn impatient(&mut self, yes: bool) -> Result<(), String> {
         self.stack.kill();
-        let text = self.stack.settings_text(&self.more);
-        let address = format!("engine: unix://{}", self.socket().display());
-        let impatient = format!(
-            "engine: {{address: 'unix://{}', timeout: 2s}}",
-            self.socket().display()
-        );
-        let text = if yes {
-            text.replace(&address, &impatient)
-        } else {
-            text
-        };
-        std::fs::write(self.stack.config(), text).unwrap();
+        self.timeout = yes.then_some("2s");
+        self.write();
         self.serve();
         self.settle("started anew")
     }

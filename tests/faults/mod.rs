@@ -13,6 +13,7 @@
 pub mod drift;
 pub mod house;
 pub mod proxy;
+pub mod registry;
 pub mod report;
 pub mod rng;
 pub mod suite;

@@ -6,10 +6,10 @@
 //! Calls are named by what they are about, not by ids, so that the same call
 //! has the same name in every run: `POST /containers/mirotalk.next/start`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -41,6 +41,8 @@ pub struct Call {
     pub watched: bool,
     /// What the engine answered; `None` while it is under way, or not asked.
     pub status: Option<u16>,
+    /// Every name that what it is about has had, without our instance's.
+    pub names: BTreeSet<String>,
 }
 
 impl Call {
@@ -135,11 +137,23 @@ struct Book {
     changes: Vec<(String, usize)>,
     rules: Vec<Rule>,
     fired: usize,
+    /// Kills that were taken, ever; each strikes a moment later.
+    kills: usize,
     names: BTreeMap<String, String>,
+    /// Every name that an id has had.
+    had: BTreeMap<String, BTreeSet<String>>,
     made: Vec<String>,
     first_answers: HashMap<String, (StatusCode, Bytes)>,
     victim: Option<u32>,
     is_listening: bool,
+}
+
+impl Book {
+    /// What an id is called from now on.
+    fn call(&mut self, id: String, name: String) {
+        self.had.entry(id.clone()).or_default().insert(name.clone());
+        self.names.insert(id, name);
+    }
 }
 
 struct Shared {
@@ -225,6 +239,11 @@ impl Proxy {
         self.book().fired
     }
 
+    /// How many kills were taken, ever.
+    pub fn kills(&self) -> usize {
+        self.book().kills
+    }
+
     /// Every call since the last reset.
     pub fn calls(&self) -> Vec<Call> {
         self.book().calls.clone()
@@ -307,10 +326,10 @@ impl Shared {
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
-        let (index, fault) = self.note(&method, &target, caller);
+        let (index, fault, victim) = self.note(&method, &target, caller);
         match &fault {
             Some(Fault::KillBefore) => {
-                self.kill();
+                kill(victim);
                 return Err(Broken::other("killed before"));
             }
             Some(Fault::Answer(status, text)) => {
@@ -339,7 +358,7 @@ impl Shared {
         self.settle(index, response.status());
         if is_stream {
             if let Some(Fault::KillAfter) = fault {
-                self.kill();
+                kill(victim);
                 return Err(Broken::other("killed after"));
             }
             if let Some(Fault::LoseAnswer) = fault {
@@ -360,7 +379,7 @@ impl Shared {
         self.learn(&method, &target, status, &bytes);
         match fault {
             Some(Fault::KillAfter) => {
-                self.kill();
+                kill(victim);
                 Err(Broken::other("killed after"))
             }
             Some(Fault::LoseAnswer) => Err(Broken::other("the answer is lost")),
@@ -378,8 +397,13 @@ impl Shared {
         }
     }
 
-    /// Writes the call down and finds what is to be done to it.
-    fn note(&self, method: &Method, target: &str, caller: Option<u32>) -> (usize, Option<Fault>) {
+    /// Writes the call down and finds what is to be done to it, and to whom.
+    fn note(
+        &self,
+        method: &Method,
+        target: &str,
+        caller: Option<u32>,
+    ) -> (usize, Option<Fault>, Option<u32>) {
         let mut book = self.book();
         let watched = book.victim.is_none() || book.victim == caller;
         let point = format!("{method} {}", self.name(&book.names, target));
@@ -395,6 +419,7 @@ impl Shared {
             behind: book.changes.last().cloned(),
             watched,
             status: None,
+            names: self.names(&book.had, target),
         };
         let Book {
             rules,
@@ -409,11 +434,26 @@ impl Shared {
             rule.fault.clone()
         });
         book.fired += usize::from(fault.is_some());
+        let kills = matches!(fault, Some(Fault::KillBefore | Fault::KillAfter));
+        book.kills += usize::from(kills);
         if changes && watched {
             book.changes.push((point, nth));
         }
         book.calls.push(call);
-        (book.calls.len() - 1, fault)
+        (book.calls.len() - 1, fault, book.victim)
+    }
+
+    /// Every name that what a path is about has had.
+    fn names(
+        &self,
+        had: &BTreeMap<String, BTreeSet<String>>,
+        target: &str,
+    ) -> BTreeSet<String> {
+        let path = target.split('?').next().unwrap_or_default();
+        let known = path.split('/').filter_map(|part| had.get(part)).flatten();
+        known
+            .map(|name| name.replace(&format!("{}-", self.instance), ""))
+            .collect()
     }
 
     fn settle(&self, index: usize, status: StatusCode) {
@@ -472,7 +512,7 @@ impl Shared {
                 .iter()
                 .find(|(key, name)| **key == id || **name == id);
             if let (Some(name), Some(id)) = (named, known.map(|(id, _)| id.clone())) {
-                book.names.insert(id, name);
+                book.call(id, name);
             }
             return;
         }
@@ -494,22 +534,14 @@ impl Shared {
                 book.made.push(id.clone());
             }
             if let Some(name) = named {
-                book.names.insert(id, name);
+                book.call(id, name);
             }
         }
         for item in value.as_array().into_iter().flatten() {
             let name = text(&item["Name"]).or_else(|| text(&item["Names"][0]));
             if let (Some(id), Some(name)) = (text(&item["Id"]), name) {
-                book.names.insert(id, name);
+                book.call(id, name);
             }
-        }
-    }
-
-    fn kill(&self) {
-        let victim = self.book().victim;
-        if let Some(pid) = victim.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()))
-        {
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
 
@@ -590,6 +622,13 @@ impl Shared {
     }
 }
 
+/// Who was aimed at when the call came, whoever has taken their place since.
+fn kill(victim: Option<u32>) {
+    if let Some(pid) = victim.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
 fn answer(status: StatusCode, bytes: Bytes) -> Response<Body> {
     let mut response = Response::new(full(bytes));
     *response.status_mut() = status;
@@ -617,19 +656,4 @@ fn an_event(instance: &str, number: usize) -> Bytes {
         "timeNano": now * 1_000_000_000,
     });
     Bytes::from(event.to_string() + "\n")
-}
-
-/// Waits until a fault was done, or `seconds` are over.
-pub fn wait_for_fault(proxy: &Proxy, seconds: f64, mut or: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs_f64(seconds);
-    while Instant::now() < until {
-        if proxy.fired() > 0 {
-            return true;
-        }
-        if or() {
-            return proxy.fired() > 0;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
 }

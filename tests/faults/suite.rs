@@ -51,12 +51,22 @@ pub fn side_by_side<C: Send>(
 
 /// So many houses, installed and well; each has 100 ports from `base` on.
 pub fn houses(names: &str, base: u16, count: usize) -> Vec<House> {
+    houses_like(names, base, count, House::new)
+}
+
+/// The same, each prepared by `make`.
+pub fn houses_like(
+    names: &str,
+    base: u16,
+    count: usize,
+    make: fn(&str, u16) -> House,
+) -> Vec<House> {
     std::thread::scope(|scope| {
         let made: Vec<_> = (0..count)
             .map(|number| {
                 scope.spawn(move || {
                     let first = base + u16::try_from(number).unwrap() * 100;
-                    let mut house = House::new(&format!("{names}{number}"), first);
+                    let mut house = make(&format!("{names}{number}"), first);
                     house.install().unwrap();
                     house
                 })

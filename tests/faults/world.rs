@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -59,6 +59,10 @@ struct Seen {
     running: BTreeMap<String, BTreeSet<String>>,
     /// Moments at which a role had two or more.
     doubles: Vec<String>,
+    /// Starts since it was last asked to forget them.
+    starts: usize,
+    /// Nobody listens any more.
+    deaf: bool,
 }
 
 impl Witness {
@@ -92,14 +96,39 @@ impl Witness {
                     }
                 }
             }
+            into.lock().unwrap_or_else(PoisonError::into_inner).deaf = true;
         });
         Self { seen, stream }
     }
 
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it heard at least so many starts; they are told a moment late.
+    fn heard(&self, starts: usize) -> Result<(), String> {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let (deaf, heard) = {
+                let seen = self.seen();
+                (seen.deaf, seen.starts)
+            };
+            if deaf {
+                return Err("the witness of starts hears nothing any more".to_owned());
+            }
+            if heard >= starts {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(format!("the witness heard {heard} starts of {starts}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Moments at which two of `made` ran for one role, since it was last asked.
     fn doubles(&self) -> Vec<String> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut seen.doubles)
+        std::mem::take(&mut self.seen().doubles)
     }
 }
 
@@ -120,6 +149,7 @@ impl Seen {
         let id = text(&event["Actor"]["ID"]);
         let running = self.running.entry(role.clone()).or_default();
         if event["Action"] == "start" {
+            self.starts += 1;
             running.insert(id);
             if running.len() > 1 {
                 self.doubles.push(format!("{role}: {running:?}"));
@@ -177,21 +207,49 @@ impl Foreign {
     }
 }
 
-/// Rooms as far as only people change them.
+/// What the API answers to a question, if it does.
+fn said(stack: &Stack, path: &str) -> Option<Value> {
+    match stack.api("GET", path, &Value::Null) {
+        Some((200, answer)) => Some(answer),
+        _ => None,
+    }
+}
+
+/// Rooms as far as only people change them, with their links and their keys.
+/// Keys are told apart, not told.
 pub fn rooms(stack: &Stack) -> Value {
-    let Some((200, page)) = stack.api("GET", "/api/v1/rooms?limit=200", &Value::Null) else {
+    let Some(page) = said(stack, "/api/v1/rooms?limit=200") else {
         return Value::Null;
     };
-    let kept = page["items"].as_array().into_iter().flatten().map(|room| {
+    let mut all = Vec::new();
+    for room in page["items"].as_array().into_iter().flatten() {
+        let path = format!("/api/v1/rooms/{}", text(&room["id"]));
+        let ingest = said(stack, &format!("{path}/ingest"));
+        let links = said(stack, &format!("{path}/links"));
+        let (Some(ingest), Some(links), Some(room)) = (ingest, links, room.as_object()) else {
+            return Value::Null;
+        };
         let mut room = room.clone();
-        if let Some(room) = room.as_object_mut() {
-            room.remove("live");
-            room.remove("issues");
-            room.remove("urls");
+        for live in ["live", "issues", "urls"] {
+            room.remove(live);
         }
-        room
-    });
-    kept.collect()
+        let mut links = links["items"].clone();
+        for link in links.as_array_mut().into_iter().flatten() {
+            link.as_object_mut().map(|link| link.remove("last_seen"));
+        }
+        room.insert("links".to_owned(), links);
+        room.insert("key".to_owned(), fingerprint(&text(&ingest["key"])).into());
+        all.push(Value::Object(room));
+    }
+    Value::Array(all)
+}
+
+/// Enough to tell one secret from another.
+fn fingerprint(secret: &str) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    secret.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Every secret of the state folder and of the rooms.
@@ -211,17 +269,56 @@ pub fn secrets(stack: &Stack) -> Vec<String> {
             all.extend(text.lines().nth(2).map(str::to_owned));
         }
     }
-    if let Value::Array(rooms) = rooms(stack) {
-        for room in rooms {
-            let path = format!("/api/v1/rooms/{}/ingest", text(&room["id"]));
-            if let Some((200, ingest)) = stack.api("GET", &path, &Value::Null) {
-                all.push(text(&ingest["key"]));
-            }
+    for room in ids(stack) {
+        if let Some(ingest) = said(stack, &format!("/api/v1/rooms/{room}/ingest")) {
+            all.push(text(&ingest["key"]));
         }
     }
     all.retain(|secret| secret.len() >= 8);
     all.sort();
     all.dedup();
+    all
+}
+
+fn ids(stack: &Stack) -> Vec<String> {
+    let page = said(stack, "/api/v1/rooms?limit=200").unwrap_or(Value::Null);
+    let rooms = page["items"].as_array().into_iter().flatten();
+    rooms.map(|room| text(&room["id"])).collect()
+}
+
+/// All that the product says to those who ask, but for the answers that are
+/// there to show a secret.
+fn answers(stack: &Stack) -> Vec<(String, String)> {
+    let mut paths: Vec<String> = [
+        "status", "plan", "journal?limit=200", "rooms?limit=200", "files", "audit", "admins", "tokens",
+        "profiles", "me", "series", "backups", "setup",
+    ]
+    .iter()
+    .map(|name| format!("/api/v1/{name}"))
+    .collect();
+    for room in ids(stack) {
+        for more in ["", "/links", "/activity", "/impact"] {
+            paths.push(format!("/api/v1/rooms/{room}{more}"));
+        }
+    }
+    for role in crate::common::ROLES {
+        paths.push(format!("/api/v1/services/{role}/logs"));
+    }
+    let files = said(stack, "/api/v1/files").unwrap_or(Value::Null);
+    for file in files["items"].as_array().into_iter().flatten() {
+        paths.push(format!("/api/v1/files/{}", text(&file["path"])));
+    }
+    let mut all: Vec<(String, String)> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let (_, body) = stack.api("GET", &path, &Value::Null)?;
+            Some((path, body.to_string()))
+        })
+        .collect();
+    let internal = format!("127.0.0.1:{}", stack.port(6));
+    if let Some((_, body)) = crate::common::http("GET", &internal, "controller", "/metrics", "") {
+        all.push(("/metrics".to_owned(), body));
+    }
     all
 }
 
@@ -299,7 +396,8 @@ pub fn journal(stack: &Stack, after: i64) -> Vec<(i64, String, Option<String>)> 
             if !path.exists() {
                 return Vec::new();
             }
-            let store = colourstream::store::Store::open(&path, "test").unwrap();
+            let version = env!("CARGO_PKG_VERSION");
+            let store = colourstream::store::Store::open_beside(&path, version).unwrap();
             let page = store.journal(&colourstream::store::JournalFilter::default(), None, 200);
             page.unwrap()
                 .into_iter()
@@ -342,8 +440,9 @@ fn wanted_entry(call: &Call) -> Option<(&'static str, String)> {
     Some((verb, name.to_owned()))
 }
 
-/// Every changing call has its entry, opened before it was made; every entry
-/// has an end, but for those whose controller was killed.
+/// Every changing call has its entry, opened before it was made and in the
+/// order of its lane; every entry has an end, but for those whose controller
+/// was killed.
 pub fn journal_is_complete(
     stack: &Stack,
     after: i64,
@@ -351,32 +450,32 @@ pub fn journal_is_complete(
     was_killed: bool,
 ) -> Result<(), String> {
     let entries = journal(stack, after);
-    let mut free: Vec<&str> = entries
-        .iter()
-        .map(|(_, action, _)| action.as_str())
-        .collect();
+    let mut taken = vec![false; entries.len()];
+    // Per lane, the entry behind which the next one is looked for.
+    let mut lanes: BTreeMap<String, usize> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.changes) {
         let Some((verb, name)) = wanted_entry(call) else {
             return Err(format!("the checker does not know the call {}", call.point));
         };
-        // By name at the time: a step may call it by its new name or its old.
-        let stem = name.split('.').next().unwrap_or_default();
-        let named = |action: &str| action.starts_with(verb) && action.contains(stem);
-        // A step is written down under the name the look saw: a hand may have
-        // given it another one.
-        let place = free
-            .iter()
-            .position(|action| named(action))
-            .or_else(|| free.iter().position(|action| action.starts_with(verb)));
+        // By the name the look saw: a step may call it by its new name or its
+        // old, and a hand may have given it another one.
+        let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let mut stems: Vec<String> = call.names.iter().map(|name| stem(name)).collect();
+        stems.push(stem(&name));
+        let named = |action: &str| {
+            action.starts_with(verb) && stems.iter().any(|stem| action.contains(stem.as_str()))
+        };
+        let from = lanes.get(&stem(&name)).copied().unwrap_or_default();
+        let tries = verb == "try out";
+        let place = (from..entries.len()).find(|at| (tries || !taken[*at]) && named(&entries[*at].1));
         let Some(place) = place else {
             return Err(format!(
-                "no journal entry for {} ({verb} {name}) among {entries:?}",
+                "no journal entry for {} ({verb} {stems:?}) in its order among {entries:?}",
                 call.point
             ));
         };
-        if verb != "try out" {
-            free.remove(place);
-        }
+        taken[place] = true;
+        lanes.insert(stem(&name), place);
     }
     // One entry for each lane can be open when the controller dies.
     let open = entries
@@ -396,6 +495,8 @@ pub struct World {
     witness: Witness,
     foreign: Foreign,
     rooms: Value,
+    /// Secrets that only those know to whom they were shown.
+    shown: Vec<String>,
     /// How much of the log was searched already.
     read: usize,
 }
@@ -407,8 +508,20 @@ impl World {
             witness: Witness::listen(&stack.name),
             foreign: Foreign::place(&stack.name, image),
             rooms: Value::Null,
+            shown: Vec::new(),
             read: 0,
         }
+    }
+
+    /// Starts are counted from here on.
+    pub fn begin(&self) {
+        self.witness.seen().starts = 0;
+    }
+
+    /// This was shown to somebody once, and is nowhere else.
+    pub fn keep_secret(&mut self, secret: &str) {
+        assert!(secret.len() >= 8, "too short to be looked for: {secret}");
+        self.shown.push(secret.to_owned());
     }
 
     /// From now on the rooms have to stay as they are.
@@ -429,7 +542,14 @@ impl World {
         journal_after: i64,
         was_killed: bool,
     ) -> Result<(), String> {
-        journal_is_complete(stack, journal_after, &proxy.calls(), was_killed)?;
+        let calls = proxy.calls();
+        journal_is_complete(stack, journal_after, &calls, was_killed)?;
+        let started = |call: &&Call| {
+            call.status == Some(204)
+                && call.point.ends_with("/start")
+                && !call.point.contains(".check/")
+        };
+        self.witness.heard(calls.iter().filter(started).count())?;
         self.check_but_journal(stack)
     }
 
@@ -452,28 +572,27 @@ impl World {
         self.no_secret(stack)
     }
 
-    /// No secret in the log, journal, status, plan, or in what the engine shows.
+    /// No secret in the log, in any answer, or in what the engine shows.
     pub fn no_secret(&mut self, stack: &Stack) -> Result<(), String> {
         let log = stack.log();
         let new = log.get(self.read..).unwrap_or(&log).to_owned();
         self.read = log.len();
-        let said = |path: &str| {
-            stack
-                .api("GET", path, &Value::Null)
-                .map_or_else(String::new, |(_, body)| body.to_string())
-        };
-        let all = [
-            ("the log", new),
-            ("the journal", said("/api/v1/journal?limit=200")),
-            ("the status", said("/api/v1/status")),
-            ("the plan", said("/api/v1/plan")),
-            ("docker inspect", inspections(&stack.name)),
-        ];
-        for secret in secrets(stack) {
-            for (place, text) in &all {
-                if text.contains(&secret) {
-                    return Err(format!("{place} holds the secret {secret}"));
-                }
+        let story = std::fs::read_to_string(stack.dir.path().join("story")).unwrap_or_default();
+        let mut all = answers(stack);
+        if all.len() < 10 {
+            return Err(format!("hardly anything is answered: {}", all.len()));
+        }
+        all.push(("the log".to_owned(), new));
+        all.push(("what it printed".to_owned(), story));
+        all.push(("docker inspect".to_owned(), inspections(&stack.name)));
+        let mut secrets = secrets(stack);
+        if secrets.len() < 5 {
+            return Err(format!("only {} secrets are known", secrets.len()));
+        }
+        secrets.extend(self.shown.iter().cloned());
+        for secret in secrets {
+            if let Some((place, _)) = all.iter().find(|(_, text)| text.contains(&secret)) {
+                return Err(format!("{place} holds the secret {secret}"));
             }
         }
         Ok(())

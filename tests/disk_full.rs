@@ -1,0 +1,370 @@
+//! The disk is full from any write on: the real process, without an engine, on
+//! a small file system of its own, is stopped at each of its points while that
+//! is filled, and let go on. It says what is wrong, what it answered holds, and
+//! it goes on by itself once there is room.
+//!
+//! Needs root. Points exist in debug builds alone (`src/disk/points.rs`).
+
+#![expect(clippy::unwrap_used)]
+
+mod common;
+#[path = "faults/alone.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "shared by the suites that need no engine; not every binary uses all of it"
+)]
+mod alone;
+#[path = "faults/report.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "shared by the fault suites; not every binary uses all of it"
+)]
+mod report;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use alone::{House, START, Serving, side_by_side};
+use report::{Count, Report, of_full};
+use serde_json::{Value, json};
+
+/// Issues that name it.
+const NAMES: [&str; 4] = [
+    "state-unwritable",
+    "store-failed",
+    "database-damaged",
+    "backup-failed",
+];
+
+fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// A house whose state folder is a small file system.
+struct Small {
+    house: House,
+    state: PathBuf,
+}
+
+impl Small {
+    fn new(base: u16) -> Self {
+        let house = House::new(base);
+        let state = house.state();
+        std::fs::create_dir_all(&state).unwrap();
+        let said = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"])
+            .arg(&state)
+            .output()
+            .unwrap();
+        assert!(
+            said.status.success(),
+            "a file system of its own needs root: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        Self { house, state }
+    }
+
+    /// Leaves not one byte free.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.state.join("ballast")).unwrap();
+        let page = [0; 4096];
+        while file.write_all(&page).is_ok() {}
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.state.join("ballast")).unwrap();
+    }
+
+    /// A call of somebody else's, answered or not.
+    fn create(&self, title: &str) -> Child {
+        self.house
+            .command(&["room", "create", title])
+            .spawn()
+            .unwrap()
+    }
+
+    /// Which of the issues is told.
+    fn named(&self) -> Option<String> {
+        let status = self.house.status()?;
+        NAMES
+            .iter()
+            .find(|code| common::issue(&status, code).is_some())
+            .map(|code| (*code).to_owned())
+    }
+
+    /// Whether the room has its route.
+    fn is_routed(&self, slug: &str) -> bool {
+        let file = self.state.join("rendered/traefik/dynamic/colourstream.yml");
+        std::fs::read_to_string(file).is_ok_and(|text| text.contains(slug))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.state).status();
+    }
+}
+
+/// Whether a process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    state.trim_start().starts_with('T')
+}
+
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+fn ended(serving: &mut Serving) -> bool {
+    serving.0.try_wait().unwrap().is_some()
+}
+
+/// How a command that somebody gave ended, within a bound.
+fn end(mut child: Child) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < START {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        pause(50);
+    }
+    let _gone = child.kill();
+    let _gone = child.wait();
+    false
+}
+
+/// What is under way when the disk is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    FirstStart,
+    Room,
+}
+
+/// Brings a house to where its work begins.
+fn prepared(base: u16, work: Work) -> Small {
+    let small = Small::new(base);
+    if work == Work::Room {
+        let mut serving = small.house.serve(&[]);
+        assert!(!serving.is_killed(|| small.house.answers()));
+        assert!(end(small.create("Kept")));
+        drop(serving);
+        small.house.settings("other.localhost");
+    }
+    small
+}
+
+/// Begins the work; somebody makes a room as soon as anybody answers. Waits
+/// until it is stopped, or has done it all.
+fn begun(small: &Small, work: Work, script: &[(&str, &str)]) -> (Serving, Option<Child>, bool) {
+    let mut serving = small.house.serve(script);
+    let mut asked = None;
+    let mut since = None;
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < START, "neither stopped nor done");
+        if is_stopped(serving.0.id()) {
+            return (serving, asked, true);
+        }
+        if ended(&mut serving) {
+            return (serving, asked, false);
+        }
+        if asked.is_none() && small.state.join("control.sock").exists() && work == Work::Room {
+            asked = Some(small.create("Perhaps"));
+        }
+        let done = match work {
+            Work::Room => small.is_routed("perhaps"),
+            Work::FirstStart => small.house.status().is_some(),
+        };
+        if done {
+            let since = *since.get_or_insert_with(Instant::now);
+            if since.elapsed() > Duration::from_millis(2_000) {
+                return (serving, asked, false);
+            }
+        }
+        pause(20);
+    }
+}
+
+/// One point: full from there on. Answers whether it was reached, and what is
+/// wrong.
+fn full_at(base: u16, work: Work, at: usize) -> (bool, Result<(), String>) {
+    let small = prepared(base, work);
+    let secrets = std::fs::read(small.state.join("secrets.json")).ok();
+    let (mut serving, asked, stopped) =
+        begun(&small, work, &[("COLOURSTREAM_STOP_AT", &at.to_string())]);
+    if !stopped {
+        let _end = asked.map(end);
+        return (false, Ok(()));
+    }
+    small.fill();
+    signal(serving.0.id(), "-CONT");
+    let perhaps = asked.is_some_and(end);
+    let result = is_told(&small, &mut serving)
+        .and_then(|made| goes_on(&small, &mut serving, made, perhaps, secrets.as_deref()));
+    (true, result.map_err(|why| format!("{why}\n{}", small.house.said())))
+}
+
+/// While it is full: a room can be made and has its route, or something names
+/// what is wrong. Answers whether the room was answered.
+fn is_told(small: &Small, serving: &mut Serving) -> Result<bool, String> {
+    let begun = Instant::now();
+    let mut made = false;
+    let mut refused = String::new();
+    while begun.elapsed() < Duration::from_secs(25) {
+        if ended(serving) {
+            // Who cannot even begin says why at its end.
+            let said = small.house.said();
+            return if said.contains("no space left") || said.contains("is full") {
+                Ok(made)
+            } else {
+                Err("it ended without naming it".to_owned())
+            };
+        }
+        if small.named().is_some() {
+            return Ok(made);
+        }
+        if !made && let Some((status, body)) = ask(small, &json!({"title": "Full"})) {
+            made = status == 201;
+            if matches!(status, 400..=499) {
+                return Err(format!("a person is blamed: {status} {body}"));
+            }
+            refused = body.to_string();
+        }
+        if made && small.is_routed("full") {
+            return Ok(made);
+        }
+        pause(100);
+    }
+    Err(format!(
+        "nothing names it: room made {made} {refused}, status {:?}",
+        small.house.status()
+    ))
+}
+
+fn ask(small: &Small, body: &Value) -> Option<(u16, Value)> {
+    common::ask_control(&small.state, "POST", "/api/v1/rooms", body)
+}
+
+/// There is room again: it goes on by itself, with all that was answered.
+fn goes_on(
+    small: &Small,
+    serving: &mut Serving,
+    full: bool,
+    perhaps: bool,
+    secrets: Option<&[u8]>,
+) -> Result<(), String> {
+    small.free();
+    if ended(serving) {
+        *serving = small.house.serve(&[]);
+    }
+    let begun = Instant::now();
+    let mut after = false;
+    while !(after && small.is_routed("after") && small.named().is_none()) {
+        if begun.elapsed() > Duration::from_secs(40) {
+            return Err(format!(
+                "not well again: made {after}, named {:?}, status {:?}",
+                small.named(),
+                small.house.status()
+            ));
+        }
+        after = after || ask(small, &json!({"title": "After"})).is_some_and(|(code, _)| code == 201);
+        pause(200);
+    }
+    if secrets.is_some() && std::fs::read(small.state.join("secrets.json")).ok().as_deref() != secrets {
+        return Err("secrets were made anew".to_owned());
+    }
+    let rooms = small.house.rooms();
+    let kept = secrets.is_some();
+    for (slug, answered) in [("kept", kept), ("full", full), ("perhaps", perhaps)] {
+        if answered && !rooms.iter().any(|room| room == slug) {
+            return Err(format!("{slug} was answered and is lost: {rooms:?}"));
+        }
+    }
+    let stray: Vec<_> = std::fs::read_dir(small.state.join("tmp"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    if !stray.is_empty() {
+        return Err(format!("left over: {stray:?}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
+    let mut report = Report::new("disk-full");
+    for (work, base) in [(Work::FirstStart, 28_300), (Work::Room, 28_600)] {
+        let small = prepared(base, work);
+        let list = small.house.folder.path().join("points");
+        let (serving, asked, _) =
+            begun(&small, work, &[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
+        assert!(asked.is_none_or(end));
+        drop(serving);
+        let points: Vec<String> = std::fs::read_to_string(&list)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        drop(small);
+        let all = points.len();
+        assert!(all >= 20, "{points:?}");
+        let cases: Vec<usize> = (1..=all).step_by(of_full(1, 17)).collect();
+        let mut count = Count::of(&format!("disk full from a write on: {work:?}"))
+            .note("no engine; stopped at each write, commit and rename while its file system is filled; named or all done, then well again by itself");
+        for (at, (reached, result)) in side_by_side(base, &cases, |base, at| full_at(base, work, *at)) {
+            let result = if reached || at + 2 > all {
+                result
+            } else {
+                Err("the point was not reached".to_owned())
+            };
+            count.case(&format!("point {at} of {all}: {}", points[at - 1]), result);
+        }
+        report.add(count);
+    }
+    let mut count = Count::of("disk full while a backup is made").note("refused with a word, nothing half is left, and made once there is room");
+    count.case("a backup", backup_on_a_full_disk());
+    report.add(count);
+    report.conclude();
+}
+
+fn backup_on_a_full_disk() -> Result<(), String> {
+    let small = prepared(28_300, Work::Room);
+    let mut serving = small.house.serve(&[]);
+    assert!(!serving.is_killed(|| small.house.answers()));
+    let files = || -> Vec<_> {
+        std::fs::read_dir(small.state.join("backups"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect()
+    };
+    let before = files();
+    small.fill();
+    let ask = || common::ask_control(&small.state, "POST", "/api/v1/backups", &json!({}));
+    let refused = ask();
+    let left = files();
+    small.free();
+    match &refused {
+        Some((500..=599, body)) if body.to_string().contains("space") => {}
+        other => return Err(format!("it says {other:?}")),
+    }
+    if left != before {
+        return Err(format!("left over: {left:?}"));
+    }
+    let made = ask();
+    if !matches!(made, Some((201, _))) || files().len() <= before.len() {
+        return Err(format!("with room again: {made:?}"));
+    }
+    Ok(())
+}
