@@ -812,25 +812,22 @@ pub(super) fn present(app: &App, room: &Room) -> Vec<Present> {
 /// cut: a sentence that counts everybody once.
 pub(super) fn interruption(people: &[Present], publishers: u32) -> String {
     let those = |watching: bool, in_call: bool| {
-        let those = people.iter();
-        those
-            .filter(|one| (one.watching, one.in_call) == (watching, in_call))
-            .count()
+        let doing = |one: &&Present| (one.watching, one.in_call) == (watching, in_call);
+        u32::try_from(people.iter().filter(doing).count()).unwrap_or(u32::MAX)
     };
-    let words = |number: usize, what: &str, doing: &str| match (number, what) {
-        (0, _) => None,
-        (1, "person") => Some(format!("1 person is {doing}")),
-        (number, "person") => Some(format!("{number} people are {doing}")),
-        (1, what) => Some(format!("1 {what} is {doing}")),
-        (number, what) => Some(format!("{number} {what}s are {doing}")),
+    let words = |number: u32, [one, many]: [&str; 2], what: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one} is {what}")),
+        number => Some(format!("{number} {many} are {what}")),
     };
+    let (person, encoder) = (["person", "people"], ["encoder", "encoders"]);
     let both = those(true, true);
     let parts: Vec<String> = [
-        words(both, "person", "watching and in the call"),
-        words(those(true, false), "person", "watching"),
-        words(those(false, true), "person", "in the call"),
-        words(those(false, false), "person", "waiting"),
-        words(publishers as usize, "encoder", "streaming"),
+        words(both, person, "watching and in the call"),
+        words(those(true, false), person, "watching"),
+        words(those(false, true), person, "in the call"),
+        words(those(false, false), person, "waiting"),
+        words(publishers, encoder, "streaming"),
     ]
     .into_iter()
     .flatten()

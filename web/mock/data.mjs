@@ -241,4 +241,6 @@ export const admins = () => [
   { id: 'a3', etag: 'v1', name: 'Night desk', role: 'ops', created_at: at(-DAY) },
 ]
 
+export const profiles = [{ name: 'live', title: 'Live', min_bitrate: null, chunk_seconds: 0.5, segment_seconds: 1, audio_bitrate: 128_000 }]
+
 export const tokens = () => [{ id: 't1', name: 'Booking system', scopes: ['rooms:read', 'rooms:write'], created_at: at(-4 * DAY), expires_at: null, last_used: at(-3 * HOUR) }]

@@ -117,6 +117,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
       me: () => (id === 'sessions' ? list(data.sessions()) : { id: 'a1', name: 'Maya Lindqvist', role: world.role ?? 'owner' }),
       admins: () => list(data.admins()),
       tokens: () => list(data.tokens()),
+      profiles: () => list(data.profiles),
       status: () => data.status(world.stack),
       plan: () => ({ steps: data.status(world.stack).plan, issues: data.status(world.stack).issues }),
       journal: () => page(data.journal().filter((one) => (!url.searchParams.get('role') || one.role === url.searchParams.get('role')) && (!url.searchParams.get('outcome') || one.outcome === url.searchParams.get('outcome')))),

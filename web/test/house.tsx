@@ -51,7 +51,7 @@ export function house(as: AdminRole = 'owner') {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false, staleTime: 60_000 } } })
   client.setQueryData(keys.me, { id: 'a1', name: 'Maya Lindqvist', role: as })
   client.setQueryData(keys.status, status())
-  client.setQueryData(keys.profiles, [{ name: 'live', title: 'Live', min_bitrate: null, chunk_seconds: 0.5, segment_seconds: 1, audio_bitrate: 128_000 }])
+  client.setQueryData(keys.profiles, data.profiles)
   const calls: Call[] = []
   const world = {
     client,

@@ -89,7 +89,7 @@ export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })
 // The key stands in the field until somebody types there.
 export const find = style({ position: 'relative', width: 'min(220px, 100%)', '@media': { [narrow]: { flex: 1 } } })
 export const findKey = style({ position: 'absolute', right: 10, top: 9, color: c.quiet, pointerEvents: 'none', selectors: { 'input:not(:placeholder-shown) ~ &, input:focus ~ &': { display: 'none' } } })
-export const filter = style({ width: 'min(220px, 100%)', '@media': { [narrow]: { flex: 1 } } })
+export const filter = style({ width: 'min(220px, 100%)', '@media': { [narrow]: { flex: '1 1 100%' } } })
 
 // One grid for all rows, so that their columns agree.
 export const list = style({
@@ -139,4 +139,4 @@ export const facts = style({ display: 'grid', gridTemplateColumns: 'minmax(96px,
 export const factName = style({ color: c.quiet, '@media': { [narrow]: { paddingTop: 8 } } })
 export const person = style({ paddingRight: 16 })
 export const factNote = style({ display: 'block', fontSize: 13 })
-export const factValue = style({ minHeight: 28, display: 'flex', alignItems: 'baseline', gap: '0 8px', flexWrap: 'wrap', minWidth: 0, overflowWrap: 'anywhere', fontVariantNumeric: 'tabular-nums' })
+export const factValue = style({ minHeight: 28, display: 'flex', alignItems: 'baseline', gap: '0 8px', flexWrap: 'wrap', minWidth: 0, overflowWrap: 'anywhere', fontVariantNumeric: 'tabular-nums', '@media': { [narrow]: { minHeight: 0 } } })

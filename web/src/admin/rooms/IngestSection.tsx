@@ -62,8 +62,10 @@ function Address({ name, note, text, secret }: { name: string; note: string; tex
         {name} <span className={css.factNote}>{note}</span>
       </dt>
       <dd className={css.factValue}>
-        <code className={ui.code}>{secret ? text.replaceAll(encodeURIComponent(secret), '••••').replaceAll(secret, '••••') : text}</code>
-        <CopyButton text={text} what={`${name} address`} />
+        <span className={css.address}>
+          <code className={ui.code}>{secret ? text.replaceAll(encodeURIComponent(secret), '••••').replaceAll(secret, '••••') : text}</code>
+          <CopyButton text={text} what={`${name} address`} />
+        </span>
       </dd>
     </>
   )

@@ -78,7 +78,7 @@ export function Admins() {
               <span />
               <span className={css.itemName}>{admin.name}</span>
               <span className={css.itemFacts}>
-                {admin.role} · since <Ago at={admin.created_at} />
+                {admin.role} · added <Ago at={admin.created_at} />
               </span>
               <span className={css.itemActions}>
                 {admin.id !== me?.id && (
