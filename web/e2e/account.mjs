@@ -21,7 +21,7 @@ export async function account() {
       await says(other, 'Where you are logged in')
       const page = pages.desk
       await page.goto(`${ADMIN}/settings`)
-      await page.getByRole('button', { name: /^Log out .*(Chrom|browser|Linux)/ }).first().click()
+      await page.getByRole('button', { name: /^Log out .+/ }).first().click()
       await says(dialog(), /has to log in again/)
       await dialog().getByRole('button', { name: 'Log it out' }).click()
       await says(page, 'That session is logged out')

@@ -103,6 +103,8 @@ describe('the colours', () => {
     for (const ground of [scheme.ground, scheme.surface, scheme.hover]) {
       for (const text of [scheme.text, scheme.quiet]) expect(contrast(text, ground)).toBeGreaterThan(4.5)
     }
+    // Lines of a diff or a log.
+    for (const ground of [scheme.ground, scheme.sunken]) for (const text of [scheme.good, scheme.bad, scheme.accent]) expect(contrast(text, ground)).toBeGreaterThan(4.5)
     for (const ground of [scheme.ground, scheme.surface]) expect(contrast(scheme.edge, ground)).toBeGreaterThan(3)
     expect(contrast(scheme.onAccent, scheme.accent)).toBeGreaterThan(4.5)
   })

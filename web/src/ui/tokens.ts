@@ -12,7 +12,7 @@ export const light = {
   accent: '#2c5aa8',
   onAccent: '#ffffff',
   accentSoft: '#e8eef8',
-  good: '#1f8a57',
+  good: '#1b7a4d',
   warning: '#b26a00',
   bad: '#c9353b',
   badSoft: '#fbecec',

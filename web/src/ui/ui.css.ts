@@ -27,7 +27,7 @@ export const button = styleVariants({
 })
 export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse), (max-width: 720px)': { display: 'none' } } })
 
-export const field = style({ display: 'grid', gap: 4, alignContent: 'start', minWidth: 0 })
+export const field = style({ display: 'grid', gridTemplateColumns: 'minmax(0, 1fr)', gap: 4, alignContent: 'start', minWidth: 0 })
 export const label = style({ fontWeight: 500 })
 export const hint = style({ color: c.quiet, fontSize: 13 })
 export const input = style({
@@ -66,7 +66,7 @@ export const dialog = style({
   background: c.surface,
   color: c.text,
   padding: 0,
-  width: 'min(480px, calc(100vw - 32px))',
+  width: 'min(520px, calc(100vw - 32px))',
   '::backdrop': { background: 'rgb(0 0 0 / 40%)' },
 })
 // Covers the dialog whole: a press that meets the dialog itself is beside it.

@@ -49,7 +49,7 @@ export const text = style({
   whiteSpace: 'pre',
   tabSize: 2,
 })
-export const gap = style({ color: c.warning, padding: '4px 0' })
+export const gap = style({ borderTop: `1px solid ${c.warning}`, margin: '4px 0', paddingTop: 2 })
 export const diff = style({ display: 'grid', gap: 4, margin: '4px 0 12px 12px', gridTemplateColumns: 'minmax(0, 1fr)' })
 export const legend = style({ display: 'flex', gap: 16, font: `12px/18px ${mono}` })
 export const diffLine = styleVariants({ add: { color: c.good }, remove: { color: c.bad }, hunk: { color: c.accent }, same: {} })
