@@ -116,8 +116,22 @@ pub struct ServiceStatus {
     pub since: Option<Timestamp>,
     /// One clause: why it is as it is, or what it waits for.
     pub why: String,
+    /// What was last done to it.
+    #[serde(default)]
+    pub last_change: Option<LastChange>,
     /// Pull under way: bytes had and known.
     pub pulling: Option<(u64, u64)>,
+}
+
+/// What was last done to a service: its start, or new routes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LastChange {
+    /// When.
+    pub at: Timestamp,
+    /// What was done, as the journal has it.
+    pub what: String,
+    /// Its cause.
+    pub why: String,
 }
 
 /// The certificate of one name.

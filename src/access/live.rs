@@ -1,7 +1,7 @@
 //! Who is live: publishers, viewers, callers, as hooks and looks tell it.
 //! Plain memory; a restart finds it again by looking.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,6 +82,8 @@ pub struct Live {
     rooms: HashMap<StreamName, LiveRoom>,
     /// Pages that are open, by place.
     pages: HashMap<Id, u32>,
+    /// The places with an open page, by room.
+    here: BTreeMap<Id, BTreeSet<Id>>,
 }
 
 impl LiveRoom {
@@ -281,6 +283,16 @@ impl Live {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// The places that watch now.
+    pub fn watchers(&self, stream: &StreamName, now: Timestamp) -> impl Iterator<Item = &Id> {
+        let watches = self.rooms.get(stream).map(|room| &room.watches);
+        watches
+            .into_iter()
+            .flatten()
+            .filter(move |(_, watch)| watch.is_on(now))
+            .map(|(place, _)| place)
+    }
+
     /// A page of this place opened (`1`) or closed (`-1`).
     pub fn page(&mut self, place: &Id, by: i32) {
         let count = self.pages.entry(place.clone()).or_default();
@@ -290,14 +302,28 @@ impl Live {
         }
     }
 
-    /// Whether a page of this place is open.
-    pub fn is_here(&self, place: &Id) -> bool {
-        self.pages.contains_key(place)
+    /// The same, of a place in `room`.
+    pub fn page_in(&mut self, room: &Id, place: &Id, by: i32) {
+        self.page(place, by);
+        let places = self.here.entry(room.clone()).or_default();
+        if self.pages.contains_key(place) {
+            places.insert(place.clone());
+        } else {
+            places.remove(place);
+        }
+        if places.is_empty() {
+            self.here.remove(room);
+        }
     }
 
     /// Places with an open page.
     pub fn pages(&self) -> impl Iterator<Item = &Id> {
         self.pages.keys()
+    }
+
+    /// Places in `room` with an open page.
+    pub fn pages_in(&self, room: &Id) -> impl Iterator<Item = &Id> {
+        self.here.get(room).into_iter().flatten()
     }
 
     /// Takes over a look at OvenMediaEngine: which streams there are, and what
@@ -504,5 +530,18 @@ mod tests {
         assert_eq!(live.viewers(&stream, at(11)), 1);
         live.closed(&peer(2));
         assert_eq!(live.viewers(&stream, at(11)), 0);
+    }
+
+    #[test]
+    fn open_pages_are_known_by_room_until_the_last_one_closes() {
+        let (reel, spot, ann) = (Id::kept("reel"), Id::kept("spot"), Id::kept("ann"));
+        let mut live = Live::default();
+        for by in [1, 1, -1] {
+            live.page_in(&reel, &ann, by);
+        }
+        assert_eq!(live.pages_in(&reel).collect::<Vec<_>>(), [&ann]);
+        assert_eq!(live.pages_in(&spot).count(), 0);
+        live.page_in(&reel, &ann, -1);
+        assert_eq!(live, Live::default(), "nothing of it is kept");
     }
 }

@@ -740,11 +740,12 @@ impl Access {
     }
 
     /// A page of this place is open, until the guard is dropped.
-    pub fn page(self: &Arc<Self>, place: &Id) -> OpenPage {
-        lock(&self.live).page(place, 1);
+    pub fn page(self: &Arc<Self>, room: &Id, place: &Id) -> OpenPage {
+        lock(&self.live).page_in(room, place, 1);
         self.ticked();
         OpenPage {
             access: Arc::clone(self),
+            room: room.clone(),
             place: place.clone(),
         }
     }
@@ -810,12 +811,13 @@ impl Access {
 #[derive(Debug)]
 pub struct OpenPage {
     access: Arc<Access>,
+    room: Id,
     place: Id,
 }
 
 impl Drop for OpenPage {
     fn drop(&mut self) {
-        lock(&self.access.live).page(&self.place, -1);
+        lock(&self.access.live).page_in(&self.room, &self.place, -1);
         self.access.ticked();
     }
 }

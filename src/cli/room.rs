@@ -187,8 +187,7 @@ struct Page {
 #[derive(Deserialize)]
 struct Impact {
     publishers: u32,
-    viewers: u32,
-    callers: u32,
+    people: u32,
     names: Vec<String>,
     words: String,
 }
@@ -382,7 +381,7 @@ pub async fn interrupts(
 ) -> Result<Option<String>, Failure> {
     let path = format!("/api/v1/rooms/{}/impact?action={action}", room.id);
     let impact: Impact = control.get(&path).await?;
-    if impact.publishers + impact.viewers + impact.callers == 0 {
+    if impact.publishers + impact.people == 0 {
         return Ok(None);
     }
     let names = if impact.names.is_empty() {

@@ -37,7 +37,7 @@ use self::connect::{Socket, connect};
 use self::errors::{found, translate};
 use self::pull::Pull;
 use super::logins;
-use super::words::{self, Lines};
+use super::words::{self, Lines, Said};
 use super::{
     Engine, EngineCall, EngineError, EngineFacts, EngineHint, EngineInfo, ImageFacts, Performed,
     PullProgress,
@@ -305,10 +305,26 @@ impl Engine for DockerEngine {
         tail: u32,
         follow: bool,
     ) -> BoxStream<'static, Result<String, EngineError>> {
+        self.said(container, tail, follow)
+            .map(|line| line.map(|line| line.text))
+            .boxed()
+    }
+}
+
+impl DockerEngine {
+    /// The last lines of a container's log with their times and streams, then
+    /// those that come: one question, so that nothing is lost in between.
+    pub fn said(
+        &self,
+        container: &str,
+        tail: u32,
+        follow: bool,
+    ) -> BoxStream<'static, Result<Said, EngineError>> {
         let options = LogsOptionsBuilder::new()
             .stdout(true)
             .stderr(true)
             .follow(follow)
+            .timestamps(true)
             .tail(&tail.to_string())
             .build();
         let address = Arc::clone(&self.address);
@@ -319,19 +335,18 @@ impl Engine for DockerEngine {
             .scan(
                 (Lines::default(), Lines::default()),
                 move |(out, err), piece| {
-                    let lines: Vec<Result<String, EngineError>> = match piece {
+                    let of = |lines: Vec<String>, is_error| {
+                        let lines = lines.into_iter();
+                        lines.map(move |line| Ok(Said::read(&line, is_error)))
+                    };
+                    let lines: Vec<Result<Said, EngineError>> = match piece {
                         Some(Ok(LogOutput::StdErr { message })) => {
-                            err.push(&message).into_iter().map(Ok).collect()
+                            of(err.push(&message), true).collect()
                         }
-                        Some(Ok(piece)) => {
-                            out.push(&piece.into_bytes()).into_iter().map(Ok).collect()
-                        }
+                        Some(Ok(piece)) => of(out.push(&piece.into_bytes()), false).collect(),
                         Some(Err(error)) => vec![Err(translate(&address, error))],
-                        None => out
-                            .finish()
-                            .into_iter()
-                            .chain(err.finish())
-                            .map(Ok)
+                        None => of(out.finish().into_iter().collect(), false)
+                            .chain(of(err.finish().into_iter().collect(), true))
                             .collect(),
                     };
                     std::future::ready(Some(stream::iter(lines)))

@@ -1,6 +1,8 @@
 //! PURE: what the engine's and the registries' sentences mean. Docker has no
 //! codes for these, so its words are matched; both the old and the new ones.
 
+use jiff::Timestamp;
+
 /// The host port that a refused start names, if a taken port was the reason.
 ///
 /// Docker has said it in three ways: `Bind for 0.0.0.0:80 failed: port is
@@ -145,6 +147,32 @@ impl Lines {
     }
 }
 
+/// A line of a container's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// When, by the engine's clock.
+    pub at: Option<Timestamp>,
+    /// Whether it went to the error stream.
+    pub is_error: bool,
+    /// The line.
+    pub text: String,
+}
+
+impl Said {
+    /// Takes off the time that the engine puts in front when it is asked to.
+    pub fn read(line: &str, is_error: bool) -> Self {
+        let (at, text) = match line.split_once(' ').unwrap_or((line, "")) {
+            (time, rest) if time.ends_with('Z') => (time.parse().ok(), rest),
+            _ => (None, line),
+        };
+        Self {
+            text: if at.is_some() { text } else { line }.to_owned(),
+            at,
+            is_error,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +273,23 @@ mod tests {
             all.extend(lines.push(&text[cut..]));
             all.extend(lines.finish());
             assert_eq!(all, ["one", "two", "", "last"], "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_comes_with_its_time_where_it_has_one() {
+        let time = "2026-11-23T04:20:38.123456789Z";
+        let at = time.parse().ok();
+        for (line, is_at, text) in [
+            (&*format!("{time} [info] up"), at, "[info] up"),
+            (&*format!("{time} "), at, ""),
+            (&*format!("{time}   two in"), at, "  two in"),
+            ("[info] up", None, "[info] up"),
+            ("ABCZ is a word", None, "ABCZ is a word"),
+            ("", None, ""),
+        ] {
+            let said = Said::read(line, true);
+            assert_eq!((said.at, said.text.as_str()), (is_at, text), "{line}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::App;
-use super::views::{JournalView, room_view};
+use super::views::{JournalView, Point, room_view};
 use crate::access::blocking;
 use crate::model::{Id, Room};
 use crate::status::Status;
@@ -34,6 +34,8 @@ pub(super) struct Board {
     pub(super) rooms: BTreeMap<Id, Told>,
     /// The newest entries, newest first.
     pub(super) journal: Vec<JournalView>,
+    /// The newest point of the series.
+    pub(super) point: Option<Point>,
 }
 
 /// One room.
@@ -92,6 +94,7 @@ impl Boards {
             seen,
             rooms,
             journal,
+            point: app.stack.newest(),
         });
         *last = Some(Arc::clone(&board));
         board

@@ -194,7 +194,7 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
     }
     let state = State {
         _counted: app.streams.visitor(&here.grant.id, address)?,
-        _page: app.access.page(&here.grant.id),
+        _page: app.access.page(&here.room.id, &here.grant.id),
         tick: app.access.tick(),
         status: app.status.clone(),
         sent: Sent::default(),
@@ -336,6 +336,9 @@ pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
                 .collect();
             if !new.is_empty() {
                 events.extend(Event::default().event("journal").json_data(&new).ok());
+            }
+            if let Some(point) = now.point.filter(|_| before.point != now.point) {
+                events.extend(Event::default().event("point").json_data(point).ok());
             }
         }
         Some((events, state))

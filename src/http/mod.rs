@@ -36,7 +36,7 @@ use tower::ServiceExt as _;
 pub use openapi::document as openapi;
 pub use problem::{Body, Problem, Whole};
 pub use stack::{NoStack, Soon, Stack};
-pub use views::{FileView, LogLine, Series};
+pub use views::{FileView, LogLine, Point, Series};
 
 use crate::access::{Access, Names, bare_host};
 use crate::backup::Keeper;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use futures_util::stream::BoxStream;
 
-use super::views::{FileView, LogLine, Series};
+use super::views::{FileView, LogLine, Point, Series};
 use crate::model::Role;
 
 /// An answer that comes later.
@@ -20,10 +20,16 @@ pub trait Stack: Send + Sync {
     fn file<'a>(&'a self, path: &'a str) -> Soon<'a, Option<FileView>>;
     /// The last lines of a container's log, redacted.
     fn logs(&self, role: Role, tail: u32) -> Soon<'_, Result<Vec<LogLine>, String>>;
-    /// Its next lines as they come, redacted.
-    fn follow(&self, role: Role) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>>;
+    /// The same, and then its next lines as they come.
+    fn follow(
+        &self,
+        role: Role,
+        tail: u32,
+    ) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>>;
     /// The last hour in figures.
     fn series(&self) -> Series;
+    /// The newest of them.
+    fn newest(&self) -> Option<Point>;
 }
 
 /// Nothing to tell: for tests, and before the loop runs.
@@ -43,11 +49,15 @@ impl Stack for NoStack {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn follow(&self, _: Role) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>> {
+    fn follow(&self, _: Role, _: u32) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>> {
         Box::pin(async { Err("there is no engine".to_owned()) })
     }
 
     fn series(&self) -> Series {
         Series::default()
+    }
+
+    fn newest(&self) -> Option<Point> {
+        None
     }
 }

@@ -285,6 +285,7 @@ impl House {
             version: None,
             since: None,
             why: String::new(),
+            last_change: None,
             pulling: None,
         };
         self.status.send_replace(Arc::new(Status {
@@ -2041,7 +2042,13 @@ async fn impact_names_whom_it_interrupts() {
     );
     let (_, visit) = house.enter(&token).await;
     let place = Id::kept(visit["me"]["id"].as_str().unwrap());
-    let _page = house.app.access.page(&place);
+    let _page = house.app.access.page(&Id::kept(id), &place);
+    // Before the stream nobody watches; who has the page open is there all the same.
+    let impact = house.admin("ben", "GET", &path, Value::Null).await.json();
+    assert_eq!(
+        (&impact["words"], &impact["names"], &impact["waiting"]),
+        (&json!("1 person is waiting."), &json!(["Ann"]), &json!(1))
+    );
     house
         .hook(
             "outgoing",
@@ -2055,8 +2062,56 @@ async fn impact_names_whom_it_interrupts() {
     let impact = house.admin("ben", "GET", &path, Value::Null).await.json();
     assert_eq!(
         (&impact["words"], &impact["names"]),
-        (&json!("This interrupts 1 viewer."), &json!(["Ann"]))
+        (&json!("1 person is watching."), &json!(["Ann"]))
     );
+    // In the call as well: still one person.
+    let stream = room["stream"].as_str().unwrap().to_owned();
+    let talk = vec!["Ann".to_owned(), "Cleo".to_owned()];
+    house.app.access.see_calls(vec![(stream, talk)]);
+    let impact = house.admin("ben", "GET", &path, Value::Null).await.json();
+    assert_eq!(
+        impact["words"],
+        "1 person is watching and in the call, and 1 person is in the call."
+    );
+    assert_eq!(
+        (&impact["names"], &impact["people"], &impact["callers"]),
+        (&json!(["Ann", "Cleo"]), &json!(2), &json!(2))
+    );
+    // A new key ends the picture; the call goes on.
+    let path = format!("/api/v1/rooms/{id}/impact?action=rotate-key");
+    let impact = house.admin("ben", "GET", &path, Value::Null).await.json();
+    assert_eq!(
+        (&impact["words"], &impact["names"]),
+        (&json!("1 person is watching."), &json!(["Ann"]))
+    );
+}
+
+#[tokio::test]
+async fn a_room_names_who_is_there_and_by_which_link() {
+    let house = house();
+    let (room, token) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+    let people = async || {
+        let room = house.admin("ben", "GET", &path, Value::Null).await.json();
+        room["live"]["people"].clone()
+    };
+    assert_eq!(people().await, json!([]));
+    let (_, visit) = house.enter(&token).await;
+    let place = Id::kept(visit["me"]["id"].as_str().unwrap());
+    let page = house
+        .app
+        .access
+        .page(&Id::kept(room["id"].as_str().unwrap()), &place);
+    let links = house
+        .admin("ben", "GET", &format!("{path}/links"), Value::Null)
+        .await
+        .json();
+    assert_eq!(
+        people().await,
+        json!([{"name": "Ann", "role": "viewer", "link": links["items"][0]["id"], "watching": false, "in_call": false}])
+    );
+    drop(page);
+    assert_eq!(people().await, json!([]));
 }
 
 /// The next event of a stream, as its name and its JSON.

@@ -1,5 +1,7 @@
 //! What the API says and hears. The web's types are generated from these.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -177,8 +179,25 @@ pub struct LiveView {
     pub viewers: u32,
     /// People in the call.
     pub callers: u32,
+    /// Everybody who is there, each once; who neither watches nor talks waits.
+    pub people: Vec<Present>,
     /// What the picture is like.
     pub facts: Option<StreamFacts>,
+}
+
+/// Somebody in a room, as the portal shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Present {
+    /// Name; empty for somebody whose link was taken back a moment ago.
+    pub name: String,
+    /// What they may do; absent for who is known from the call alone.
+    pub role: Option<Seat>,
+    /// The link they came by.
+    pub link: Option<Id>,
+    /// Whether they watch.
+    pub watching: bool,
+    /// Whether they are in the call.
+    pub in_call: bool,
 }
 
 /// Addresses of a room.
@@ -338,6 +357,10 @@ pub struct Impact {
     pub viewers: u32,
     /// People in the call.
     pub callers: u32,
+    /// People whose page is open and who neither watch nor talk.
+    pub waiting: u32,
+    /// All these people, each counted once.
+    pub people: u32,
     /// Their names, as far as known.
     pub names: Vec<String>,
     /// One sentence.
@@ -609,12 +632,27 @@ pub struct LogList {
 /// The last hour, one point per 10 s, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Series {
+    /// When the newest point was taken.
+    pub at: Option<Timestamp>,
     /// People who watch.
     pub viewers: Vec<Option<f64>>,
     /// Bits per second that come in.
     pub bitrate: Vec<Option<f64>>,
     /// Milliseconds a look took.
     pub reconcile_ms: Vec<Option<f64>>,
+}
+
+/// A new point of the series, as the event `point` brings it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// People who watch.
+    pub viewers: f64,
+    /// Bits per second that come in.
+    pub bitrate: f64,
+    /// Milliseconds a look took.
+    pub reconcile_ms: f64,
 }
 
 /// How somebody counts as here.
@@ -729,10 +767,83 @@ pub(super) fn presence(app: &App, room: &Room, me: &Id) -> Presence {
     })
 }
 
+/// Everybody in a room, each once: who has a page open, who watches, who is in
+/// the call. MiroTalk knows people by name alone.
+pub(super) fn present(app: &App, room: &Room) -> Vec<Present> {
+    let (index, now) = (app.access.index(), app.access.now());
+    app.access.live(|live| {
+        let mut callers = live
+            .room(&room.stream)
+            .map(|room| room.callers.clone())
+            .unwrap_or_default();
+        let places: BTreeSet<&Id> = live
+            .pages_in(&room.id)
+            .chain(live.watchers(&room.stream, now))
+            .collect();
+        let mut people: Vec<Present> = places
+            .into_iter()
+            .filter_map(|place| {
+                let grant = index.place_by_id(place, now).map(|(_, grant)| grant);
+                let watching = live.is_watching(&room.stream, place, now);
+                let name = grant.map_or_else(String::new, |grant| grant.name.clone());
+                let call = grant.and_then(|_| callers.iter().position(|caller| *caller == name));
+                (grant.is_some() || watching).then(|| Present {
+                    role: grant.map(|grant| grant.seat),
+                    link: grant.and_then(|grant| grant.link.clone()),
+                    watching,
+                    in_call: call.map(|at| callers.swap_remove(at)).is_some(),
+                    name,
+                })
+            })
+            .collect();
+        people.extend(callers.into_iter().map(|name| Present {
+            name,
+            role: None,
+            link: None,
+            watching: false,
+            in_call: true,
+        }));
+        people.sort_by(|a, b| (&a.name, &a.link).cmp(&(&b.name, &b.link)));
+        people
+    })
+}
+
+/// Whom it interrupts when these people are put out and so many encoders are
+/// cut: a sentence that counts everybody once.
+pub(super) fn interruption(people: &[Present], publishers: u32) -> String {
+    let those = |watching: bool, in_call: bool| {
+        let doing = |one: &&Present| (one.watching, one.in_call) == (watching, in_call);
+        u32::try_from(people.iter().filter(doing).count()).unwrap_or(u32::MAX)
+    };
+    let words = |number: u32, [one, many]: [&str; 2], what: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one} is {what}")),
+        number => Some(format!("{number} {many} are {what}")),
+    };
+    let (person, encoder) = (["person", "people"], ["encoder", "encoders"]);
+    let both = those(true, true);
+    let parts: Vec<String> = [
+        words(both, person, "watching and in the call"),
+        words(those(true, false), person, "watching"),
+        words(those(false, true), person, "in the call"),
+        words(those(false, false), person, "waiting"),
+        words(publishers, encoder, "streaming"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let and = if both > 0 { ", and" } else { " and" };
+    match parts.as_slice() {
+        [] => "This interrupts nobody.".to_owned(),
+        [one] => format!("{one}."),
+        [first @ .., last] => format!("{}{and} {last}.", first.join(", ")),
+    }
+}
+
 pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
     let settings = app.settings();
     let facts = facts(app, room);
-    let now = app.access.now();
+    let (people, now) = (present(app, room), app.access.now());
     let live = app.access.live(|live| {
         let seen = live.room(&room.stream);
         LiveView {
@@ -750,6 +861,7 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
             callers: seen.map_or(0, |seen| {
                 u32::try_from(seen.callers.len()).unwrap_or(u32::MAX)
             }),
+            people,
             facts: facts.clone(),
         }
     });

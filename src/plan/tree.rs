@@ -116,6 +116,6 @@ fn wait(wait: &Wait) -> String {
         Wait::Pull { reference } => format!("for the pull of {reference}"),
         Wait::Until { at } => format!("until {}", at.strftime("%H:%M:%S UTC")),
         Wait::Person => "for a person, see the issue".into(),
-        Wait::Mode => "for `heal` or `apply`".into(),
+        Wait::Mode => "until you resume or apply".into(),
     }
 }

@@ -175,6 +175,7 @@ fn service(target: &Target, observed: &Observed, plan: &Plan, role: Role) -> Opt
             .filter(|facts| facts.state == ContainerState::Running)
             .and_then(|facts| facts.started_at),
         why: why(plan, role, facts, health),
+        last_change: None,
         container: name,
         pulling,
     })

@@ -792,6 +792,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let settings = self.wanted.settings();
         let now = (self.clock)();
         let mut status = publish::status(&settings, target, observed, plan, self.mode());
+        for service in &mut status.services {
+            // What cannot be read is not told; the store's own issue says why.
+            service.last_change = self.store.last_change(service.role).unwrap_or_default();
+        }
         status.at = Some(now);
         if settings.tls == Tls::LocalCa {
             let container = match &self.placement {

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::access::Access;
 use crate::desired::{FileKind, FileSpec};
 use crate::disk::Disk;
-use crate::engine::{DockerEngine, Engine as _};
-use crate::http::{FileView, LogLine, Series, Soon, Stack};
+use crate::engine::DockerEngine;
+use crate::http::{FileView, LogLine, Point, Series, Soon, Stack};
 use crate::model::Role;
 use crate::plan::FileState;
 use crate::reconcile::Scene;
@@ -31,7 +31,7 @@ pub(super) struct LiveStack {
     disk: Arc<Disk>,
     scene: watch::Receiver<Arc<Scene>>,
     status: watch::Receiver<Arc<Status>>,
-    series: Arc<Mutex<VecDeque<[f64; 3]>>>,
+    series: Arc<Mutex<VecDeque<Point>>>,
 }
 
 impl LiveStack {
@@ -63,7 +63,12 @@ impl LiveStack {
                 if series.len() == POINTS {
                     series.pop_front();
                 }
-                series.push_back([f64::from(viewers), bitrate, took]);
+                series.push_back(Point {
+                    at: access.now(),
+                    viewers: f64::from(viewers),
+                    bitrate,
+                    reconcile_ms: took,
+                });
             }
         }
     }
@@ -112,12 +117,12 @@ impl LiveStack {
             .ok_or("nothing has been looked at yet")?;
         let lines = self
             .engine
-            .logs(&name, tail, follow)
+            .said(&name, tail, follow)
             .map(move |line| match line {
-                Ok(text) => LogLine {
-                    at: None,
-                    stream: "stdout".to_owned(),
-                    text: hidden(&text),
+                Ok(line) => LogLine {
+                    at: line.at,
+                    stream: if line.is_error { "stderr" } else { "stdout" }.to_owned(),
+                    text: hidden(&line.text),
                 },
                 Err(error) => LogLine {
                     at: None,
@@ -170,17 +175,27 @@ impl Stack for LiveStack {
         Box::pin(async move { Ok(self.lines(role, tail, false)?.collect().await) })
     }
 
-    fn follow(&self, role: Role) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>> {
-        Box::pin(async move { self.lines(role, 0, true) })
+    fn follow(
+        &self,
+        role: Role,
+        tail: u32,
+    ) -> Soon<'_, Result<BoxStream<'static, LogLine>, String>> {
+        Box::pin(async move { self.lines(role, tail, true) })
     }
 
     fn series(&self) -> Series {
         let points = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let column = |index: usize| points.iter().map(|point| Some(point[index])).collect();
+        let column = |of: fn(&Point) -> f64| points.iter().map(|point| Some(of(point))).collect();
         Series {
-            viewers: column(0),
-            bitrate: column(1),
-            reconcile_ms: column(2),
+            at: points.back().map(|point| point.at),
+            viewers: column(|point| point.viewers),
+            bitrate: column(|point| point.bitrate),
+            reconcile_ms: column(|point| point.reconcile_ms),
         }
+    }
+
+    fn newest(&self) -> Option<Point> {
+        let points = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        points.back().copied()
     }
 }

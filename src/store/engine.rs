@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, at, garbled, ms};
 use crate::desired::ImagePin;
 use crate::model::Role;
 use crate::plan::ReplacementFailure;
+use crate::status::LastChange;
 
 /// Oldest entries beyond this many are forgotten.
 const JOURNAL_KEEPS: i64 = 20_000;
@@ -220,6 +221,33 @@ impl Store {
         })
     }
 
+    /// What was last done to a service: what it runs as began with a start;
+    /// Traefik takes up new routes while it runs.
+    pub fn last_change(&self, role: Role) -> Result<Option<LastChange>, StoreError> {
+        let routes = ("ground", "write traefik/dynamic/%");
+        let of_routes = (role == Role::Traefik).then_some(routes);
+        self.read(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT at, action, why FROM journal
+                 WHERE lane = ?1 AND action LIKE ?2 AND outcome = 'done' ORDER BY id DESC LIMIT 1",
+            )?;
+            let mut newest: Option<LastChange> = None;
+            for (lane, action) in [(role.as_str(), "start %")].into_iter().chain(of_routes) {
+                let found = query
+                    .query_row([lane, action], |row| {
+                        Ok(LastChange {
+                            at: at(row.get(0)?),
+                            what: row.get(1)?,
+                            why: row.get(2)?,
+                        })
+                    })
+                    .optional()?;
+                newest = newest.into_iter().chain(found).max_by_key(|one| one.at);
+            }
+            Ok(newest)
+        })
+    }
+
     /// At most `limit` entries before the number `before`, newest first.
     pub fn journal(
         &self,
@@ -356,5 +384,32 @@ mod tests {
             ),
             [4, 3]
         );
+    }
+
+    #[test]
+    fn the_last_change_of_a_service_is_its_start_or_its_new_routes() {
+        let store = Store::in_memory().unwrap();
+        let done = |second: i64, lane: &str, action: &str, outcome| {
+            let now = at(second * 1000);
+            let id = store.journal_begin(now, 1, lane, action, "why").unwrap();
+            store.journal_end(id, outcome, None, 1.0).unwrap();
+        };
+        let what = |role| {
+            let change = store.last_change(role).unwrap();
+            change.map(|change| (change.at.as_second(), change.what))
+        };
+        assert_eq!(what(Role::Traefik), None);
+        done(1, "traefik", "start cs-traefik", "done");
+        done(2, "mirotalk", "start cs-mirotalk", "done");
+        done(3, "traefik", "remove cs-traefik.prev", "done");
+        done(4, "mirotalk", "start cs-mirotalk", "failed");
+        assert_eq!(what(Role::Traefik), Some((1, "start cs-traefik".into())));
+        assert_eq!(what(Role::Mirotalk), Some((2, "start cs-mirotalk".into())));
+        let routes = "write traefik/dynamic/colourstream.yml";
+        done(5, "ground", routes, "done");
+        assert_eq!(what(Role::Traefik), Some((5, routes.into())));
+        done(6, "traefik", "start cs-traefik", "done");
+        assert_eq!(what(Role::Traefik), Some((6, "start cs-traefik".into())));
+        assert_eq!(what(Role::Ovenmediaengine), None);
     }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { PORTAL } from './shown.mjs'
 import { ADMIN, DOMAIN, LIVE } from './stack.mjs'
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url))
@@ -113,7 +114,8 @@ async function otherPages(context, dist) {
 // Those that the README and the documentation show, when asked to be renewed.
 const SHOWN = {
   'room-desktop': 'room-desktop', 'room-quality': 'room-quality', 'room-phone': 'room-phone', 'room-lying': 'room-lying', door: 'door', 'not-open-yet': 'not-open', 'a-link-that-has-ended': 'link-expired',
-  'room-new': 'room-new', 'room-close': 'room-close', 'room-preview': 'room-preview', 'rooms-dark': 'rooms-dark', 'rooms-light-360': 'rooms-phone', 'stack-diff': 'stack-diff', 'stack-plan': 'stack-plan', stack: 'stack-light', 'room-call': 'room-call', 'room-dark': 'room-page-dark',
+  'room-call': 'room-call',
+  ...PORTAL,
 }
 const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
 

@@ -1,7 +1,15 @@
 // The portal up to a room with its link: set-up, login, N and Enter.
-import { accessible, person, says, shoot } from './browser.mjs'
+import { accessible, fits, person, says, shoot } from './browser.mjs'
 import { api, check, expect, guest, pages, PASSWORD, world } from './harness.mjs'
 import { LIVE } from './stack.mjs'
+
+/** The same page at 360 px, for a moment. */
+async function narrow(page, name) {
+  await page.setViewportSize({ width: 360, height: 740 })
+  await fits(page)
+  await shoot(page, name)
+  await page.setViewportSize({ width: 1280, height: 800 })
+}
 
 export async function desk() {
   await check('the set-up link makes the owner and leads into the portal', async () => {
@@ -12,6 +20,7 @@ export async function desk() {
     expect(new URL(page.url()).hash, '', 'the fragment')
     await accessible(page)
     await shoot(page, 'setup')
+    await narrow(page, 'setup-360')
     await page.fill('[name=name]', 'Maya')
     await page.fill('[name=password]', PASSWORD)
     await page.fill('[name=again]', PASSWORD)
@@ -38,6 +47,8 @@ export async function desk() {
     await page.getByRole('button', { name: 'Log out' }).click()
     await page.waitForSelector('[name=password]')
     await accessible(page)
+    await shoot(page, 'login')
+    await narrow(page, 'login-360')
     await page.fill('[name=name]', 'Maya')
     await page.fill('[name=password]', 'not this one at all')
     await page.getByRole('button', { name: 'Log in' }).click()
@@ -52,9 +63,18 @@ export async function desk() {
     const page = pages.desk
     await page.keyboard.press('n')
     await page.keyboard.type('Northlight – reel 3')
+    await accessible(page)
     await shoot(page, 'room-new')
+    await page.getByRole('button', { name: 'More', exact: true }).click()
+    expect(await page.evaluate(() => document.activeElement.name), 'slug', 'the field that has the focus')
+    await says(page.locator('dialog'), 'Allowed addresses')
+    await accessible(page)
+    await shoot(page, 'room-new-more')
+    // A press beside it loses nothing of what was typed.
+    await page.mouse.click(20, 400)
+    await page.locator('dialog [name=title]').focus()
     await page.keyboard.press('Enter')
-    await says(page, /is on your clipboard/)
+    await says(page, /The viewer link is on your clipboard/)
     world.link = await page.evaluate(() => navigator.clipboard.readText())
     if (!world.link.startsWith(`${LIVE}/j#`)) throw new Error(`the clipboard holds ${world.link}`)
     world.room = (await api('GET', '/rooms')).items[0]

@@ -1,8 +1,10 @@
 // The portal's pages against the stack as it really is: preview, profiles,
 // trouble and its fix, logs, files, journal, pause and apply.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { accessible, complaints, fits, says, shoot, still, transport, untilFrames } from './browser.mjs'
 import { api, check, expect, guest, pages, roomWith, soon, world } from './harness.mjs'
+import { account } from './account.mjs'
+import { ownRoom, people } from './people.mjs'
 import { ADMIN, containerOf, docker, LIVE, simulate } from './stack.mjs'
 
 const toRoom = async (page) => {
@@ -86,6 +88,7 @@ export async function portal() {
       await says(page, 'The encoder sends B-frames.', 15_000)
       await says(page.getByLabel('Issues'), /Set B-frames to 0/)
       expect(await page.getByText('The encoder sends B-frames.').count(), 1, 'times that it is said')
+      expect(new URL(await page.getByRole('link', { name: 'OBS profile with the right settings' }).getAttribute('href'), ADMIN).pathname, `/api/v1/rooms/${world.room.id}/obs`, 'the fix of the issue')
       await shoot(page, 'room-trouble')
       await pages.jonas.mouse.move(300, 120)
       await pages.jonas.keyboard.press('i')
@@ -101,9 +104,12 @@ export async function portal() {
     const page = pages.desk
     await toStack(page)
     for (const role of ['Traefik', 'OvenMediaEngine', 'MiroTalk']) await page.getByRole('row', { name: new RegExp(`${role}.*as wanted.*running.*healthy`, 's') }).waitFor()
+    // Each says once what it is, its age, and what was last done to it and why.
+    await says(page.getByRole('row', { name: /MiroTalk 2\.3\.77/ }), new RegExp(`Last change .*: start ${containerOf('mirotalk')} · `))
     const plots = page.locator('figure')
     expect(await plots.count(), 3, 'plots')
-    await page.waitForFunction(() => [...document.querySelectorAll('figure path')].every((path) => path.getAttribute('d').length > 10), undefined, { timeout: 25_000 })
+    await says(plots.first(), '30 min')
+    await page.waitForFunction(() => [...document.querySelectorAll('figure path[data-plot]')].every((path) => path.getAttribute('d').length > 10), undefined, { timeout: 25_000 })
     await says(plots.first(), /^2\b/)
     await accessible(page)
     await still(page)
@@ -160,12 +166,16 @@ export async function portal() {
     await page.locator('button[aria-expanded]', { hasText: generated }).click()
     const diff = page.getByLabel(`Difference of ${generated}`)
     await says(diff, '-# somebody was here')
+    await says(page, '− on disk')
     await diff.scrollIntoViewIfNeeded()
     await accessible(page)
     await shoot(page, 'stack-diff')
     await page.getByLabel('Issues').getByRole('button', { name: 'Resume' }).click()
     await says(page, 'Everything runs as wanted', 15_000)
     expect(readFileSync(world.stack.rendered(generated), 'utf8').includes('somebody was here'), false, 'the line that was written by hand')
+    // The open page follows, without being loaded again.
+    await says(page.locator('button[aria-expanded]', { hasText: generated }), 'as rendered')
+    await says(page, 'No difference between what is wanted and what is on disk.')
   })
 
   await check('the plan is shown before it is carried out, and applied when asked, with whom it interrupts', async () => {
@@ -176,6 +186,9 @@ export async function portal() {
       await toStack(page)
       await says(page, /Plan: 1 step/, 35_000)
       await says(page, /write traefik\/dynamic\/colourstream\.yml/)
+      await says(page, 'Reporting only: differences are shown, not mended')
+      await says(page, /waits until you resume or apply/)
+      await page.getByRole('button', { name: 'Resume' }).first().waitFor()
       await shoot(page, 'stack-plan')
       await page.getByRole('button', { name: 'Apply now' }).click()
       await says(page.locator('dialog'), /interrupts nobody/)
@@ -186,6 +199,37 @@ export async function portal() {
     }
   })
 
+  await check('a step that would cut a review waits; Apply now names who is live before it does it', async () => {
+    const page = pages.desk
+    const before = readFileSync(world.stack.settings, 'utf8')
+    const set = (text) => {
+      writeFileSync(`${world.stack.settings}.new`, text)
+      renameSync(`${world.stack.settings}.new`, world.stack.settings)
+    }
+    await toStack(page)
+    // Another profile is another application of OvenMediaEngine: it restarts.
+    set(`${before}profiles:\n  - live\n  - name: late\n    chunk: 1s\n`)
+    try {
+      await says(page, /waits until nobody is live/, 60_000)
+      await says(page, 'Something waits')
+      await shoot(page, 'stack-waits')
+      await page.getByRole('button', { name: 'Apply now' }).click()
+      await says(page.locator('dialog'), /2 people are watching.* and 1 encoder is streaming\./)
+      await accessible(page)
+      await shoot(page, 'stack-apply')
+      await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click()
+    } finally {
+      set(before)
+    }
+    await says(page, 'Nothing to do: what runs is what is wanted.', 60_000)
+    await says(page, 'Everything runs as wanted', 30_000)
+    expect((await api('GET', '/status')).live.streams, 1, 'streams that went on')
+  }, { within: 150_000 })
+
+  await people()
+  await ownRoom()
+  await account()
+
   await check('settings: a token is shown once', async () => {
     const page = pages.desk
     await page.goto(`${ADMIN}/settings`)
@@ -195,8 +239,14 @@ export async function portal() {
     await page.getByRole('button', { name: 'Make token' }).click()
     await says(page, /shown only now/)
     await accessible(page)
-    await page.keyboard.press('Escape')
-    await shoot(page, 'settings')
+    await shoot(page, 'settings-token')
+    // Neither its own edge nor the page beside it lets go of it.
+    await page.mouse.click(20, 400)
+    const box = await page.locator('dialog').boundingBox()
+    await page.mouse.click(box.x + 4, box.y + 4)
+    await says(page, /shown only now/)
+    await page.getByRole('button', { name: 'Done' }).click()
+    await page.locator('dialog').waitFor({ state: 'detached' })
   })
 
   await check('every page of the portal holds in light and dark, and at 360 px', async () => {
@@ -223,6 +273,13 @@ export async function portal() {
           }
         }
       }
+      // Where there is no side: who it is, and the way out.
+      await page.getByRole('button', { name: 'You: Maya' }).click()
+      await says(page, 'Maya · owner')
+      await page.getByRole('menuitem', { name: 'Log out' }).waitFor()
+      await accessible(page)
+      await shoot(page, 'account-360')
+      await page.keyboard.press('Escape')
     } finally {
       await page.setViewportSize({ width: 1280, height: 800 })
     }

@@ -85,6 +85,7 @@ ports:
     log: () => log,
     rendered: (path) => join(home, 'state', 'rendered', path),
     setup: '',
+    settings,
     async stop() {
       await end(serve, 20_000)
       const down = await run('down', '--volumes', '--yes')

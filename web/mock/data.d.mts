@@ -10,6 +10,8 @@ export function series(): unknown
 export function sessions(): unknown[]
 export function admins(): unknown[]
 export function tokens(): unknown[]
+export const people: unknown[]
+export const profiles: unknown[]
 export const presence: unknown
 export const ingest: unknown
 export const files: unknown[]

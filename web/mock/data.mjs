@@ -60,7 +60,9 @@ export function visit(slug, base) {
   }
 }
 
-const none = { since: null, publishers: 0, viewers: 0, callers: 0, facts: null }
+const none = { since: null, publishers: 0, viewers: 0, callers: 0, people: [], facts: null }
+const here = (name, link, over = {}) => ({ name, role: 'viewer', link, watching: true, in_call: true, ...over })
+export const people = [here('Aiko Tanaka', 'l2'), here('Jonas Weber', 'l1'), here('Maya Lindqvist', null, { role: 'presenter' }), here('Sam Okafor', null, { in_call: false })]
 
 function room(id, title, slug, over = {}) {
   return {
@@ -94,9 +96,9 @@ export const rooms = () => [
     expires_at: at(2 * DAY + 3 * HOUR),
     has_passcode: true,
     watermark: true,
-    live: { since: at(-42 * MINUTE), publishers: 1, viewers: 4, callers: 3, facts: facts() },
+    live: { since: at(-42 * MINUTE), publishers: 1, viewers: 4, callers: 3, people, facts: facts() },
   }),
-  room('r2', 'Saltmarsh – conform check', 'saltmarsh', { live: { ...none, viewers: 1 } }),
+  room('r2', 'Saltmarsh – conform check', 'saltmarsh', { live: { ...none, people: [here('Lena Roth', null, { watching: false, in_call: false })] } }),
   room('r3', 'Halcyon trailer', 'halcyon', { state: 'not-open', opens_at: at(2 * DAY - HOUR) }),
   room('r4', 'Blue Hour – director’s session', 'blue-hour', { state: 'not-open', opens_at: at(3 * DAY + 2 * HOUR), expires_at: at(3 * DAY + 6 * HOUR) }),
   room('r5', 'Old spot', 'old-spot', { state: 'closed', closed: true }),
@@ -139,7 +141,8 @@ const service = (role, container, image, version, over = {}) => ({
   current: true,
   version,
   since: at(-3 * DAY),
-  why: 'Runs as wanted.',
+  why: 'as wanted',
+  last_change: { at: at(-3 * DAY), what: `start ${container}`, why: 'it was absent' },
   pulling: null,
   ...over,
 })
@@ -157,8 +160,8 @@ export function status(kind) {
     engine: { address: 'unix:///var/run/docker.sock', reachable: true, version: '28.2.2', api_version: '1.50' },
     services: [
       service('traefik', 'colourstream-traefik', 'traefik:v3.7.15', '3.7.15'),
-      service('ovenmediaengine', 'colourstream-ome', 'airensoft/ovenmediaengine:v0.21.0', '0.21.0', { since: at(-26 * HOUR) }),
-      service('mirotalk', 'colourstream-mirotalk', 'mirotalk/sfu:2.3.77', '2.3.77'),
+      service('ovenmediaengine', 'colourstream-ome', 'airensoft/ovenmediaengine:v0.21.0', '0.21.0', { since: at(-26 * HOUR), last_change: { at: at(-26 * HOUR), what: 'start colourstream-ome', why: 'image v0.20.2 to v0.21.0' } }),
+      service('mirotalk', 'colourstream-mirotalk', 'mirotalk/sfu:2.3.77', null),
     ],
     plan: [],
     issues: [],
@@ -181,7 +184,7 @@ export function status(kind) {
     ],
     issues: [
       { code: 'service-unhealthy', severity: 'error', role: 'mirotalk', subject: 'colourstream-mirotalk', what: 'The call does not answer.', why: 'MiroTalk was started 3 times and never answered on port 3010.', fix: 'It is tried again by itself in 20 s; its log below says more.' },
-      { code: 'certificate-invalid', severity: 'warning', role: 'traefik', subject: 'live.example.com', what: 'The certificate ends in 9 days.', why: 'The last renewal was refused: port 80 is not reachable from outside.', fix: 'Open port 80 to this host, then look again.' },
+      { code: 'certificate-expires', severity: 'warning', role: 'traefik', subject: 'live.example.com', what: 'The certificate of live.example.com expires in 9 days.', why: 'The last renewal was refused: port 80 is not reachable from outside.', fix: 'Open port 80 to this host, then look again.' },
     ],
   }
 }
@@ -215,11 +218,12 @@ export const logLines = [
   ['stdout', '2026-11-22 21:58:03 [info] Admission allowed: stream s•••• (srt)'],
   ['stdout', '2026-11-22 21:58:03 [info] Stream created: H.264 1920x1080 25.00 fps, AAC 48 kHz stereo'],
   ['stderr', '2026-11-22 22:01:44 [warn] Packet loss 0.2 % on SRT session 14'],
-].map(([stream, text]) => ({ at: null, stream, text }))
+].map(([stream, text], i) => ({ at: `2026-11-22T20:40:12.00000000${i}Z`, stream, text }))
 
 export function series() {
   const points = Array.from({ length: 360 }, (_, i) => i)
   return {
+    at: at(-2000),
     viewers: points.map((i) => (i < 108 ? 0 : Math.min(4, Math.floor((i - 108) / 18) + 1))),
     bitrate: points.map((i) => (i < 108 ? 0 : 8_100_000 + 260_000 * Math.sin(i / 4) + 140_000 * Math.sin(i / 1.7))),
     reconcile_ms: points.map((i) => 3.1 + 0.5 * Math.sin(i / 3) + (i % 61 === 0 ? 6 : 0)),
@@ -236,5 +240,7 @@ export const admins = () => [
   { id: 'a2', etag: 'v1', name: 'Theo Brandt', role: 'producer', created_at: at(-5 * DAY) },
   { id: 'a3', etag: 'v1', name: 'Night desk', role: 'ops', created_at: at(-DAY) },
 ]
+
+export const profiles = [{ name: 'live', title: 'Live', min_bitrate: null, chunk_seconds: 0.5, segment_seconds: 1, audio_bitrate: 128_000 }]
 
 export const tokens = () => [{ id: 't1', name: 'Booking system', scopes: ['rooms:read', 'rooms:write'], created_at: at(-4 * DAY), expires_at: null, last_used: at(-3 * HOUR) }]

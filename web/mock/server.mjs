@@ -117,6 +117,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
       me: () => (id === 'sessions' ? list(data.sessions()) : { id: 'a1', name: 'Maya Lindqvist', role: world.role ?? 'owner' }),
       admins: () => list(data.admins()),
       tokens: () => list(data.tokens()),
+      profiles: () => list(data.profiles),
       status: () => data.status(world.stack),
       plan: () => ({ steps: data.status(world.stack).plan, issues: data.status(world.stack).issues }),
       journal: () => page(data.journal().filter((one) => (!url.searchParams.get('role') || one.role === url.searchParams.get('role')) && (!url.searchParams.get('outcome') || one.outcome === url.searchParams.get('outcome')))),
@@ -126,7 +127,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
       files: () => (id ? { ...data.files.find((one) => url.pathname.endsWith(one.path)), diff: url.pathname.endsWith('.xml') ? data.diff : null } : list(data.files)),
     }
     if (head === 'events') return events(request, response, [['status', data.status(world.stack)]])
-    if (head === 'services') return url.searchParams.get('follow') ? events(request, response, [['line', data.logLines.at(-1)]]) : json(response, list(data.logLines))
+    if (head === 'services') return url.searchParams.get('follow') ? events(request, response, data.logLines.map((line) => ['line', line])) : json(response, list(data.logLines))
     if (method === 'GET' && reads[head]) return json(response, reads[head]())
     if (head === 'tokens' && method === 'POST') return json(response, { token: { id: 't2', name: body.name, scopes: body.scopes, created_at: new Date().toISOString(), expires_at: body.expires_at ?? null, last_used: null }, secret: 'cs_5tQ8…example' }, 201)
     if (head === 'admins' && method !== 'DELETE') return json(response, data.admins()[1], method === 'POST' ? 201 : 200)
@@ -135,17 +136,17 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
 
   function rooms(request, response, url, body, id, tail) {
     const method = request.method
-    const list = world.rooms === 'none' ? [] : world.list
+    const all = world.rooms === 'none' ? [] : world.list
     if (!id) {
       if (method === 'POST') {
         const made = { ...data.rooms()[1], id: `r${Date.now()}`, title: body.title, slug: 'new-room', live: data.rooms()[2].live, created_at: new Date().toISOString(), urls: { room: 'https://live.example.com/new-room' } }
-        world.list = [made, ...list]
+        world.list = [made, ...all]
         world.rooms = 'some'
         return json(response, { room: made, link: { id: 'l9', name: '', role: 'viewer', expires_at: null, max_uses: null, ...body.link, uses: 0, revoked: false, last_seen: null, created_at: made.created_at, url: 'https://live.example.com/j#Vb3nQ8sK2mXw7RtYp5LzHd' } }, 201)
       }
-      return json(response, { items: list.filter((one) => String(one.archived) === (url.searchParams.get('archived') ?? 'false')), next: null })
+      return json(response, { items: all.filter((one) => String(one.archived) === (url.searchParams.get('archived') ?? 'false')), next: null })
     }
-    const room = list.find((one) => one.id === id)
+    const room = all.find((one) => one.id === id)
     if (!room) return fail(response, 404, 'not-found', 'No such room')
     if (tail === 'links') {
       if (method === 'GET') return json(response, list(id === 'r1' ? world.links : []))
@@ -155,7 +156,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
     if (tail === 'ingest') return json(response, data.ingest)
     if (tail === 'activity') return json(response, page(data.activity()))
     if (tail === 'preview') return json(response, data.visit('northlight', `live.localhost:${port}`).playback)
-    if (tail === 'impact') return json(response, { publishers: 1, viewers: 4, callers: 3, names: ['Jonas Weber', 'Aiko Tanaka'], words: '4 people are watching and 1 encoder is streaming: Jonas Weber, Aiko Tanaka and 2 more are cut off.' })
+    if (tail === 'impact') return json(response, { publishers: 1, viewers: 4, callers: 3, waiting: 0, people: 4, names: data.people.map(({ name }) => name), words: '3 people are watching and in the call, 1 person is watching, and 1 encoder is streaming.' })
     if (method === 'GET') return json(response, room)
     if (world.conflict && method === 'PATCH') {
       Object.assign(room, { etag: `v9-${room.id}`, title: 'Northlight – reel 3b' })

@@ -7,10 +7,8 @@ import { keepRoom, keys } from '../src/admin/queries'
 import { fromLocal, toLocal } from '../src/admin/rooms/localTime'
 import { NewRoom } from '../src/admin/rooms/NewRoom'
 import { RoomForm } from '../src/admin/rooms/RoomForm'
-import { byUrgency, fits, roomDot, roomFacts } from '../src/admin/rooms/roomFacts'
-import { saveWords } from '../src/admin/rooms/roomPatch'
-import { plotPath } from '../src/admin/stack/plotPath'
-import { remedyFor, whomApplyInterrupts } from '../src/admin/stack/remedy'
+import { byUrgency, dayMoment, fits, roomDot, roomFacts } from '../src/admin/rooms/roomFacts'
+import { patchOf, saveWords } from '../src/admin/rooms/roomPatch'
 import type { Page, Room } from '../src/api/types'
 // The mock's world is the fixture: one truth for tests and screenshots.
 import * as data from '../mock/data.mjs'
@@ -47,6 +45,12 @@ describe('a row', () => {
     expect(roomFacts(first(), now)).toMatch(/^live 42 min · 4 watching · ends /)
     expect(roomFacts(rooms()[1] as Room, now)).toBe('open, no stream yet · 1 person waits')
     expect(roomFacts(rooms()[4] as Room, now)).toBe('closed')
+    expect(roomFacts(rooms()[2] as Room, now)).toMatch(/^opens (tomorrow|[A-Z][a-z]{2}) \d\d:\d\d$/)
+  })
+  it('never names an hour without its day', () => {
+    const now = new Date(2026, 10, 22, 22, 0).getTime()
+    const at = (hours: number) => new Date(now + hours * 3_600_000).toISOString()
+    expect([1, 9.5, 50, 24 * 20].map((hours) => dayMoment(at(hours), now))).toEqual(['today 23:00', 'tomorrow 07:30', 'Wed 00:00', '12 Dec'])
   })
   it('has the dot of its state, and of its trouble', () => {
     expect(rooms().map(roomDot)).toEqual(['live', 'open', 'open', 'open', 'none', 'none'])
@@ -129,9 +133,35 @@ describe('editing a room', () => {
   })
 
   it('says before saving whom it interrupts', () => {
-    expect(saveWords({ title: 'x' }, first())).toBe('Interrupts nobody.')
-    expect(saveWords({ profile: 'fast' }, first())).toContain('The encoder is cut')
-    expect(saveWords({ profile: 'fast' }, rooms()[2] as Room)).toBe('Nobody is in the room.')
+    const now = Date.parse('2026-11-23T10:00:00Z')
+    const inAnHour = '2026-11-23T11:00:00Z'
+    expect(saveWords({ title: 'x' }, first(), now)).toBe('Interrupts nobody.')
+    expect(saveWords({ profile: 'fast' }, rooms()[2] as Room, now)).toBe('Nobody is in the room.')
+    // Somebody with an open page is there before there is a picture.
+    expect(saveWords({ opens_at: inAnHour }, rooms()[1] as Room, now)).toMatch(/^The room closes until today .*\. In the room: Lena Roth\.$/)
+    expect(saveWords({ profile: 'fast' }, rooms()[1] as Room, now)).toBe('Interrupts nobody.')
+    // Every part that cuts is said, not only the first.
+    const all = saveWords({ profile: 'fast', allowed_addresses: ['203.0.113.0/24'], expires_at: '2026-11-23T09:00:00Z', viewer_cap: 2 }, first(), now)
+    expect(all).toBe('The encoder is cut and has to start again. People outside these networks are put out. The room ends now. 4 are watching: above 2, who has to reconnect stays out. In the room: Aiko Tanaka, Jonas Weber and 2 more.')
+    expect(saveWords({ allowed_addresses: [], viewer_cap: null }, first(), now)).toBe('Interrupts nobody.')
+  })
+
+  it('sends what was typed in each field, and nothing of what was not', () => {
+    const room = { ...first(), viewer_cap: 4, allowed_addresses: ['198.51.100.0/24'] } as Room
+    const typed = (over: Record<string, string | null> = {}) => {
+      const data = new FormData()
+      const all = { title: room.title, slug: room.slug, profile: room.profile, opens_at: '', expires_at: toLocal(room.expires_at), viewer_cap: '4', allowed_addresses: '198.51.100.0/24', passcode: '', watermark: 'on', ...over }
+      for (const [name, value] of Object.entries(all)) if (value !== null) data.set(name, value)
+      return patchOf(room, data)
+    }
+    expect(typed()).toEqual({})
+    expect(typed({ passcode: 'a grey card' })).toEqual({ passcode: 'a grey card' })
+    expect(typed({ passcode: 'a grey card', no_passcode: 'on' })).toEqual({ passcode: null })
+    expect(typed({ watermark: null })).toEqual({ watermark: false })
+    expect(typed({ allowed_addresses: ' 203.0.113.7,\n 2001:db8::/32 ' })).toEqual({ allowed_addresses: ['203.0.113.7', '2001:db8::/32'] })
+    expect(typed({ allowed_addresses: '' })).toEqual({ allowed_addresses: [] })
+    expect(typed({ viewer_cap: '' })).toEqual({ viewer_cap: null })
+    expect(typed({ opens_at: toLocal('2026-11-24T09:30:00Z'), expires_at: '' })).toEqual({ opens_at: '2026-11-24T09:30:00Z', expires_at: null })
   })
 })
 
@@ -142,22 +172,5 @@ describe('the cache', () => {
     expect(client.getQueryData<Page<Room>>(keys.rooms(false))?.items[0]?.title).toBe('Renamed')
     keepRoom(client, { ...first(), archived: true })
     expect(client.getQueryData<Page<Room>>(keys.rooms(false))?.items).toHaveLength(5)
-  })
-})
-
-describe('the stack', () => {
-  it('names whom an immediate apply interrupts', () => {
-    expect(whomApplyInterrupts(data.status('ready') as never)).toBe('This interrupts nobody.')
-    expect(whomApplyInterrupts(data.status('degraded') as never)).toMatch(/^4 people are watching, 3 people are in a call and 1 encoder is streaming\./)
-  })
-  it('offers a button only where it can help', () => {
-    const issue = { severity: 'error' as const, subject: '', what: '', why: '', fix: '' }
-    expect(remedyFor({ ...issue, code: 'paused' })?.act).toBe('resume')
-    expect(remedyFor({ ...issue, code: 'replacement-failed' })?.act).toBe('apply-now')
-    expect(remedyFor({ ...issue, code: 'simulated' })).toBeNull()
-    expect(remedyFor({ ...issue, code: 'certificate-invalid' })?.act).toBe('look')
-  })
-  it('draws gaps where nothing was measured', () => {
-    expect(plotPath([0, 10, null, 5], 30, 24)).toBe('M0.0 23.0L10.0 3.0M30.0 13.0')
   })
 })

@@ -12,7 +12,8 @@ use super::super::App;
 use super::super::problem::{Body, Problem};
 use super::super::views::{
     self, ActivityPage, CreatedLink, CreatedRoom, Impact, Ingest, IngestAddress, LinkList,
-    LinkView, NewLink, NewRoom, Playback, ProfileList, RoomPage, RoomPatch, RoomView, room_view,
+    LinkView, NewLink, NewRoom, Playback, Present, ProfileList, RoomPage, RoomPatch, RoomView,
+    room_view,
 };
 use super::super::zip::zip;
 use super::people::audit_page;
@@ -640,69 +641,39 @@ pub async fn impact(
 ) -> Result<Json<Impact>, Problem> {
     let room = find(&app, &actor, id).await?;
     let live = room_view(&app, &room).live;
-    let mut impact = match asked.action.as_str() {
-        "close" | "archive" | "delete" | "rotate-stream" => Impact {
-            publishers: live.publishers,
-            viewers: live.viewers,
-            callers: live.callers,
-            names: Vec::new(),
-            words: String::new(),
-        },
-        // The picture ends until the encoder has the new key; the call goes on.
-        "rotate-key" | "profile" => Impact {
-            publishers: live.publishers,
-            viewers: live.viewers,
-            callers: 0,
-            names: Vec::new(),
-            words: String::new(),
-        },
-        _ => Impact {
-            publishers: 0,
-            viewers: 0,
-            callers: 0,
-            names: Vec::new(),
-            words: String::new(),
-        },
+    let (publishers, people) = match asked.action.as_str() {
+        "close" | "archive" | "delete" | "rotate-stream" => (live.publishers, live.people),
+        // The picture ends until the encoder has the new key; the call goes on,
+        // and who waits goes on waiting.
+        "rotate-key" | "profile" => {
+            let watching = live.people.into_iter().filter(|one| one.watching);
+            let without_call = |one| Present {
+                in_call: false,
+                ..one
+            };
+            (live.publishers, watching.map(without_call).collect())
+        }
+        _ => (0, Vec::new()),
     };
-    if impact.viewers + impact.callers > 0 {
-        let presence = views::presence(&app, &room, &Id::kept(""));
-        let callers = app.access.live(|live| {
-            live.room(&room.stream)
-                .map(|room| room.callers.clone())
-                .unwrap_or_default()
-        });
-        impact.names = presence
-            .people
-            .into_iter()
-            .filter(|person| person.watching || person.in_call)
-            .map(|person| person.name)
-            .chain(callers.into_iter().filter(|_| impact.callers > 0))
-            .collect();
-        impact.names.sort();
-        impact.names.dedup();
-    }
-    let count = |number: u32, one: &str, many: &str| match number {
-        0 => None,
-        1 => Some(format!("1 {one}")),
-        number => Some(format!("{number} {many}")),
+    let count = |counts: fn(&&Present) -> bool| {
+        u32::try_from(people.iter().filter(counts).count()).unwrap_or(u32::MAX)
     };
-    let parts: Vec<String> = [
-        count(impact.publishers, "encoder", "encoders"),
-        count(impact.viewers, "viewer", "viewers"),
-        count(impact.callers, "person in the call", "people in the call"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let mut words = match parts.as_slice() {
-        [] => "This interrupts nobody.".to_owned(),
-        [one] => format!("This interrupts {one}."),
-        [first @ .., last] => format!("This interrupts {} and {last}.", first.join(", ")),
-    };
+    let mut words = views::interruption(&people, publishers);
     if asked.action == "rotate-stream" {
         words.push_str(" Every link of the room stops working.");
     }
-    impact.words = words;
+    let mut impact = Impact {
+        publishers,
+        viewers: count(|one| one.watching),
+        callers: count(|one| one.in_call),
+        waiting: count(|one| !one.watching && !one.in_call),
+        people: count(|_| true),
+        names: Vec::new(),
+        words,
+    };
+    let named = people.into_iter().map(|one| one.name);
+    impact.names = named.filter(|name| !name.is_empty()).collect();
+    impact.names.dedup();
     Ok(Json(impact))
 }
 

@@ -200,7 +200,8 @@ pub async fn logs(
         )
     };
     if asked.follow {
-        let lines = app.stack.follow(role).await.map_err(away)?;
+        let tail = asked.tail.unwrap_or(0).min(2_000);
+        let lines = app.stack.follow(role, tail).await.map_err(away)?;
         return streams::lines(&app, &actor, lines);
     }
     let items = app

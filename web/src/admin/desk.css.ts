@@ -50,11 +50,34 @@ export const nav = style({
   borderRadius: 8,
   color: c.quiet,
   fontWeight: 500,
-  selectors: { '&:hover': { background: c.hover }, '&[aria-current=page]': { background: c.hover, color: c.text } },
+  selectors: { 'button&': { appearance: 'none', border: 0, background: 'none', cursor: 'pointer' }, '&:hover': { background: c.hover }, '&[aria-current=page]': { background: c.hover, color: c.text } },
   '@media': { [narrow]: { flex: 1, justifyContent: 'center', minHeight: 40 } },
 })
-export const sideEnd = style({ marginTop: 'auto', display: 'grid', gap: 8, padding: '0 12px', color: c.quiet, fontSize: 13, '@media': { [narrow]: { display: 'none' } } })
-export const lost = style({ display: 'flex', gap: 8, alignItems: 'center', minHeight: 20 })
+export const sideEnd = style({ display: 'grid', gap: 8, padding: '0 12px', color: c.quiet, fontSize: 13, '@media': { [narrow]: { display: 'none' } } })
+// Where there is no side, it lies above the bar and pushes nothing.
+export const lost = style({
+  display: 'flex',
+  gap: 8,
+  alignItems: 'center',
+  minHeight: 20,
+  marginTop: 'auto',
+  padding: '0 12px',
+  color: c.quiet,
+  fontSize: 13,
+  '@media': {
+    [narrow]: {
+      position: 'absolute',
+      left: 0,
+      right: 0,
+      bottom: '100%',
+      minHeight: 0,
+      margin: 0,
+      background: c.surface,
+      selectors: { '&:not(:empty)': { padding: '6px 16px', borderTop: `1px solid ${c.line}` } },
+    },
+  },
+})
+export const account = style({ display: 'none', '@media': { [narrow]: { display: 'flex', flex: 1 } } })
 
 export const main = style({ padding: '24px 32px 96px', minWidth: 0, '@media': { [narrow]: { padding: '16px 16px 32px' } } })
 export const page = style({ maxWidth: 960, display: 'grid', gap: 24, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)' })
@@ -63,7 +86,10 @@ export const heading = style({ display: 'grid', gap: 4 })
 export const h1 = style({ fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere', '@media': { [narrow]: { flex: '1 1 100%' } } })
 export const section = style({ display: 'grid', gap: 12, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)', paddingTop: 20, borderTop: `1px solid ${c.line}` })
 export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })
-export const filter = style({ width: 'min(220px, 100%)', '@media': { [narrow]: { flex: 1 } } })
+// The key stands in the field until somebody types there.
+export const find = style({ position: 'relative', width: 'min(220px, 100%)', '@media': { [narrow]: { flex: 1 } } })
+export const findKey = style({ position: 'absolute', right: 10, top: 9, color: c.quiet, pointerEvents: 'none', selectors: { 'input:not(:placeholder-shown) ~ &, input:focus ~ &': { display: 'none' } } })
+export const filter = style({ width: 'min(220px, 100%)', '@media': { [narrow]: { flex: '1 1 100%' } } })
 
 // One grid for all rows, so that their columns agree.
 export const list = style({
@@ -73,6 +99,8 @@ export const list = style({
   columnGap: 12,
   '@media': { [narrow]: { gridTemplateColumns: '12px minmax(0, 1fr) auto' } },
 })
+/** With a last track of its own width: lists under each other agree. */
+export const lists = style([list, { gridTemplateColumns: '20px minmax(0, 5fr) minmax(0, 6fr) 212px' }])
 export const item = style({
   position: 'relative',
   display: 'grid',
@@ -82,12 +110,15 @@ export const item = style({
   minHeight: 48,
   padding: '4px 8px 4px 12px',
   borderTop: `1px solid ${c.line}`,
-  selectors: { '&:last-child': { borderBottom: `1px solid ${c.line}` }, '&:hover': { background: c.hover } },
+  selectors: { '&:hover': { background: c.hover } },
   '@media': {
     [narrow]: { gridTemplateAreas: '"dot name actions" "dot facts actions"', rowGap: 0, minHeight: 60, padding: '8px 0 8px 4px' },
   },
 })
 const area = (name: string) => ({ '@media': { [narrow]: { gridArea: name } } })
+// An address stays on its line; what does not fit is cut, the button beside it copies the whole.
+export const address = style({ display: 'flex', alignItems: 'baseline', gap: 4, minWidth: 0, maxWidth: '100%' })
+export const addressText = style({ minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' })
 export const itemDot = style([{ display: 'inline-flex' }, area('dot')])
 export const itemName = style([{ fontWeight: 500, minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }, area('name')])
 // The whole row opens the room; its buttons lie above.
@@ -99,13 +130,13 @@ export const itemActions = style([
     zIndex: 1,
     display: 'flex',
     gap: 0,
-    opacity: 0,
-    selectors: { [`${item}:hover &, ${item}:focus-within &, &:has(:popover-open)`]: { opacity: 1 } },
-    '@media': { '(hover: none)': { opacity: 1 } },
+    justifyContent: 'flex-end',
   },
   area('actions'),
 ])
 
-export const facts = style({ display: 'grid', gridTemplateColumns: 'minmax(96px, 140px) minmax(0, 1fr)', gap: '4px 16px', alignItems: 'baseline', '@media': { [narrow]: { gridTemplateColumns: 'minmax(0, 1fr)', gap: 0 } } })
-export const factName = style({ color: c.quiet, minHeight: 28, display: 'flex', alignItems: 'center' })
-export const factValue = style({ minHeight: 28, display: 'flex', alignItems: 'center', gap: 8, flexWrap: 'wrap', minWidth: 0, overflowWrap: 'anywhere', fontVariantNumeric: 'tabular-nums' })
+export const facts = style({ display: 'grid', gridTemplateColumns: 'minmax(96px, 168px) minmax(0, 1fr)', gap: '4px 16px', alignItems: 'baseline', '@media': { [narrow]: { gridTemplateColumns: 'minmax(0, 1fr)', gap: 0 } } })
+export const factName = style({ color: c.quiet, '@media': { [narrow]: { paddingTop: 8 } } })
+export const person = style({ paddingRight: 16 })
+export const factNote = style({ display: 'block', fontSize: 13 })
+export const factValue = style({ minHeight: 28, display: 'flex', alignItems: 'baseline', gap: '0 8px', flexWrap: 'wrap', minWidth: 0, overflowWrap: 'anywhere', fontVariantNumeric: 'tabular-nums', '@media': { [narrow]: { minHeight: 0 } } })

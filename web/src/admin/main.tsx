@@ -2,6 +2,8 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import '@fontsource-variable/geist/wght.css'
 import { createRoot } from 'react-dom/client'
 import { problemOf } from '../api/request'
+import { Boundary } from '../ui/Boundary'
+import { ByHand } from '../ui/ByHand'
 import { Toasts } from '../ui/Toasts'
 import '../ui/theme.css'
 import { App } from './App'
@@ -20,8 +22,11 @@ const root = document.getElementById('root')
 if (root) {
   createRoot(root).render(
     <QueryClientProvider client={client}>
-      <App />
+      <Boundary>
+        <App />
+      </Boundary>
       <Toasts />
+      <ByHand />
     </QueryClientProvider>,
   )
 }

@@ -1,10 +1,12 @@
 // Server state: one hook per thing the portal shows. The event stream
 // (useLiveEvents) writes into the same cache.
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef } from 'react'
 import * as api from '../api/admin'
 import { problemOf } from '../api/request'
-import type { JournalEntry, Page, Room, Status } from '../api/types'
+import type { JournalEntry, Page, Point, Room, Series, Status } from '../api/types'
 import { type StreamState, useEventStream } from '../shared/eventStream'
+import { withPoint } from './stack/series'
 
 export const keys = {
   me: ['me'] as const,
@@ -17,6 +19,7 @@ export const keys = {
   journal: (role: string, outcome: string) => ['journal', role, outcome] as const,
   profiles: ['profiles'] as const,
   files: ['files'] as const,
+  file: (path: string) => ['file', path] as const,
   series: ['series'] as const,
   sessions: ['sessions'] as const,
   admins: ['admins'] as const,
@@ -36,7 +39,7 @@ export const useIngest = (id: string, enabled: boolean) => useQuery({ queryKey: 
 export const useStatus = () => useQuery({ queryKey: keys.status, queryFn: api.getStatus })
 export const useJournal = (role: string, outcome: string) =>
   useQuery({ queryKey: keys.journal(role, outcome), queryFn: () => api.getJournal({ role, outcome }) })
-export const useSeries = () => useQuery({ queryKey: keys.series, queryFn: api.getSeries, refetchInterval: 10_000 })
+export const useSeries = () => useQuery({ queryKey: keys.series, queryFn: api.getSeries })
 export const useProfiles = () => useQuery({ queryKey: keys.profiles, queryFn: api.getProfiles, staleTime: Number.POSITIVE_INFINITY })
 export const useFiles = () => useQuery({ queryKey: keys.files, queryFn: api.getFiles })
 export const useSessions = () => useQuery({ queryKey: keys.sessions, queryFn: api.getSessions })
@@ -57,13 +60,35 @@ export function keepRoom(client: QueryClient, room: Room): void {
   }
 }
 
-/** Status, rooms and journal as they change, for as long as the portal is open. */
+/** Changes come in bursts: what follows from them is asked once after. */
+const SETTLED_MS = 300
+
+/** Status, rooms, journal and figures as they change, for as long as the portal is open. */
 export function useLiveEvents(): StreamState {
   const client = useQueryClient()
-  return useEventStream(
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+  // Files, diffs and the journal (a step that went on has ended, a filter may
+  // take what is new) follow from looks; asked for only while shown.
+  const settle = () => {
+    clearTimeout(timer.current)
+    timer.current = setTimeout(() => {
+      for (const key of ['files', 'file', 'journal']) void client.invalidateQueries({ queryKey: [key] })
+    }, SETTLED_MS)
+  }
+  const state = useEventStream(
     api.EVENTS_URL,
     {
-      status: (status: Status) => client.setQueryData(keys.status, status),
+      status: (status: Status) => {
+        client.setQueryData(keys.status, status)
+        settle()
+      },
+      point: (point: Point) => {
+        const before = client.getQueryData<Series>(keys.series)
+        const after = before && withPoint(before, point)
+        if (after) client.setQueryData(keys.series, after)
+        else void client.invalidateQueries({ queryKey: keys.series })
+      },
       rooms: (changed: Room[]) => {
         for (const room of changed) {
           keepRoom(client, room)
@@ -74,7 +99,8 @@ export function useLiveEvents(): StreamState {
       },
       journal: (entries: JournalEntry[]) => {
         const newest = entries.toSorted((a, b) => b.id - a.id)
-        client.setQueryData<JournalEntry[]>(keys.journal('', ''), (old) => old && [...newest, ...old].slice(0, 200))
+        client.setQueryData<JournalEntry[]>(keys.journal('', ''), (old) => old && [...newest, ...old.filter((one) => !newest.some(({ id }) => id === one.id))].slice(0, 200))
+        settle()
       },
     },
     () => {
@@ -85,4 +111,14 @@ export function useLiveEvents(): StreamState {
       return true
     },
   )
+  // What changed while it was lost was told to nobody here.
+  const wasLost = useRef(false)
+  useEffect(() => {
+    if (state === 'lost') wasLost.current = true
+    else if (state === 'open' && wasLost.current) {
+      wasLost.current = false
+      void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== keys.me[0] && queryKey[0] !== 'setup' })
+    }
+  }, [state, client])
+  return state
 }

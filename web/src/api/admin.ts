@@ -2,7 +2,7 @@
 // admin/queries.ts; changes carry the etag of what was seen.
 import { request } from './request'
 import type {
-  Activity, Admin, AdminRole, AdminSession, ApiToken, CreatedLink, CreatedRoom, Impact, Ingest, JournalEntry, Link, LogLine, Me, Mode,
+  Activity, Admin, AdminRole, AdminSession, ApiToken, CreatedLink, CreatedRoom, Impact, Ingest, JournalEntry, Link, Me, Mode,
   NewAdmin, NewApiToken, NewLink, NewRoom, Page, Playback, Profile, RenderedFile, Room, RoomPatch, Scope, Series, ServiceRole, Status,
 } from './types'
 
@@ -46,7 +46,7 @@ export const deleteRoom = (room: Room) => request<void>('DELETE', `${V1}/rooms/$
 
 export type RoomAction = 'open' | 'close' | 'restore' | 'duplicate' | 'rotate-key' | 'rotate-stream'
 export const actOnRoom = (room: Room, action: RoomAction) => request<Room>('POST', `${V1}/rooms/${id(room.id)}/${action}`, { etag: room.etag })
-export const getImpact = (room: string, action: RoomAction | 'archive') => request<Impact>('GET', `${V1}/rooms/${id(room)}/impact?action=${action}`)
+export const getImpact = (room: string, action: RoomAction | 'archive' | 'delete') => request<Impact>('GET', `${V1}/rooms/${id(room)}/impact?action=${action}`)
 
 export const getIngest = (room: string) => request<Ingest>('GET', `${V1}/rooms/${id(room)}/ingest`)
 export const obsUrl = (room: string) => `${V1}/rooms/${id(room)}/obs`
@@ -62,13 +62,14 @@ export const checkSlug = (slug: string) => request<{ free: boolean; why?: string
 export const getStatus = () => request<Status>('GET', `${V1}/status`)
 export const getJournal = (filter: { role?: string; outcome?: string; before?: number }) =>
   request<Listed<JournalEntry>>('GET', `${V1}/journal${query({ ...filter, limit: 50 })}`).then(items)
-export const apply = (now: boolean) => request<void>('POST', `${V1}/apply`, { body: { now } })
+export const apply = (now: boolean, update_images = false) => request<void>('POST', `${V1}/apply`, { body: { now, update_images } })
+export const backUp = () => request<void>('POST', `${V1}/backups`, { body: {} })
 export const setMode = (mode: Mode) => request<void>('POST', `${V1}/mode`, { body: { mode } })
 export const getFiles = () => request<Listed<RenderedFile>>('GET', `${V1}/files`).then(items)
 export const getFile = (path: string) => request<RenderedFile>('GET', `${V1}/files/${path.split('/').map(id).join('/')}`)
 const logsPath = (role: ServiceRole) => `${V1}/services/${role}/logs`
-export const getLogs = (role: ServiceRole) => request<Listed<LogLine>>('GET', `${logsPath(role)}?tail=200`).then(items)
-export const followLogsUrl = (role: ServiceRole) => `${logsPath(role)}?tail=0&follow=true`
+/** The last lines, then each as it comes: one stream, so that none is lost in between. */
+export const followLogsUrl = (role: ServiceRole) => `${logsPath(role)}?tail=200&follow=true`
 export const getSeries = () => request<Series>('GET', `${V1}/series`)
 export const getAudit = () => request<Listed<Activity>>('GET', `${V1}/audit?limit=50`).then(items)
 export const EVENTS_URL = `${V1}/events`

@@ -227,10 +227,14 @@ export interface Impact {
   callers: number
   /** Their names, as far as known. */
   names: string[]
+  /** All these people, each counted once. */
+  people: number
   /** Encoders. */
   publishers: number
   /** Viewers. */
   viewers: number
+  /** People whose page is open and who neither watch nor talk. */
+  waiting: number
   /** One sentence. */
   words: string
 }
@@ -309,6 +313,16 @@ export interface JournalView {
   why: string
 }
 
+/** What was last done to a service: its start, or new routes. */
+export interface LastChange {
+  /** When. */
+  at: string
+  /** What was done, as the journal has it. */
+  what: string
+  /** Its cause. */
+  why: string
+}
+
 /** Links of a room. */
 export interface LinkList {
   /** Oldest first. */
@@ -352,6 +366,8 @@ export interface LiveView {
   /** People in the call. */
   callers: number
   facts?: StreamFacts | null
+  /** Everybody who is there, each once; who neither watches nor talks waits. */
+  people: Present[]
   /** Encoders. */
   publishers: number
   /** Since when. */
@@ -511,6 +527,18 @@ export interface Presence {
   watching: number
 }
 
+/** Somebody in a room, as the portal shows them. */
+export interface Present {
+  /** Whether they are in the call. */
+  in_call: boolean
+  link?: Id | null
+  /** Name; empty for somebody whose link was taken back a moment ago. */
+  name: string
+  role?: Seat | null
+  /** Whether they watch. */
+  watching: boolean
+}
+
 /** A refusal. */
 export interface Problem {
   /** What to do. */
@@ -643,6 +671,8 @@ export type Seat = "presenter" | "viewer"
 
 /** The last hour, one point per 10 s, oldest first. */
 export interface Series {
+  /** When the newest point was taken. */
+  at?: string | null
   /** Bits per second that come in. */
   bitrate: (number | null)[]
   /** Milliseconds a look took. */
@@ -663,6 +693,7 @@ export interface ServiceStatus {
   image: string
   /** What runs exactly: digest or image id. */
   image_id?: string | null
+  last_change?: LastChange | null
   /** Pull under way: bytes had and known. */
   pulling?: [number, number] | null
   /** Which. */

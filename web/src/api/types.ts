@@ -31,6 +31,7 @@ export type ActivityPage = gen.ActivityPage
 export type Admin = gen.AdminView
 export type AdminSession = gen.SessionView
 export type ApiToken = gen.TokenView
+export type IssueCode = gen.IssueCode
 export type JournalEntry = Narrow<gen.JournalView, { outcome: 'done' | 'failed' | 'waiting' }>
 export type Link = gen.LinkView
 export type LogLine = gen.LogLine
@@ -38,6 +39,14 @@ export type Me = gen.MeView
 export type Mode = gen.ModeName
 export type NewApiToken = gen.CreatedToken
 export type NewLink = gen.NewLink
+/** A new point of the series, of the event stream. */
+export interface Point {
+  at: Time
+  viewers: number
+  bitrate: number
+  reconcile_ms: number
+}
+export type Present = gen.Present
 export type Profile = gen.ProfileView
 export type RenderedFile = Narrow<gen.FileView, { state: 'same' | 'differs' | 'missing' | 'foreign' }>
 export type Room = gen.RoomView

@@ -1,14 +1,15 @@
 import { copyText } from '../shared/copy'
+import { copyByHand } from './ByHand'
 import { say } from './Toasts'
 import * as css from './ui.css'
 
-export function CopyButton({ text, what, children = 'Copy' }: { text: string; what: string; children?: string }) {
+export function CopyButton({ text, what, children = 'Copy', look = 'quiet' }: { text: string; what: string; children?: string; look?: 'quiet' | 'plain' }) {
   const copy = async () => {
-    const done = await copyText(text)
-    say(done ? `${what} copied` : `Your browser keeps the clipboard shut: select the text and copy it by hand`)
+    if (await copyText(text)) say(`${what} copied`)
+    else copyByHand({ what, text })
   }
   return (
-    <button type="button" className={css.button.quiet} aria-label={`Copy ${what.charAt(0).toLowerCase()}${what.slice(1)}`} onClick={() => void copy()}>
+    <button type="button" className={css.button[look]} aria-label={look === 'plain' ? undefined : `${children} ${what.charAt(0).toLowerCase()}${what.slice(1)}`} onClick={() => void copy()}>
       {children}
     </button>
   )

@@ -1,19 +1,39 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type PointerEvent, type ReactNode, useEffect, useId, useRef } from 'react'
 import * as css from './ui.css'
 
-/** A native dialog: focus, Escape and the backdrop come with it. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
+interface Props {
+  title: string
+  onClose: () => void
+  /** Holds something that is shown only now: a press beside it closes nothing. */
+  keep?: boolean
+  children: ReactNode
+}
+
+/**
+ * A native dialog: focus and Escape come with it. A press that begins on the
+ * backdrop closes it, unless something would be lost by that.
+ */
+export function Dialog({ title, onClose, keep = false, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => {
     if (!dialog.current?.open) dialog.current?.showModal()
   }, [])
+  const press = (event: PointerEvent<HTMLDialogElement>) => {
+    if (event.target === event.currentTarget && !keep && !isTyped(event.currentTarget)) onClose()
+  }
   return (
-    <dialog ref={dialog} className={css.dialog} aria-labelledby={id} onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
-      <h2 className={css.dialogTitle} id={id}>
-        {title}
-      </h2>
-      <div className={css.dialogBody}>{children}</div>
+    <dialog ref={dialog} className={css.dialog} aria-labelledby={id} onClose={onClose} onPointerDown={press}>
+      <div className={css.dialogInside}>
+        <h2 className={css.dialogTitle} id={id}>
+          {title}
+        </h2>
+        <div className={css.dialogBody}>{children}</div>
+      </div>
     </dialog>
   )
 }
+
+/** Whether a form in it holds what somebody typed. */
+const isTyped = (dialog: HTMLElement): boolean =>
+  [...dialog.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('input, textarea')].some((field) => field.value !== field.defaultValue)

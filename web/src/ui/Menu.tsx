@@ -7,8 +7,17 @@ export interface MenuItem {
   danger?: boolean
 }
 
+interface Props {
+  label: string
+  items: MenuItem[]
+  /** Stands above them. */
+  head?: ReactNode
+  className?: string
+  children: ReactNode
+}
+
 /** A native popover under its button; arrows move, Escape closes. */
-export function Menu({ label, items, children }: { label: string; items: MenuItem[]; children: ReactNode }) {
+export function Menu({ label, items, head, className = css.button.quiet, children }: Props) {
   const id = useId()
   const trigger = useRef<HTMLButtonElement>(null)
   const list = useRef<HTMLDivElement>(null)
@@ -32,10 +41,15 @@ export function Menu({ label, items, children }: { label: string; items: MenuIte
   }
   return (
     <>
-      <button ref={trigger} type="button" className={css.button.quiet} aria-label={label} aria-haspopup="menu" popoverTarget={id}>
+      <button ref={trigger} type="button" className={className} aria-label={label} aria-haspopup="menu" popoverTarget={id}>
         {children}
       </button>
       <div ref={list} id={id} popover="auto" role="menu" aria-label={label} className={css.menu} onToggle={(event) => event.newState === 'open' && place()} onKeyDown={move}>
+        {head && (
+          <div className={css.menuHead} role="presentation">
+            {head}
+          </div>
+        )}
         {items.map((item) => (
           <button
             key={item.label}

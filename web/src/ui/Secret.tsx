@@ -6,7 +6,7 @@ import * as css from './ui.css'
 export function Secret({ value, what }: { value: string; what: string }) {
   const [shown, setShown] = useState(false)
   return (
-    <span className={css.row}>
+    <span className={css.line}>
       <code className={css.code}>{shown ? value : '••••••••••••'}</code>
       <button type="button" className={css.button.quiet} aria-pressed={shown} aria-label={`${shown ? 'Hide' : 'Show'} ${what}`} onClick={() => setShown(!shown)}>
         {shown ? 'Hide' : 'Show'}

@@ -1,4 +1,4 @@
-import { exact, relative } from '../shared/words'
+import { duration, exact, relative } from '../shared/words'
 import { useNow } from '../shared/useNow'
 
 /** Relative in the text, exact on hover. */
@@ -7,6 +7,16 @@ export function Ago({ at }: { at: string }) {
   return (
     <time dateTime={at} title={exact(at)}>
       {relative(at, now)}
+    </time>
+  )
+}
+
+/** For how long, exact on hover. */
+export function Age({ since }: { since: string }) {
+  const now = useNow(15_000)
+  return (
+    <time dateTime={since} title={`since ${exact(since)}`}>
+      {duration(now - Date.parse(since))}
     </time>
   )
 }

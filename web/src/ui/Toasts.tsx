@@ -1,5 +1,7 @@
 // Short words that something was done; read aloud politely, gone by themselves.
 import { useSyncExternalStore } from 'react'
+import { problemOf } from '../api/request'
+import { sentences } from '../shared/words'
 import * as css from './ui.css'
 
 const LINGER_MS = 5000
@@ -17,6 +19,12 @@ export function say(text: string): void {
   const id = next++
   publish([...shown.slice(-2), { id, text }])
   setTimeout(() => publish(shown.filter((one) => one.id !== id)), LINGER_MS)
+}
+
+/** A refusal in words: what, and what to do. */
+export function sayProblem(error: unknown): void {
+  const { message, detail } = problemOf(error)
+  say(sentences(message, detail))
 }
 
 const subscribe = (listener: () => void) => {

@@ -25,9 +25,9 @@ export const button = styleVariants({
   dangerNow: [base, { background: c.bad, color: c.ground, selectors: { '&:hover:not(:disabled)': { filter: 'brightness(1.08)' } } }],
   quiet: [base, { background: 'transparent', color: c.quiet, padding: '0 8px', selectors: { '&:hover:not(:disabled)': { background: c.hover, color: c.text } } }],
 })
-export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse)': { display: 'none' } } })
+export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse), (max-width: 720px)': { display: 'none' } } })
 
-export const field = style({ display: 'grid', gap: 4, alignContent: 'start', minWidth: 0 })
+export const field = style({ display: 'grid', gridTemplateColumns: 'minmax(0, 1fr)', gap: 4, alignContent: 'start', minWidth: 0 })
 export const label = style({ fontWeight: 500 })
 export const hint = style({ color: c.quiet, fontSize: 13 })
 export const input = style({
@@ -35,7 +35,7 @@ export const input = style({
   width: '100%',
   minHeight: 36,
   padding: '0 10px',
-  border: `1px solid ${c.line}`,
+  border: `1px solid ${c.edge}`,
   borderRadius: 8,
   background: c.surface,
   selectors: {
@@ -65,12 +65,12 @@ export const dialog = style({
   boxShadow: c.shadow,
   background: c.surface,
   color: c.text,
-  padding: 24,
-  width: 'min(480px, calc(100vw - 32px))',
-  maxHeight: 'calc(100dvh - 32px)',
-  overflowY: 'auto',
+  padding: 0,
+  width: 'min(520px, calc(100vw - 32px))',
   '::backdrop': { background: 'rgb(0 0 0 / 40%)' },
 })
+// Covers the dialog whole: a press that meets the dialog itself is beside it.
+export const dialogInside = style({ padding: 24, maxHeight: 'calc(100dvh - 32px)', overflowY: 'auto' })
 export const dialogTitle = style({ fontSize: 16, lineHeight: '24px', fontWeight: 600, marginBottom: 8 })
 export const dialogBody = style({ display: 'grid', gap: 16 })
 export const dialogEnd = style({ display: 'flex', justifyContent: 'flex-end', gap: 8, marginTop: 8, flexWrap: 'wrap' })
@@ -87,6 +87,7 @@ export const menu = style({
   boxShadow: c.shadow,
   minWidth: 200,
 })
+export const menuHead = style({ padding: '6px 12px 8px', color: c.quiet, fontSize: 13 })
 export const menuItem = style({
   appearance: 'none',
   display: 'block',
@@ -149,6 +150,10 @@ export const quiet = style({ color: c.quiet })
 export const small = style({ fontSize: 13 })
 export const code = style({ font: `13px/20px ${mono}`, overflowWrap: 'anywhere' })
 export const hiddenText = style({ position: 'absolute', width: 1, height: 1, overflow: 'hidden', clipPath: 'inset(50%)', whiteSpace: 'nowrap' })
+/** To be copied by hand: selected, and wrapped wherever it has to. */
+export const handed = style([input, { font: `13px/20px ${mono}`, overflowWrap: 'anywhere', resize: 'none' }])
+/** Key, words and buttons on one line of writing. */
+export const line = style({ display: 'flex', gap: 8, alignItems: 'baseline', flexWrap: 'wrap', minWidth: 0 })
 export const row = style({ display: 'flex', gap: 8, alignItems: 'center', flexWrap: 'wrap' })
 export const push = style({ flex: 1 })
 export const stack = style({ display: 'grid', gap: 16, minWidth: 0 })

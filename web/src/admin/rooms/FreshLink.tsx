@@ -6,11 +6,12 @@ import { forgetFresh, freshLink } from './linkOnce'
 
 /** The link just made, while it can still be shown. */
 export function FreshLink({ room }: { room: Room }) {
-  const [url, setUrl] = useState(() => freshLink(room.id))
-  if (url === null) return null
+  const [fresh, setFresh] = useState(() => freshLink(room.id))
+  if (fresh === null) return null
+  const { url, copied } = fresh
   return (
     <div className={ui.note.good}>
-      <p>The viewer link, shown only now. Send it to one person or to everybody; you can revoke it below.</p>
+      <p role="status">{copied ? 'The viewer link is on your clipboard, and shown only now.' : 'The viewer link, shown only now: your browser keeps the clipboard shut.'} Send it to one person or to everybody; you can revoke it below.</p>
       <p className={ui.row}>
         <code className={ui.code}>{url}</code>
         <CopyButton text={url} what="Viewer link" />
@@ -19,7 +20,7 @@ export function FreshLink({ room }: { room: Room }) {
           className={ui.button.quiet}
           onClick={() => {
             forgetFresh(room.id)
-            setUrl(null)
+            setFresh(null)
           }}
         >
           Done

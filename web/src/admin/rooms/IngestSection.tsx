@@ -27,7 +27,7 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
         )}
       </div>
       {!shown ? (
-        <p className={ui.quiet}>In OBS, choose Profile, then Import, and open the downloaded folder: server, key and encoder settings are in it.</p>
+        <p className={ui.quiet}>Unpack the downloaded file; in OBS, choose Profile, then Import, and open the folder: server, key and encoder settings are in it.</p>
       ) : ingest.isError ? (
         <ProblemNote error={ingest.error} onAgain={() => void ingest.refetch()} />
       ) : ingest.isPending ? (
@@ -44,7 +44,7 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
             </dd>
             <Address name="RTMP" note="OBS, most encoders" text={ingest.data.rtmp.server} />
             {ingest.data.rtmps && <Address name="RTMPS" note="encrypted" text={ingest.data.rtmps.server} />}
-            <Address name="SRT" note={`best on bad networks, ${ingest.data.latency_ms} ms`} text={ingest.data.srt.url} secret={ingest.data.key} />
+            <Address name="SRT" note={`bad networks, ${ingest.data.latency_ms} ms`} text={ingest.data.srt.url} secret={ingest.data.key} />
             <Address name="WHIP" note="OBS 30 and later" text={ingest.data.whip.url} secret={ingest.data.key} />
           </dl>
           <p className={ui.quiet}>Encoder: H.264, B-frames 0, keyframe every 1 s, constant bitrate, 48 kHz sound.</p>
@@ -58,11 +58,14 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
 function Address({ name, note, text, secret }: { name: string; note: string; text: string; secret?: string }) {
   return (
     <>
-      <dt className={css.factName}>{name}</dt>
+      <dt className={css.factName}>
+        {name} <span className={css.factNote}>{note}</span>
+      </dt>
       <dd className={css.factValue}>
-        <code className={ui.code}>{secret ? text.replaceAll(encodeURIComponent(secret), '••••').replaceAll(secret, '••••') : text}</code>
-        <CopyButton text={text} what={`${name} address`} />
-        <span className={`${ui.quiet} ${ui.small}`}>{note}</span>
+        <span className={css.address}>
+          <code className={ui.code}>{secret ? text.replaceAll(encodeURIComponent(secret), '••••').replaceAll(secret, '••••') : text}</code>
+          <CopyButton text={text} what={`${name} address`} />
+        </span>
       </dd>
     </>
   )

@@ -1,10 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { createLink, revokeLink } from '../../api/admin'
-import type { Link, Room, VisitorRole } from '../../api/types'
+import type { Link, Present, Room, VisitorRole } from '../../api/types'
 import { copyText } from '../../shared/copy'
 import { useNow } from '../../shared/useNow'
-import { relative, shortMoment } from '../../shared/words'
+import { moment, relative, shortMoment } from '../../shared/words'
 import type { Question } from '../../ui/Confirm'
 import { CopyButton } from '../../ui/CopyButton'
 import { ProblemNote } from '../../ui/ProblemNote'
@@ -13,6 +13,7 @@ import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { keys, useLinks } from '../queries'
 import { text, useSubmit } from '../useSubmit'
+import { doingWords, nameOfPerson, revokeWords } from './people'
 
 /** People and their links: one per person, so that one can be withdrawn. */
 export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask: (question: Question | null) => void }) {
@@ -20,10 +21,12 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
   const now = useNow(15_000)
   const client = useQueryClient()
 
+  const by = (link: Link) => room.live.people.filter((one) => one.link === link.id)
+
   const revoke = (link: Link) =>
     ask({
-      title: `Revoke ${nameOf(link)}?`,
-      body: link.uses > 0 ? `Whoever came with it is put out now and cannot come back with it.` : 'Nobody has used it yet. It will open nothing.',
+      title: `Revoke ${nameOf(link, now)}?`,
+      body: revokeWords(by(link), link.uses),
       verb: 'Revoke',
       danger: true,
       run: async () => {
@@ -37,13 +40,14 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
           client.setQueryData(key, before)
           throw error
         }
-        say(`${nameOf(link)} is revoked`)
+        say(`${nameOf(link, now)} is revoked`)
       },
     })
 
   return (
     <section className={css.section}>
       <h2 className={css.h2}>People and links</h2>
+      <Here people={room.live.people} />
       {links.isError ? (
         <ProblemNote error={links.error} onAgain={() => void links.refetch()} />
       ) : (links.data ?? []).length === 0 ? (
@@ -53,15 +57,15 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
           {links.data?.map((link) => (
             <li key={link.id} className={css.item}>
               <span className={css.itemDot}>
-                <span className={link.revoked ? ui.dot.none : link.last_seen ? ui.dot.good : ui.dot.open} role="img" aria-label={link.revoked ? 'revoked' : link.last_seen ? 'used' : 'not used yet'} />
+                <span className={link.revoked ? ui.dot.none : by(link).length > 0 ? ui.dot.good : ui.dot.open} role="img" aria-label={link.revoked ? 'revoked' : by(link).length > 0 ? 'here now' : 'nobody here'} />
               </span>
               <span className={css.itemName} style={link.revoked ? { textDecoration: 'line-through' } : undefined}>
-                {nameOf(link)}
+                {nameOf(link, now)}
               </span>
-              <span className={css.itemFacts}>{linkFacts(link, now)}</span>
+              <span className={css.itemFacts}>{linkFacts(link, now, by(link).length)}</span>
               <span className={css.itemActions}>
                 {may && !link.revoked && (
-                  <button type="button" className={ui.button.quiet} aria-label={`Revoke ${nameOf(link)}`} onClick={() => revoke(link)}>
+                  <button type="button" className={ui.button.quiet} aria-label={`Revoke ${nameOf(link, now)}`} onClick={() => revoke(link)}>
                     Revoke
                   </button>
                 )}
@@ -75,11 +79,30 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
   )
 }
 
-const nameOf = (link: Link) => link.name || (link.role === 'presenter' ? 'Presenter link' : 'Viewer link')
+/** Everybody who is there, by name, and what they do. */
+function Here({ people }: { people: Present[] }) {
+  return (
+    <dl className={css.facts}>
+      <dt className={css.factName}>Here now</dt>
+      <dd className={css.factValue}>
+        {people.length === 0 && <span className={ui.quiet}>nobody</span>}
+        {people.map((one, i) => (
+          <span key={i} className={css.person}>
+            {nameOfPerson(one)} <span className={ui.quiet}>{doingWords(one)}</span>
+          </span>
+        ))}
+      </dd>
+    </dl>
+  )
+}
 
-export function linkFacts(link: Link, now: number): string {
+/** One that was made for nobody goes by its time. */
+export const nameOf = (link: Link, now: number): string => link.name || `${link.role === 'presenter' ? 'Presenter' : 'Viewer'} link, ${moment(link.created_at, now)}`
+
+export function linkFacts(link: Link, now: number, here = 0): string {
   const parts: string[] = [link.role]
   if (link.revoked) parts.push('revoked')
+  else if (here > 0) parts.push(here === 1 ? 'here now' : `${here} here now`)
   else parts.push(link.last_seen ? `seen ${relative(link.last_seen, now)}` : 'not used yet')
   if (link.max_uses) parts.push(`${link.uses} of ${link.max_uses} uses`)
   if (link.expires_at && !link.revoked) parts.push(Date.parse(link.expires_at) < now ? 'expired' : `until ${shortMoment(link.expires_at, now)}`)

@@ -1,34 +1,31 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import { createRoom } from '../../api/admin'
 import type { NewRoom as NewRoomBody } from '../../api/types'
 import { copyText } from '../../shared/copy'
 import { go } from '../../shared/router'
 import { Dialog } from '../../ui/Dialog'
-import { TextField } from '../../ui/Field'
+import { Field, TextField } from '../../ui/Field'
 import { ProblemNote } from '../../ui/ProblemNote'
-import { say } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
 import { keepRoom } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 import { fromLocal } from './localTime'
 import { handOver } from './linkOnce'
+import { networksOf } from './roomPatch'
 import { ProfileField } from './ProfileField'
 
 /** One field and Enter; the viewer link is on the clipboard, and the page says so. */
 export function NewRoom({ onClose }: { onClose: () => void }) {
   const client = useQueryClient()
   const [more, setMore] = useState(false)
-  const title = useRef<HTMLInputElement>(null)
   const { busy, error, onSubmit } = useSubmit(async (data) => {
     const made = createRoom(bodyOf(data))
     const copied = copyText(made.then((answer) => answer.link?.url ?? answer.room.urls.room))
     const { room, link } = await made
     keepRoom(client, room)
     const onClipboard = await copied
-    if (link) handOver(room.id, link.url)
-    const what = room.state === 'not-open' ? `${room.title} is made` : `${room.title} is open`
-    say(onClipboard ? `${what}. Its viewer link is on your clipboard` : `${what}. Copy its viewer link below`)
+    if (link) handOver(room.id, { url: link.url, copied: onClipboard })
     go(`/rooms/${room.id}`)
   })
   return (
@@ -36,18 +33,23 @@ export function NewRoom({ onClose }: { onClose: () => void }) {
       <form className={ui.stack} onSubmit={onSubmit}>
         <label className={ui.field}>
           <span className={ui.hiddenText}>Name of the room</span>
-          <input ref={title} className={ui.input} name="title" required autoFocus maxLength={120} placeholder="Northlight – reel 3" autoComplete="off" />
+          <input className={ui.input} name="title" required autoFocus maxLength={120} placeholder="Northlight – reel 3" autoComplete="off" />
           <span className={ui.hint}>Enter makes it and copies the viewer link.</span>
         </label>
         {more && (
           <>
-            <TextField label="Address" name="slug" placeholder="made from the name" autoCapitalize="none" spellCheck={false} />
+            {/* The button that was pressed is gone: the focus goes on to what it brought. */}
+            <TextField label="Address" name="slug" autoFocus placeholder="made from the name" autoCapitalize="none" spellCheck={false} />
             <div className={ui.pair}>
               <TextField label="Opens" name="opens_at" type="datetime-local" hint="Empty: at once" />
               <TextField label="Ends" name="expires_at" type="datetime-local" hint="Empty: when you close it" />
             </div>
             <TextField label="Passcode" name="passcode" autoComplete="off" hint="For people who come without a link. Empty: links only." />
             <ProfileField />
+            <TextField label="Most viewers" name="viewer_cap" type="number" min={1} max={10000} placeholder="no limit" />
+            <Field label="Allowed addresses" hint="One network a line, such as 203.0.113.0/24. Empty: from everywhere.">
+              <textarea className={ui.input} name="allowed_addresses" rows={2} spellCheck={false} />
+            </Field>
             <label className={ui.check}>
               <input type="checkbox" name="watermark" /> Show each viewer’s name over the picture
             </label>
@@ -85,6 +87,10 @@ function bodyOf(data: FormData): NewRoomBody {
   if (passcode) body.passcode = passcode
   const profile = text(data, 'profile')
   if (profile) body.profile = profile
+  const cap = text(data, 'viewer_cap')
+  if (cap) body.viewer_cap = Number(cap)
+  const networks = networksOf(data)
+  if (networks.length > 0) body.allowed_addresses = networks
   if (data.get('watermark')) body.watermark = true
   return body
 }

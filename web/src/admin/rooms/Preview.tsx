@@ -53,8 +53,10 @@ export function Preview({ room, now }: { room: Room; now: number }) {
         <dt className={css.factName}>Encoder</dt>
         <dd className={css.factValue}>
           <span className={facts.receiving ? (troubles.length > 0 ? ui.dot.warning : ui.dot.good) : ui.dot.bad} />
-          {facts.receiving ? `sends by ${facts.protocol.toUpperCase()}` : 'connected, but nothing arrives'}
-          {facts.live_since && ` for ${duration(now - Date.parse(facts.live_since))}`}
+          <span>
+            {facts.receiving ? `sends by ${facts.protocol.toUpperCase()}` : 'connected, but nothing arrives'}
+            {facts.live_since && ` for ${duration(now - Date.parse(facts.live_since))}`}
+          </span>
         </dd>
         <dt className={css.factName}>Video</dt>
         <dd className={css.factValue}>

@@ -96,7 +96,7 @@ export function RoomForm({ room }: { room: Room }) {
               Undo
             </button>
           )}
-          <span className={ui.quiet}>{dirty ? saveWords(patch, base) : ''}</span>
+          <span className={ui.quiet}>{dirty ? saveWords(patch, room, Date.now()) : ''}</span>
         </div>
       </form>
     </section>

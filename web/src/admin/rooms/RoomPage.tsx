@@ -9,7 +9,7 @@ import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
-import { useLinks, useMe, useProfiles, useRoom } from '../queries'
+import { useLinks, useMe, useProfiles, useRoom, useStatus } from '../queries'
 import { IssueList } from '../stack/IssueList'
 import { FreshLink } from './FreshLink'
 import { IngestSection } from './IngestSection'
@@ -56,6 +56,7 @@ function Loaded({ room }: { room: Room }) {
   const [confirm, ask] = useConfirm()
   const actions = useRoomActions(ask)
   const share = useShareLink()
+  const status = useStatus().data
   const may = role !== 'ops' && !room.archived
   const closed = room.closed || room.state === 'expired'
   return (
@@ -81,6 +82,7 @@ function Loaded({ room }: { room: Room }) {
                   { label: 'Everybody out', danger: true, run: () => void actions.interrupt(room, 'rotate-stream') },
                   closed ? { label: 'Open', run: () => void actions.open(room) } : { label: 'Close', danger: true, run: () => void actions.interrupt(room, 'close') },
                   { label: 'Archive', danger: true, run: () => void actions.interrupt(room, 'archive') },
+                  { label: 'Delete for ever', danger: true, run: () => void actions.interrupt(room, 'delete') },
                 ]}
               >
                 ⋯
@@ -88,21 +90,30 @@ function Loaded({ room }: { room: Room }) {
             </>
           )}
           {room.archived && role !== 'ops' && (
-            <button type="button" className={ui.button.plain} onClick={() => void actions.restore(room)}>
-              Bring back
-            </button>
+            <>
+              <button type="button" className={ui.button.plain} onClick={() => void actions.restore(room)}>
+                Bring back
+              </button>
+              <button type="button" className={ui.button.danger} onClick={() => void actions.interrupt(room, 'delete')}>
+                Delete for ever
+              </button>
+            </>
           )}
         </header>
         <p className={ui.row}>
           <span className={ui.dot[roomDot(room)]} />
           <span className={css.itemFacts}>{roomFacts(room, now)}</span>
           <span className={ui.push} />
-          <code className={ui.code}>{room.urls.room.replace(/^https?:\/\//, '')}</code>
-          <CopyButton text={room.urls.room} what="Room address" />
+          <span className={css.address}>
+            <code className={`${ui.code} ${css.addressText}`} title={room.urls.room}>
+              {room.urls.room.replace(/^https?:\/\//, '')}
+            </code>
+            <CopyButton text={room.urls.room} what="Room address" />
+          </span>
         </p>
       </div>
       <FreshLink room={room} />
-      {room.issues.length > 0 && <IssueList issues={room.issues} />}
+      {room.issues.length > 0 && status && <IssueList issues={room.issues} status={status} ask={ask} room={room} />}
       <Preview room={room} now={now} />
       <LinksSection room={room} may={may} ask={ask} />
       {may && <IngestSection room={room} onRotate={() => void actions.interrupt(room, 'rotate-key')} />}

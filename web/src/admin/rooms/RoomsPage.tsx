@@ -28,7 +28,10 @@ export function RoomsPage() {
     <div className={css.page}>
       <header className={css.head}>
         <h1 className={css.h1}>{archived ? 'Archive' : 'Rooms'}</h1>
-        <input ref={find} type="search" className={`${ui.input} ${css.filter}`} placeholder="Find  /" aria-label="Find a room" value={wanted} onChange={(event) => setWanted(event.target.value)} onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()} />
+        <span className={css.find}>
+          <input ref={find} type="search" className={ui.input} placeholder="Find" aria-label="Find a room" value={wanted} onChange={(event) => setWanted(event.target.value)} onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()} />
+          <kbd className={`${ui.kbd} ${css.findKey}`}>/</kbd>
+        </span>
         {mayMake && (
           <button type="button" className={ui.button.primary} onClick={() => setMaking(true)}>
             New room <kbd className={ui.kbd}>N</kbd>

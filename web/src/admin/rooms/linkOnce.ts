@@ -1,7 +1,13 @@
 // A link's address is answered once. Between making the room and showing it,
 // it waits here, in memory only.
-const waiting = new Map<string, string>()
+export interface Fresh {
+  url: string
+  /** Whether the browser let it onto the clipboard. */
+  copied: boolean
+}
 
-export const handOver = (room: string, url: string): void => void waiting.set(room, url)
-export const freshLink = (room: string): string | null => waiting.get(room) ?? null
+const waiting = new Map<string, Fresh>()
+
+export const handOver = (room: string, fresh: Fresh): void => void waiting.set(room, fresh)
+export const freshLink = (room: string): Fresh | null => waiting.get(room) ?? null
 export const forgetFresh = (room: string): void => void waiting.delete(room)

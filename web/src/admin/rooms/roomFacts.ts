@@ -1,6 +1,6 @@
 // A room in a row: its dot and the two facts that matter. Pure.
 import type { Room } from '../../api/types'
-import { count, duration, shortMoment } from '../../shared/words'
+import { count, duration, moment, shortMoment } from '../../shared/words'
 
 export type RoomDot = 'live' | 'open' | 'none' | 'warning'
 
@@ -10,8 +10,18 @@ export function roomDot(room: Room): RoomDot {
   return room.state === 'closed' || room.state === 'expired' || room.archived ? 'none' : 'open'
 }
 
+/** `today 18:00`, `tomorrow 07:37`, `Fri 18:00`, `3 Mar`: never without its day. */
+export function dayMoment(time: string, now: number): string {
+  const days = daysFrom(new Date(now), new Date(time))
+  return days === 0 || days === 1 ? moment(time, now) : shortMoment(time, now)
+}
+
+const daysFrom = (from: Date, to: Date) => Math.round((startOfDay(to) - startOfDay(from)) / 86_400_000)
+const startOfDay = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
+
 export function roomFacts(room: Room, now: number): string {
-  const ends = room.expires_at ? `ends ${shortMoment(room.expires_at, now)}` : null
+  const ends = room.expires_at ? `ends ${dayMoment(room.expires_at, now)}` : null
+  const here = room.live.people.length
   switch (room.archived ? 'archived' : room.state) {
     case 'archived':
       return 'archived'
@@ -20,13 +30,13 @@ export function roomFacts(room: Room, now: number): string {
       return join(since, `${room.live.viewers} watching`, ends)
     }
     case 'waiting':
-      return join('open, no stream yet', room.live.viewers > 0 ? count(room.live.viewers, 'person waits', 'people wait') : null, ends)
+      return join('open, no stream yet', here > 0 ? count(here, 'person waits', 'people wait') : null, ends)
     case 'not-open':
-      return room.opens_at ? join(`opens ${shortMoment(room.opens_at, now)}`, ends) : 'not open yet'
+      return room.opens_at ? join(`opens ${dayMoment(room.opens_at, now)}`, here > 0 ? count(here, 'person waits', 'people wait') : null, ends) : 'not open yet'
     case 'closed':
       return 'closed'
     case 'expired':
-      return room.expires_at ? `ended ${shortMoment(room.expires_at, now)}` : 'ended'
+      return room.expires_at ? `ended ${dayMoment(room.expires_at, now)}` : 'ended'
     default:
       return ''
   }

@@ -1,6 +1,8 @@
 // From what was typed to what is sent: only what differs. Pure.
 import type { Room, RoomPatch } from '../../api/types'
+import { moment } from '../../shared/words'
 import { fromLocal, toLocal } from './localTime'
+import { hereWords } from './people'
 
 /** The text fields of the form, by their names. */
 export const fieldsOf = (room: Room) => ({
@@ -13,6 +15,9 @@ export const fieldsOf = (room: Room) => ({
   allowed_addresses: room.allowed_addresses.join('\n'),
 })
 
+/** However they were set apart. */
+export const networksOf = (data: FormData): string[] => String(data.get('allowed_addresses') ?? '').split(/[\s,]+/).filter(Boolean)
+
 export function patchOf(room: Room, data: FormData): RoomPatch {
   const had = fieldsOf(room)
   const typed = (name: string) => String(data.get(name) ?? '').trim()
@@ -24,7 +29,7 @@ export function patchOf(room: Room, data: FormData): RoomPatch {
   if (differs('opens_at')) patch.opens_at = fromLocal(typed('opens_at'))
   if (differs('expires_at')) patch.expires_at = fromLocal(typed('expires_at'))
   if (differs('viewer_cap')) patch.viewer_cap = typed('viewer_cap') === '' ? null : Number(typed('viewer_cap'))
-  const addresses = typed('allowed_addresses').split(/[\s,]+/).filter(Boolean)
+  const addresses = networksOf(data)
   if (addresses.join('\n') !== had.allowed_addresses) patch.allowed_addresses = addresses
   if (data.has('watermark') !== room.watermark) patch.watermark = data.has('watermark')
   if (data.has('no_passcode')) patch.passcode = null
@@ -43,14 +48,16 @@ export function rebase(form: HTMLFormElement, before: Room, after: Room): void {
   if (mark && mark.checked === before.watermark) mark.checked = after.watermark
 }
 
-/** What saving does to people who are there. */
-export function saveWords(patch: RoomPatch, room: Room): string {
-  const people = room.live.publishers + room.live.viewers + room.live.callers > 0
-  if (!people) return 'Nobody is in the room.'
-  const watching = `${room.live.viewers} watching`
-  if (patch.profile !== undefined) return `The encoder is cut and has to start again (${watching}).`
-  if (patch.allowed_addresses !== undefined) return `People outside these networks are put out (${watching}).`
-  if (patch.opens_at && Date.parse(patch.opens_at) > Date.now()) return `The room closes until then (${watching}).`
-  if (patch.expires_at && Date.parse(patch.expires_at) <= Date.now()) return `The room ends now (${watching}).`
-  return 'Interrupts nobody.'
+/** What saving does to people who are there: every part of it that cuts, and whom. */
+export function saveWords(patch: RoomPatch, room: Room, now: number): string {
+  const { people, publishers, viewers } = room.live
+  if (people.length + publishers === 0) return 'Nobody is in the room.'
+  const cuts: string[] = []
+  if (patch.profile !== undefined && publishers + viewers > 0) cuts.push('The encoder is cut and has to start again.')
+  if (patch.allowed_addresses != null && patch.allowed_addresses.length > 0) cuts.push('People outside these networks are put out.')
+  if (patch.opens_at && Date.parse(patch.opens_at) > now) cuts.push(`The room closes until ${moment(patch.opens_at, now)}.`)
+  if (patch.expires_at && Date.parse(patch.expires_at) <= now) cuts.push('The room ends now.')
+  if (patch.viewer_cap != null && patch.viewer_cap < viewers) cuts.push(`${viewers} are watching: above ${patch.viewer_cap}, who has to reconnect stays out.`)
+  if (cuts.length === 0) return 'Interrupts nobody.'
+  return [...cuts, hereWords(people)].filter(Boolean).join(' ')
 }

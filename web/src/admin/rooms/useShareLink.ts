@@ -1,9 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { createLink } from '../../api/admin'
-import { problemOf } from '../../api/request'
 import type { Room, VisitorRole } from '../../api/types'
 import { copyText } from '../../shared/copy'
-import { say } from '../../ui/Toasts'
+import { copyByHand } from '../../ui/ByHand'
+import { say, sayProblem } from '../../ui/Toasts'
 import { keys } from '../queries'
 
 /** Links are stored hashed, so a link to copy is a new link. */
@@ -15,10 +15,10 @@ export function useShareLink() {
     try {
       const link = await made
       void client.invalidateQueries({ queryKey: keys.links(room.id) })
-      say((await copied) ? `A new ${role} link for ${room.title} is on your clipboard` : `Your browser keeps the clipboard shut. The link: ${link.url}`)
+      if (await copied) say(`A new ${role} link for ${room.title} is on your clipboard`)
+      else copyByHand({ what: `The ${role} link for ${room.title}`, text: link.url, once: true })
     } catch (error) {
-      const problem = problemOf(error)
-      say(`${problem.message}. ${problem.detail}`)
+      sayProblem(error)
     }
   }
 }

@@ -1,7 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import * as api from '../../api/admin'
-import { problemOf } from '../../api/request'
 import type { Admin, AdminRole } from '../../api/types'
 import { useConfirm } from '../../ui/Confirm'
 import { Dialog } from '../../ui/Dialog'
@@ -22,6 +21,8 @@ const ROLES: { role: AdminRole; may: string }[] = [
   { role: 'ops', may: 'sees state, never secrets' },
 ]
 
+const mayOf = (role: AdminRole) => ROLES.find((one) => one.role === role)?.may ?? ''
+
 export function Admins() {
   const me = useMe().data
   const client = useQueryClient()
@@ -30,16 +31,22 @@ export function Admins() {
   const [confirm, ask] = useConfirm()
   const refresh = () => client.invalidateQueries({ queryKey: keys.admins })
 
-  const change = async (admin: Admin, role: AdminRole) => {
-    await api.changeAdmin(admin, role).then(
-      () => say(`${admin.name} is now ${role}`),
-      (error: unknown) => {
-        const problem = problemOf(error)
-        say(problem.status === 412 ? `${admin.name} was changed meanwhile; the list is fresh now` : `${problem.message}. ${problem.detail}`)
+  // An arrow key in the list is enough to get here, so it asks.
+  const change = (admin: Admin, role: AdminRole) =>
+    ask({
+      title: `Make ${admin.name} ${role}?`,
+      body: `Now ${admin.role}: ${mayOf(admin.role)}. From then on ${role}: ${mayOf(role)}. It holds at once, on every page they have open.`,
+      verb: `Make ${role}`,
+      danger: role !== 'owner',
+      run: async () => {
+        try {
+          await api.changeAdmin(admin, role)
+          say(`${admin.name} is now ${role}`)
+        } finally {
+          await refresh()
+        }
       },
-    )
-    await refresh()
-  }
+    })
   const remove = (admin: Admin) =>
     ask({
       title: `Remove ${admin.name}?`,
@@ -65,18 +72,18 @@ export function Admins() {
       ) : admins.isPending ? (
         <SkeletonRows rows={2} />
       ) : (
-        <ul className={css.list}>
+        <ul className={css.lists}>
           {admins.data.map((admin) => (
             <li key={admin.id} className={css.item}>
               <span />
               <span className={css.itemName}>{admin.name}</span>
               <span className={css.itemFacts}>
-                {admin.role} · since <Ago at={admin.created_at} />
+                {admin.role} · added <Ago at={admin.created_at} />
               </span>
               <span className={css.itemActions}>
                 {admin.id !== me?.id && (
                   <>
-                    <select className={ui.select} style={{ width: 120 }} aria-label={`Role of ${admin.name}`} value={admin.role} onChange={(event) => void change(admin, event.target.value as AdminRole)}>
+                    <select className={ui.select} style={{ width: 120 }} aria-label={`Role of ${admin.name}`} value={admin.role} onChange={(event) => change(admin, event.target.value as AdminRole)}>
                       {ROLES.map(({ role }) => (
                         <option key={role}>{role}</option>
                       ))}

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import * as api from '../../api/admin'
 import type { AdminSession } from '../../api/types'
+import { useConfirm } from '../../ui/Confirm'
 import { TextField } from '../../ui/Field'
 import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
@@ -69,17 +70,23 @@ function Password() {
 function Sessions() {
   const client = useQueryClient()
   const sessions = useSessions()
-  const end = async (session: AdminSession) => {
-    const before = sessions.data
-    client.setQueryData<AdminSession[]>(keys.sessions, (all) => all?.filter((one) => one.id !== session.id))
-    await api.endSession(session.id).then(
-      () => say('That session is logged out'),
-      (error: Error) => {
-        client.setQueryData(keys.sessions, before)
-        say(error.message)
+  const [confirm, ask] = useConfirm()
+  const end = (session: AdminSession) =>
+    ask({
+      title: `Log out ${session.agent}?`,
+      body: (
+        <>
+          Whoever works there now, at {session.address}, has to log in again. It was last used <Ago at={session.last_seen} />.
+        </>
+      ),
+      verb: 'Log it out',
+      danger: true,
+      run: async () => {
+        await api.endSession(session.id)
+        client.setQueryData<AdminSession[]>(keys.sessions, (all) => all?.filter((one) => one.id !== session.id))
+        say('That session is logged out')
       },
-    )
-  }
+    })
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Where you are logged in</h2>
@@ -88,7 +95,7 @@ function Sessions() {
       ) : sessions.isPending ? (
         <SkeletonRows rows={2} />
       ) : (
-        <ul className={css.list}>
+        <ul className={css.lists}>
           {sessions.data.map((session) => (
             <li key={session.id} className={css.item}>
               <span className={css.itemDot}>
@@ -100,7 +107,7 @@ function Sessions() {
               </span>
               <span className={css.itemActions}>
                 {!session.current && (
-                  <button type="button" className={ui.button.quiet} aria-label={`Log out ${session.agent}`} onClick={() => void end(session)}>
+                  <button type="button" className={ui.button.quiet} aria-label={`Log out ${session.agent}`} onClick={() => end(session)}>
                     Log out
                   </button>
                 )}
@@ -109,6 +116,7 @@ function Sessions() {
           ))}
         </ul>
       )}
+      {confirm}
     </section>
   )
 }

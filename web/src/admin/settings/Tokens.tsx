@@ -48,7 +48,7 @@ export function Tokens() {
       ) : tokens.data.length === 0 ? (
         <p className={ui.quiet}>None. A token lets a program make rooms or read the state of the stack without a person’s password.</p>
       ) : (
-        <ul className={css.list}>
+        <ul className={css.lists}>
           {tokens.data.map((token) => (
             <li key={token.id} className={css.item}>
               <span />
@@ -79,7 +79,7 @@ function AddToken({ onClose, onDone }: { onClose: () => void; onDone: () => void
   })
   if (made) {
     return (
-      <Dialog title={made.token.name} onClose={onClose}>
+      <Dialog title={made.token.name} onClose={onClose} keep>
         <p>The token, shown only now:</p>
         <Secret value={made.secret} what="Token" />
         <div className={ui.dialogEnd}>

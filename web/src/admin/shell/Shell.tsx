@@ -4,7 +4,9 @@ import { logOut } from '../../api/admin'
 import type { Me, Status } from '../../api/types'
 import { useKeys } from '../../shared/keys'
 import { Link, usePath } from '../../shared/router'
+import { Boundary } from '../../ui/Boundary'
 import { Dialog } from '../../ui/Dialog'
+import { Menu } from '../../ui/Menu'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { useLiveEvents, useStatus } from '../queries'
@@ -38,14 +40,14 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
             {label === 'Stack' && status && <StackDot status={status} />}
           </Link>
         ))}
+        <span className={css.lost} role="status">
+          {events === 'lost' && (
+            <>
+              <span className={ui.dot.warning} /> Reconnecting…
+            </>
+          )}
+        </span>
         <div className={css.sideEnd}>
-          <span className={css.lost} role="status">
-            {events === 'lost' && (
-              <>
-                <span className={ui.dot.warning} /> Reconnecting…
-              </>
-            )}
-          </span>
           <span>
             {me.name}
             <br />
@@ -60,8 +62,23 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
             </button>
           </span>
         </div>
+        <div className={css.account}>
+          <Menu
+            label={`You: ${me.name}`}
+            className={css.nav}
+            head={`${me.name} · ${me.role}`}
+            items={[
+              { label: 'Keys', run: () => setHelp(true) },
+              { label: 'Log out', run: () => void leave() },
+            ]}
+          >
+            You
+          </Menu>
+        </div>
       </nav>
-      <main className={css.main}>{children}</main>
+      <main className={css.main}>
+        <Boundary key={path}>{children}</Boundary>
+      </main>
       {help && <Help onClose={() => setHelp(false)} />}
     </div>
   )

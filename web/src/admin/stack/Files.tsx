@@ -6,7 +6,7 @@ import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
-import { useFiles } from '../queries'
+import { keys, useFiles } from '../queries'
 import * as stack from './stack.css'
 
 const STATE: Record<RenderedFile['state'], { dot: keyof typeof ui.dot; words: string }> = {
@@ -46,18 +46,24 @@ export function Files() {
 }
 
 function Diff({ path }: { path: string }) {
-  const file = useQuery({ queryKey: ['file', path], queryFn: () => getFile(path), staleTime: 0 })
+  const file = useQuery({ queryKey: keys.file(path), queryFn: () => getFile(path), staleTime: 0 })
   if (file.isError) return <ProblemNote error={file.error} onAgain={() => void file.refetch()} />
   if (file.isPending) return <SkeletonRows rows={2} height={40} />
-  if (!file.data.diff) return <p className={ui.note.plain}>No difference between what is wanted and what is on disk.</p>
+  if (!file.data.diff) return <p className={`${stack.diff} ${ui.quiet}`}>No difference between what is wanted and what is on disk.</p>
   return (
-    <pre className={stack.text} tabIndex={0} aria-label={`Difference of ${path}`}>
-      {file.data.diff.trimEnd().split('\n').map((line, i) => (
-        <div key={i} className={stack.diffLine[kindOf(line)]}>
-          {line || ' '}
-        </div>
-      ))}
-    </pre>
+    <div className={stack.diff}>
+      <p className={stack.legend}>
+        <span className={stack.diffLine.remove}>− on disk</span>
+        <span className={stack.diffLine.add}>+ wanted</span>
+      </p>
+      <pre className={stack.text} tabIndex={0} aria-label={`Difference of ${path}`}>
+        {file.data.diff.trimEnd().split('\n').map((line, i) => (
+          <div key={i} className={stack.diffLine[kindOf(line)]}>
+            {line || ' '}
+          </div>
+        ))}
+      </pre>
+    </div>
   )
 }
 

@@ -7,6 +7,7 @@ import * as css from '../desk.css'
 import { useJournal } from '../queries'
 import { SERVICE_NAME } from './Services'
 import * as stack from './stack.css'
+import { took } from './took'
 
 const DOT = { done: ui.dot.good, failed: ui.dot.bad, waiting: ui.dot.warning }
 
@@ -52,7 +53,7 @@ export function Journal() {
                 {entry.what} <span className={ui.quiet}>· {entry.why}</span>
                 {entry.error && <div className={ui.note.bad}>{entry.error}</div>}
               </span>
-              <span className={stack.entryTook}>{entry.took_ms >= 1000 ? `${(entry.took_ms / 1000).toFixed(1)} s` : `${Math.round(entry.took_ms)} ms`}</span>
+              <span className={stack.entryTook}>{took(entry.took_ms)}</span>
             </li>
           ))}
         </ul>

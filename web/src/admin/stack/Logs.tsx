@@ -1,25 +1,30 @@
 import { useEffect, useRef, useState } from 'react'
-import { followLogsUrl, getLogs } from '../../api/admin'
+import { followLogsUrl } from '../../api/admin'
 import type { LogLine, ServiceRole } from '../../api/types'
 import { useEventStream } from '../../shared/eventStream'
-import { ProblemNote } from '../../ui/ProblemNote'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
+import { begun, EMPTY, type Log, withLines } from './logLines'
 import { SERVICE_NAME } from './Services'
 import * as stack from './stack.css'
 
-const KEEP = 1000
+/** Lines that come together are shown together. */
+const TOGETHER_MS = 50
+
+interface Props {
+  role: ServiceRole | null
+  onRole: (role: ServiceRole | null) => void
+}
 
 /** A container's own words, followed while shown; secrets are redacted by the server. */
-export function Logs() {
-  const [role, setRole] = useState<ServiceRole | null>(null)
+export function Logs({ role, onRole }: Props) {
   return (
-    <section className={css.section}>
+    <section className={css.section} id="logs">
       <div className={css.head}>
         <h2 className={css.h2}>Logs</h2>
         <div className={stack.tabs}>
           {(Object.keys(SERVICE_NAME) as ServiceRole[]).map((one) => (
-            <button key={one} type="button" className={stack.tab} aria-pressed={role === one} onClick={() => setRole(role === one ? null : one)}>
+            <button key={one} type="button" className={stack.tab} aria-pressed={role === one} onClick={() => onRole(role === one ? null : one)}>
               {SERVICE_NAME[one]}
             </button>
           ))}
@@ -31,25 +36,35 @@ export function Logs() {
 }
 
 function Follow({ role }: { role: ServiceRole }) {
-  const [lines, setLines] = useState<LogLine[] | null>(null)
-  const [error, setError] = useState<unknown>(null)
+  const [log, setLog] = useState<Log>(EMPTY)
+  const coming = useRef<LogLine[]>([])
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const box = useRef<HTMLPreElement>(null)
   const atEnd = useRef(true)
-  useEffect(() => {
-    let gone = false
-    getLogs(role).then((found) => !gone && setLines(found), (problem: unknown) => !gone && setError(problem))
-    return () => {
-      gone = true
-    }
-  }, [role])
-  const state = useEventStream(lines === null ? null : followLogsUrl(role), {
-    line: (line: LogLine) => setLines((all) => [...(all ?? []), line].slice(-KEEP)),
+  const show = () => {
+    clearTimeout(timer.current)
+    timer.current = undefined
+    const more = coming.current
+    coming.current = []
+    if (more.length > 0) setLog((log) => withLines(log, more))
+  }
+  useEffect(() => () => clearTimeout(timer.current), [])
+  const state = useEventStream(followLogsUrl(role), {
+    line: (line: LogLine) => {
+      coming.current.push(line)
+      timer.current ??= setTimeout(show, TOGETHER_MS)
+    },
   })
+  // Each beginning repeats the last lines; what came before it stays apart.
+  useEffect(() => {
+    if (state !== 'connecting') return
+    show()
+    setLog(begun)
+  }, [state])
   // Follows the end unless the reader has scrolled up to read.
   useEffect(() => {
-    if (lines && atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
-  }, [lines])
-  if (error !== null) return <ProblemNote error={error} />
+    if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [log])
   return (
     <>
       <pre
@@ -62,14 +77,20 @@ function Follow({ role }: { role: ServiceRole }) {
           atEnd.current = scrollHeight - scrollTop - clientHeight < 24
         }}
       >
-        {(lines ?? []).map((line, i) => (
-          <div key={i} className={line.stream === 'stderr' ? stack.diffLine.remove : undefined}>
-            {line.text}
-          </div>
-        ))}
+        {log.lines.map((line, i) =>
+          line === 'gap' ? (
+            <div key={i} className={stack.gap}>
+              The connection was lost here; lines may be missing.
+            </div>
+          ) : (
+            <div key={i} className={line.stream === 'stderr' ? stack.diffLine.remove : undefined}>
+              {line.text}
+            </div>
+          ),
+        )}
       </pre>
       <p className={`${ui.quiet} ${ui.small}`} role="status">
-        {state === 'open' ? 'Following.' : lines === null ? 'Loading…' : 'Reconnecting…'}
+        {state === 'open' ? 'Following.' : log.lines.length === 0 && state === 'connecting' ? 'Loading…' : 'Reconnecting…'}
       </p>
     </>
   )

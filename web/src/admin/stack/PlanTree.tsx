@@ -26,7 +26,7 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
                     <span className={ui.quiet}>
                       · {step.why}
                       {DISRUPTS[step.disrupts] ? ` · ${DISRUPTS[step.disrupts]}` : ''}
-                      {step.waits ? ` · waits: ${step.waits.replaceAll('`', '')}` : ''}
+                      {step.waits ? ` · ${waitsFor(step.waits)}` : ''}
                     </span>
                   </span>
                 </li>
@@ -37,6 +37,9 @@ export function PlanTree({ steps }: { steps: StepView[] }) {
     </ul>
   )
 }
+
+/** The page has a button where the terminal has a command. */
+export const waitsFor = (waits: string): string => `waits ${waits.replace('`apply --now`', 'Apply now')}`
 
 /** Drawn, because few monospaced fonts have the sign. */
 function Pause() {

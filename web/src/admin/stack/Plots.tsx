@@ -3,8 +3,9 @@ import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { useSeries } from '../queries'
-import { plotPath } from './plotPath'
+import { plotPath } from './series'
 import * as stack from './stack.css'
+import { took } from './took'
 
 /** The last hour at a glance. */
 export function Plots() {
@@ -16,12 +17,12 @@ export function Plots() {
         <div className={stack.plots}>
           <Plot name="Viewers" points={series.data.viewers} say={(value) => String(value)} />
           <Plot name="Bitrate in" points={series.data.bitrate} say={bitrate} />
-          <Plot name="Reconcile" points={series.data.reconcile_ms} say={(value) => `${value.toFixed(1)} ms`} />
+          <Plot name="Reconcile" points={series.data.reconcile_ms} say={took} />
         </div>
       ) : series.isError ? (
         <p className={ui.quiet}>No figures are available.</p>
       ) : (
-        <SkeletonRows rows={1} height={80} />
+        <SkeletonRows rows={1} height={100} />
       )}
     </section>
   )
@@ -42,8 +43,16 @@ function Plot({ name, points, say }: { name: string; points: (number | null)[]; 
         </span>
       </figcaption>
       <svg className={stack.plotSvg} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-        <path d={plotPath(points, WIDTH, HEIGHT)} fill="none" stroke="currentColor" strokeWidth="1.5" vectorEffect="non-scaling-stroke" />
+        {[0, WIDTH / 2, WIDTH].map((x) => (
+          <path key={x} className={stack.plotMark} d={`M${x} 0V${HEIGHT}`} vectorEffect="non-scaling-stroke" />
+        ))}
+        <path data-plot d={plotPath(points, WIDTH, HEIGHT)} fill="none" stroke="currentColor" strokeWidth="1.5" vectorEffect="non-scaling-stroke" />
       </svg>
+      <div className={stack.plotAxis} aria-hidden="true">
+        <span>1 h ago</span>
+        <span>30 min</span>
+        <span>now</span>
+      </div>
     </figure>
   )
 }

@@ -1,11 +1,13 @@
+import { useState } from 'react'
 import { apply, setMode } from '../../api/admin'
-import type { Status } from '../../api/types'
+import type { ServiceRole, Status } from '../../api/types'
 import { count } from '../../shared/words'
 import { useConfirm } from '../../ui/Confirm'
+import { CopyButton } from '../../ui/CopyButton'
 import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import { Ago } from '../../ui/Time'
-import { say } from '../../ui/Toasts'
+import { say, sayProblem } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 import { useMe, useStatus } from '../queries'
@@ -17,6 +19,7 @@ import { PlanTree } from './PlanTree'
 import { Plots } from './Plots'
 import { whomApplyInterrupts } from './remedy'
 import { Services } from './Services'
+import { took } from './took'
 
 export function StackPage() {
   const status = useStatus()
@@ -47,14 +50,19 @@ const SUMMARY: Record<Status['summary'], { dot: keyof typeof ui.dot; words: stri
   paused: { dot: 'warning', words: 'Paused: differences are left alone' },
 }
 
+/** What is said of the whole; it is paused in two ways. */
+export const summaryOf = ({ summary, mode }: Pick<Status, 'summary' | 'mode'>) =>
+  mode === 'report' ? { ...SUMMARY.paused, words: 'Reporting only: differences are shown, not mended' } : SUMMARY[summary]
+
 function Loaded({ status }: { status: Status }) {
   const owner = useMe().data?.role === 'owner'
   const [confirm, ask] = useConfirm()
-  const summary = SUMMARY[status.summary]
-  const paused = status.mode === 'paused'
+  const [log, setLog] = useState<ServiceRole | null>(null)
+  const summary = summaryOf(status)
+  const held = status.mode !== 'heal'
 
   const look = async () => {
-    await apply(false).then(() => say('Looking again'), (error: Error) => say(error.message))
+    await apply(false).then(() => say('Looking again'), sayProblem)
   }
   const applyNow = () =>
     ask({
@@ -78,7 +86,11 @@ function Loaded({ status }: { status: Status }) {
       },
     })
   const resume = async () => {
-    await setMode('heal').then(() => say('Resumed'), (error: Error) => say(error.message))
+    await setMode('heal').then(() => say('Resumed'), sayProblem)
+  }
+  const read = (role: ServiceRole) => {
+    setLog(role)
+    document.getElementById('logs')?.scrollIntoView({ block: 'start' })
   }
 
   return (
@@ -91,7 +103,7 @@ function Loaded({ status }: { status: Status }) {
               <button type="button" className={ui.button.quiet} onClick={() => void look()}>
                 Look again
               </button>
-              {paused ? (
+              {held ? (
                 <button type="button" className={ui.button.primary} onClick={() => void resume()}>
                   Resume
                 </button>
@@ -112,13 +124,13 @@ function Loaded({ status }: { status: Status }) {
           <span className={ui.quiet}>
             {status.at && (
               <>
-                looked <Ago at={status.at} /> · {status.took_ms.toFixed(1)} ms · engine {status.engine.version ?? 'away'}
+                looked <Ago at={status.at} /> · {took(status.took_ms)} · engine {status.engine.version ?? 'away'}
               </>
             )}
           </span>
         </p>
       </div>
-      {status.issues.length > 0 && <IssueList issues={status.issues} status={status} ask={owner ? ask : undefined} />}
+      {status.issues.length > 0 && <IssueList issues={status.issues} status={status} ask={ask} onLog={read} />}
       <Services services={status.services} />
       <section className={css.section}>
         <h2 className={css.h2}>{status.plan.length === 0 ? 'Plan' : `Plan: ${count(status.plan.length, 'step', 'steps')}`}</h2>
@@ -127,7 +139,12 @@ function Loaded({ status }: { status: Status }) {
       <Plots />
       <Journal />
       <Files />
-      <Logs />
+      <Logs role={log} onRole={setLog} />
+      {status.trust && (
+        <p className={`${ui.quiet} ${ui.small}`}>
+          Browsers warn until they trust this ColourStream’s own authority. On the host: <CopyButton text={status.trust} what="Trust line">Copy the trust line</CopyButton>
+        </p>
+      )}
       <p className={`${ui.quiet} ${ui.small}`}>
         ColourStream {status.version} · {Object.entries(status.addresses).map(([name, address]) => `${name} ${address.replace(/^https?:\/\//, '')}`).join(' · ')}
       </p>
