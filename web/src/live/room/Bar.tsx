@@ -38,7 +38,7 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
         {watching}
       </button>
       {player.phase === 'playing' && (
-        <button type="button" className={player.muted ? `${iconButton} ${css.roomyOnly} ${css.soundOff}` : iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
+        <button type="button" className={player.muted ? `${iconButton} ${panel === null ? css.roomyOnly : ''} ${css.soundOff}` : iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
           <Icon name={player.muted ? 'muted' : 'sound'} />
           {player.muted && <span className={css.soundOffWords}>Sound is off – tap to hear</span>}
         </button>

@@ -87,7 +87,7 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
               </button>
             </div>
           )}
-          {playing && player.muted && !mark.tampered && (
+          {playing && player.muted && !mark.tampered && dock === 'none' && (
             <button type="button" className={css.pill} data-place={free ? 'below' : 'above'} onClick={() => player.setMuted(false)}>
               <Icon name="muted" />
               Sound is off – click to hear
