@@ -203,6 +203,8 @@ export async function greys(page) {
       const look = getComputedStyle(element)
       for (const name of COLOURS) {
         const value = look.getPropertyValue(name)
+        // A border that is not drawn has a colour all the same.
+        if (name.startsWith('border-') && look.getPropertyValue(name.replace('color', 'width')) === '0px') continue
         if (/gradient|url/.test(value)) found.push(`${name} ${value} of ${element.outerHTML.slice(0, 60)}`)
         for (const [, red, green, blue, alpha] of value.matchAll(/rgba?\((\d+),? (\d+),? (\d+)(?:[,/ ]+([\d.]+))?\)/g)) {
           if (alpha === '0' || (red === green && green === blue)) continue

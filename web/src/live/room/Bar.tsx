@@ -22,6 +22,8 @@ interface Props {
   onLeave: () => void
 }
 
+const SOUND_OFF = 'Sound is off – tap to hear'
+
 /** The bar over the picture: what room, who watches, the few controls. */
 export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFull, callHidden, onCall, onFront, onLeave }: Props) {
   const live = visit.state === 'live'
@@ -38,9 +40,9 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
         {watching}
       </button>
       {player.phase === 'playing' && (
-        <button type="button" className={player.muted ? `${iconButton} ${panel === null ? css.roomyOnly : ''} ${css.soundOff}` : iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
+        <button type="button" className={player.muted ? `${iconButton} ${panel === null ? css.roomyOnly : ''} ${css.soundOff}` : iconButton} aria-label={player.muted ? `${SOUND_OFF} (m)` : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
           <Icon name={player.muted ? 'muted' : 'sound'} />
-          {player.muted && <span className={css.soundOffWords}>Sound is off – tap to hear</span>}
+          {player.muted && <span className={css.soundOffWords}>{SOUND_OFF}</span>}
         </button>
       )}
       <button type="button" className={iconButton} aria-expanded={panel === 'quality'} aria-label="Picture quality (i)" title="Picture quality  i" onClick={() => onPanel('quality')}>
