@@ -25,7 +25,7 @@ export async function room() {
   await check('the encoder starts and the picture comes by itself: 100 real frames', async () => {
     const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
     const from = Date.now()
-    world.encoder = publish(key)
+    world.encoder = publish(key, { seconds: 1500 })
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     const first = Date.now() - from
     const seen = await untilFrames(pages.jonas, 100)
@@ -203,7 +203,7 @@ export async function ending() {
     await api('POST', `/rooms/${world.room.id}/open`)
     await says(pages.jonas, /Waiting for the picture/, 5000)
     const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
-    world.encoder = publish(key)
+    world.encoder = publish(key, { seconds: 1500 })
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     return `${await untilFrames(pages.jonas, 25)} decoded`
   })

@@ -97,7 +97,7 @@ export async function webrtc() {
     for (let round = 1; ; round++) {
       const seen = Promise.all([firstFrame(pages.jonas), firstFrame(pages.aiko)])
       const from = Date.now()
-      world.encoder = publish(key)
+      world.encoder = publish(key, { seconds: 1500 })
       times = (await seen).map((at) => at - from)
       const ways = [await transport(pages.jonas), await transport(pages.aiko)]
       if (Math.max(...times) <= 2000 && ways.every((way) => way === 'webrtc')) break
