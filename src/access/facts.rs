@@ -23,8 +23,23 @@ pub struct StreamFacts {
     pub viewers: u32,
     /// How many people are in the call.
     pub callers: u32,
+    /// What the media server does with it, where its statistics were had.
+    pub server: Option<ServerFacts>,
     /// What should be changed at the encoder.
     pub hints: Vec<Hint>,
+}
+
+/// What the media server itself does with the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServerFacts {
+    /// Bits per second that came in last.
+    pub bitrate_in: u64,
+    /// Bits per second that went out last, to everybody together.
+    pub bitrate_out: u64,
+    /// Connections that take the direct way.
+    pub webrtc: u32,
+    /// Connections that take the compatible way.
+    pub llhls: u32,
 }
 
 /// The video track.
@@ -182,6 +197,7 @@ impl StreamFacts {
             receiving,
             viewers: 0,
             callers: 0,
+            server: stats.filter(|stats| stats.is_object()).map(server),
             hints: Vec::new(),
         };
         facts.hints = facts.hints(min_bitrate);
@@ -295,6 +311,17 @@ fn audio(track: &Value) -> AudioFacts {
     }
 }
 
+/// Its throughputs are in bytes.
+fn server(stats: &Value) -> ServerFacts {
+    let bits = |value: &Value| value.as_u64().unwrap_or_default().saturating_mul(8);
+    ServerFacts {
+        bitrate_in: bits(&stats["lastThroughputIn"]),
+        bitrate_out: bits(&stats["lastThroughputOut"]),
+        webrtc: number(&stats["connections"]["webrtc"]),
+        llhls: number(&stats["connections"]["llhls"]),
+    }
+}
+
 fn number(value: &Value) -> u32 {
     value
         .as_u64()
@@ -326,8 +353,7 @@ mod tests {
  {"id":0,"name":"Video","type":"Video","video":{"bitrate":2441000,"bitrateAvg":2771904,"bitrateConf":2441000,"bitrateLatest":2544636,"bypass":false,"codec":"H264","codecModule":"none","configChangeCount":0,"deltaFramesSinceLastKeyFrame":16,"framerate":30.0,"framerateAvg":30.0,"framerateConf":30.0,"framerateLatest":29.850746154785156,"hasBframes":false,"height":720,"keyFrameInterval":30.0,"keyFrameIntervalAvg":30.0,"keyFrameIntervalConf":0.0,"keyFrameIntervalLatest":30.0,"maxFramerate":30.0,"maxHeight":720,"maxWidth":1280,"timebase":{"den":1000,"num":1},"width":1280}},
  {"audio":{"bitrate":125000,"bitrateAvg":130714,"bitrateConf":125000,"bitrateLatest":135928,"bypass":false,"channel":2,"codec":"AAC","codecModule":"none","configChangeCount":0,"samplerate":48000,"timebase":{"den":1000,"num":1}},"id":1,"name":"Audio","type":"Audio"},
  {"data":{"codec":"None"},"id":2,"name":"Data","type":"Data"}]},"name":"room-one"}"#;
-    const STATS: &str =
-        r#"{"lastRecvTime":"2026-11-22T19:42:26.682+00:00","lastThroughputIn":359413}"#;
+    const STATS: &str = r#"{"avgThroughputIn":2855316,"connections":{"hlsv3":0,"llhls":1,"ovt":0,"webrtc":2},"lastRecvTime":"2026-11-22T19:42:26.682+00:00","lastThroughputIn":359413,"lastThroughputOut":718826}"#;
 
     fn facts(detail: &str, now: &str) -> StreamFacts {
         StreamFacts::of(
@@ -364,6 +390,21 @@ mod tests {
             facts.live_since.unwrap().to_string(),
             "2026-11-22T19:42:22.079Z"
         );
+    }
+
+    #[test]
+    fn the_servers_own_figures_are_read_where_there_are_any() {
+        assert_eq!(
+            facts(DETAIL, "2026-11-22T19:42:27Z").server,
+            Some(ServerFacts {
+                bitrate_in: 2_875_304,
+                bitrate_out: 5_750_608,
+                webrtc: 2,
+                llhls: 1,
+            })
+        );
+        let without = StreamFacts::of(&Value::Null, None, None, Timestamp::UNIX_EPOCH);
+        assert_eq!(without.server, None);
     }
 
     #[test]

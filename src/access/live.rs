@@ -52,6 +52,15 @@ struct Watch {
     http: Option<Timestamp>,
 }
 
+/// How a place joins the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Join {
+    /// What the person is called.
+    own: String,
+    /// What the call is told: no two places have the same.
+    told: String,
+}
+
 /// One room's share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveRoom {
@@ -61,6 +70,8 @@ pub struct LiveRoom {
     pub facts: Option<StreamFacts>,
     /// Names of the people in the call.
     pub callers: Vec<String>,
+    /// The name each place joins the call with.
+    joins: BTreeMap<Id, Join>,
     watches: BTreeMap<Id, Watch>,
     alerted: Option<Alerted>,
 }
@@ -272,6 +283,77 @@ impl Live {
             })
     }
 
+    /// The name with which a place joins the call: its own, or that with a
+    /// number where another place has it, or may have it from before a restart
+    /// (`is_namesake` among the places with an open page).
+    pub fn join(
+        &mut self,
+        stream: &StreamName,
+        place: &Id,
+        own: &str,
+        is_namesake: impl Fn(&Id) -> bool,
+    ) -> String {
+        let is_anothers = self.pages.keys().any(is_namesake);
+        let room = self.room_mut(stream);
+        if let Some(join) = room.joins.get(place).filter(|join| join.own == own) {
+            return join.told.clone();
+        }
+        let is_taken = |name: &str| {
+            let mut others = room.joins.iter().filter(|(other, _)| *other != place);
+            others.any(|(_, join)| join.told == name)
+                || (is_anothers && room.callers.iter().any(|caller| caller == name))
+        };
+        let mut told = own.to_owned();
+        let mut number = 1_u32;
+        while is_taken(&told) {
+            number += 1;
+            told = format!("{own} {number}");
+        }
+        let join = Join {
+            own: own.to_owned(),
+            told: told.clone(),
+        };
+        room.joins.insert(place.clone(), join);
+        told
+    }
+
+    /// Which of these places, each with its name, are in the call. Where only
+    /// the name is known (a restart forgot the rest), as many as the call has.
+    pub fn callers<'a>(
+        &self,
+        stream: &StreamName,
+        here: impl Iterator<Item = (&'a Id, &'a str)>,
+    ) -> BTreeSet<Id> {
+        let mut found = BTreeSet::new();
+        let Some(room) = self.rooms.get(stream) else {
+            return found;
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            here.partition(|(place, _)| room.joins.contains_key(*place));
+        let is_there = |name: &str| room.callers.iter().any(|caller| caller == name);
+        for (place, _) in known {
+            if room
+                .joins
+                .get(place)
+                .is_some_and(|join| is_there(&join.told))
+            {
+                found.insert(place.clone());
+            }
+        }
+        let mut nameless: Vec<&String> = room
+            .callers
+            .iter()
+            .filter(|caller| room.joins.values().all(|join| join.told != **caller))
+            .collect();
+        for (place, name) in unknown {
+            if let Some(at) = nameless.iter().position(|caller| *caller == name) {
+                nameless.swap_remove(at);
+                found.insert(place.clone());
+            }
+        }
+        found
+    }
+
     /// How many people watch now.
     pub fn viewers(&self, stream: &StreamName, now: Timestamp) -> u32 {
         let count = self.rooms.get(stream).map_or(0, |room| {
@@ -367,6 +449,10 @@ impl Live {
     fn forget(&mut self, now: Timestamp) {
         for room in self.rooms.values_mut() {
             room.watches.retain(|_, watch| watch.is_on(now));
+            let callers = &room.callers;
+            room.joins.retain(|place, join| {
+                self.pages.contains_key(place) || callers.contains(&join.told)
+            });
         }
         self.rooms.retain(|_, room| *room != LiveRoom::default());
     }
@@ -396,6 +482,52 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn namesakes_join_the_call_under_names_of_their_own() {
+        let (stream, mut live): (StreamName, _) = ("roomroom1".parse().unwrap(), Live::default());
+        let [one, two, three] = ["p1", "p2", "p3"].map(Id::kept);
+        for place in [&one, &two, &three] {
+            live.page(place, 1);
+        }
+        let nobody = |_: &Id| false;
+        let others = |_: &Id| true;
+        assert_eq!(live.join(&stream, &one, "Sam", others), "Sam");
+        assert_eq!(live.join(&stream, &two, "Sam", others), "Sam 2");
+        // Again and again, each the same; another name is another matter.
+        assert_eq!(live.join(&stream, &one, "Sam", others), "Sam");
+        assert_eq!(live.join(&stream, &three, "Kim", nobody), "Kim");
+
+        let here = [(&one, "Sam"), (&two, "Sam"), (&three, "Kim")];
+        let in_call = |live: &Live| -> Vec<Id> {
+            let found = live.callers(&stream, here.into_iter());
+            found.into_iter().collect()
+        };
+        let call = |live: &mut Live, names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            live.looked_at_calls(HashMap::from([(stream.clone(), names)]), at(1));
+        };
+        call(&mut live, &["Sam 2"]);
+        assert_eq!(in_call(&live), std::slice::from_ref(&two));
+        call(&mut live, &["Sam", "Kim"]);
+        assert_eq!(in_call(&live), [one.clone(), three.clone()]);
+
+        // A restart forgot who is who: as many as there are.
+        let mut live = Live::default();
+        for place in [&one, &two, &three] {
+            live.page(place, 1);
+        }
+        call(&mut live, &["Sam"]);
+        assert_eq!(in_call(&live).len(), 1);
+        call(&mut live, &["Sam", "Sam"]);
+        assert_eq!(in_call(&live), [one.clone(), two.clone()]);
+        // Whoever comes now is not taken for them.
+        assert_eq!(live.join(&stream, &three, "Sam", others), "Sam 2");
+        // A name ends with its page, unless it still talks.
+        live.page(&three, -1);
+        call(&mut live, &[]);
+        assert_eq!(live.join(&stream, &one, "Sam 2", nobody), "Sam 2");
     }
 
     #[test]

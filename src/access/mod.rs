@@ -593,6 +593,13 @@ impl Access {
             .await
     }
 
+    /// The room a link was made for, whatever became of the link.
+    pub async fn room_of_link(&self, link: Digest) -> Option<Arc<Room>> {
+        let store = Arc::clone(&self.store);
+        let link = blocking(move || store.link_by_token(link)).await.ok()??;
+        self.index().room(&link.room).cloned()
+    }
+
     /// Lets somebody in who knows a room's name and passcode, as a viewer.
     pub async fn enter_by_passcode(
         self: &Arc<Self>,
@@ -751,6 +758,21 @@ impl Access {
     }
 
     // ---- the call
+
+    /// The name somebody joins the call with: their own, or, where another of
+    /// that name may be in it, one that tells the two apart. MiroTalk knows
+    /// people by nothing else, and takes each name once.
+    pub fn call_name(&self, stream: &StreamName, grant: &Grant) -> String {
+        let (index, now) = (self.index(), self.now());
+        let is_namesake = |place: &Id| {
+            index.place_by_id(place, now).is_some_and(|(_, other)| {
+                other.id != grant.id && other.room == grant.room && other.name == grant.name
+            })
+        };
+        let name = lock(&self.live).join(stream, &grant.id, &grant.name, is_namesake);
+        self.ticked();
+        name
+    }
 
     /// A code that opens the call's host for one place, once.
     pub fn call_code(&self, session: Digest, place: &Id, url: Secret<String>) -> Token {

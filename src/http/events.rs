@@ -235,10 +235,8 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
         app.access.here(here.session, grant);
         let mut events = Vec::new();
         events.extend(sent.news("visit", "visit", &visit(app, room, here.session, grant)));
-        events.extend(
-            sent.news("facts", "facts", &facts(app, room))
-                .filter(|_| facts(app, room).is_some()),
-        );
+        // Also that there are none any more: the encoder has stopped.
+        events.extend(sent.news("facts", "facts", &facts(app, room)));
         events.extend(sent.news("presence", "presence", &presence(app, room, &grant.id)));
         let reason = match room.gate(now) {
             Gate::Open | Gate::NotOpen => {

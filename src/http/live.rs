@@ -14,7 +14,7 @@ use super::assets::{self, Page};
 use super::problem::{Body, Problem};
 use super::views::{Visit, visit};
 use super::{App, client_address, events, is_same_site};
-use crate::access::{Entered, cookie};
+use crate::access::{Entered, EntryError, cookie};
 use crate::model::{Digest, Gate, Grant, Room, Secret, Token, one_line};
 
 /// How long a visitor's cookie lasts.
@@ -163,16 +163,39 @@ async fn enter_by_link(
         .name
         .map(|name| one_line("name", &name, NAME))
         .transpose()?;
-    let who = app
+    let token = Token::given(asked.token);
+    let digest = token.digest();
+    match app
         .access
-        .enter_by_link(
-            Token::given(asked.token),
-            session(&app, &headers),
-            name,
-            &address,
-        )
-        .await?;
-    Ok(entered(&app, who))
+        .enter_by_link(token, session(&app, &headers), name, &address)
+        .await
+    {
+        Ok(who) => Ok(entered(&app, who)),
+        Err(error) => Err(refused_link(&app, digest, error).await),
+    }
+}
+
+/// A refusal that tells a person whom to ask. Only of a link that was really
+/// made: its holder was told who invited them when it still opened. What the
+/// room is called is told while the link holds; it may have changed since.
+async fn refused_link(app: &App, link: Digest, error: EntryError) -> Problem {
+    let (may_tell, holds) = match error {
+        EntryError::LinkExpired | EntryError::LinkRevoked | EntryError::LinkUsedUp => (true, false),
+        EntryError::RoomClosed | EntryError::RoomFull => (true, true),
+        _ => (false, false),
+    };
+    let problem = Problem::from(error);
+    if !may_tell {
+        return problem;
+    }
+    let Some(room) = app.access.room_of_link(link).await else {
+        return problem;
+    };
+    Problem {
+        host: app.name_of(&room.owner),
+        room: holds.then(|| room.title.clone()),
+        ..problem
+    }
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -254,7 +277,7 @@ async fn call(
 ) -> Result<Json<CallUrl>, Problem> {
     let here = Here::find(&app, &headers, &slug)?;
     if here.room.gate(app.access.now()) != Gate::Open {
-        return Err(crate::access::EntryError::RoomClosed.into());
+        return Err(EntryError::RoomClosed.into());
     }
     if !app.call_is_safe() {
         return Err(Problem::new(
@@ -271,7 +294,7 @@ async fn call(
     let url = format!(
         "/join?room={}&name={}&avatar=0&audio=1&video=1&screen=0&chat=0&hide=0&notify=0&duration=unlimited&roomPassword=0&token={}",
         here.room.stream,
-        percent(&here.grant.name),
+        percent(&app.access.call_name(&here.room.stream, &here.grant)),
         percent(token.expose()),
     );
     let code = app

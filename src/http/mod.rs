@@ -167,11 +167,16 @@ impl App {
 
     /// Whether MiroTalk runs and has proved to turn strangers away.
     pub fn call_is_safe(&self) -> bool {
+        self.is_well(Role::Mirotalk)
+    }
+
+    /// Whether the last look found this service healthy.
+    pub fn is_well(&self, role: Role) -> bool {
         self.status
             .borrow()
             .services
             .iter()
-            .any(|service| service.role == Role::Mirotalk && service.health == "healthy")
+            .any(|service| service.role == role && service.health == "healthy")
     }
 
     /// Reads the names of admins again.

@@ -40,6 +40,12 @@ pub struct Problem {
     /// Seconds to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<i64>,
+    /// Who invited, where the link that is refused may tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// To what, where the link still holds and the room does not take more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
 }
 
 impl Problem {
@@ -57,6 +63,8 @@ impl Problem {
             status: status.as_u16(),
             field: None,
             retry_after: None,
+            host: None,
+            room: None,
         }
     }
 

@@ -273,8 +273,12 @@ impl House {
     }
 
     fn call_is_safe(&self) {
-        let mirotalk = ServiceStatus {
-            role: Role::Mirotalk,
+        self.is_healthy(Role::Mirotalk);
+    }
+
+    fn is_healthy(&self, role: Role) {
+        let service = ServiceStatus {
+            role,
             container: "c".into(),
             image: "m:1".into(),
             image_id: None,
@@ -289,7 +293,7 @@ impl House {
             pulling: None,
         };
         self.status.send_replace(Arc::new(Status {
-            services: vec![mirotalk],
+            services: vec![service],
             ..Status::default()
         }));
     }
@@ -1466,6 +1470,78 @@ async fn a_page_is_told_what_the_picture_is_like() {
         .json();
     assert_eq!(shown["issues"][0]["fix"], "Set B-frames to 0.");
     assert_eq!(house.app.access.live_counts(), (1, 0, 0));
+    // The encoder stops: what was known of it is taken back.
+    house.app.access.see_streams(Vec::new());
+    assert_eq!(until(&mut events, "visit").await["state"], "waiting");
+    assert_eq!(until(&mut events, "facts").await, Value::Null);
+}
+
+/// What a refused link tells of its room: only one that was really made, and
+/// the room's title only while the link holds.
+#[tokio::test]
+async fn a_refused_link_names_whom_to_ask_and_an_unknown_one_nobody() {
+    let house = house();
+    let (room, token) = house.room("ben", "Reel").await;
+    let id = room["id"].as_str().unwrap().to_owned();
+    let links = format!("/api/v1/rooms/{id}/links");
+    let made = async |more: Value| {
+        let made = house.admin("ben", "POST", &links, more).await.json();
+        let url = made["url"].as_str().unwrap().to_owned();
+        let token = url.split_once('#').unwrap().1.to_owned();
+        (made["id"].as_str().unwrap().to_owned(), token)
+    };
+    let refused = async |token: &str| {
+        let body = json!({"token": token});
+        let answer = house.live("", "POST", "/api/v1/session/link", body).await;
+        let problem = answer.json();
+        [&problem["type"], &problem["host"], &problem["room"]].map(Value::clone)
+    };
+    let (_, used_up) = made(json!({"role": "viewer", "max_uses": 1})).await;
+    house.enter(&used_up).await;
+    assert_eq!(
+        refused(&used_up).await,
+        [json!("link-used-up"), json!("ben"), Value::Null]
+    );
+    let (link, revoked) = made(json!({"role": "viewer"})).await;
+    house
+        .admin("ben", "DELETE", &format!("{links}/{link}"), Value::Null)
+        .await;
+    assert_eq!(
+        refused(&revoked).await,
+        [json!("link-revoked"), json!("ben"), Value::Null]
+    );
+    assert_eq!(
+        refused("nothing-like-this").await,
+        [json!("link-unknown"), Value::Null, Value::Null]
+    );
+    house
+        .admin(
+            "ben",
+            "POST",
+            &format!("/api/v1/rooms/{id}/close"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(
+        refused(&token).await,
+        [json!("room-closed"), json!("ben"), json!("Reel")]
+    );
+}
+
+/// A page knows whether the media server is well, whatever its own line says.
+#[tokio::test]
+async fn a_page_is_told_whether_the_picture_can_be_passed_on() {
+    let house = house();
+    let (_, token) = house.room("ben", "Reel").await;
+    let (cookie, visit) = house.enter(&token).await;
+    assert_eq!(visit["picture"]["available"], false);
+    assert!(visit["picture"]["why"].is_string());
+    house.is_healthy(Role::Ovenmediaengine);
+    let visit = house
+        .live(&cookie, "GET", "/api/v1/session/reel", Value::Null)
+        .await
+        .json();
+    assert_eq!(visit["picture"], json!({"available": true, "why": null}));
 }
 
 #[tokio::test]

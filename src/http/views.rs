@@ -47,6 +47,8 @@ pub struct Visit {
     pub me: Me,
     /// Where the picture is, while the room is open.
     pub playback: Option<Playback>,
+    /// Whether the picture can be passed on.
+    pub picture: PictureView,
     /// Whether the call can be joined.
     pub call: CallView,
     /// What lies over the picture.
@@ -77,6 +79,15 @@ pub struct Playback {
     pub webrtc: String,
     /// LLHLS master playlist.
     pub llhls: String,
+}
+
+/// The way of the picture: the media service.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PictureView {
+    /// Whether the media service is well.
+    pub available: bool,
+    /// Why not.
+    pub why: Option<&'static str>,
 }
 
 /// The call.
@@ -660,6 +671,7 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
     let (settings, now) = (app.settings(), app.access.now());
     let gate = room.gate(now);
     let call_safe = app.call_is_safe();
+    let picture_well = app.is_well(crate::model::Role::Ovenmediaengine);
     Visit {
         slug: room.slug.to_string(),
         title: room.title.clone(),
@@ -684,6 +696,11 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
                 .ticket(&grant.id, session, &room.stream);
             playback(&settings.origin(&settings.hosts.live), room, &ticket)
         }),
+        picture: PictureView {
+            available: picture_well,
+            why: (!picture_well)
+                .then_some("The media server does not answer, or is being started."),
+        },
         call: CallView {
             available: gate == Gate::Open && call_safe,
             why: match gate {
@@ -741,28 +758,33 @@ pub(super) fn facts(app: &App, room: &Room) -> Option<StreamFacts> {
 pub(super) fn presence(app: &App, room: &Room, me: &Id) -> Presence {
     let (index, now) = (app.access.index(), app.access.now());
     app.access.live(|live| {
-        let callers = live
-            .room(&room.stream)
-            .map(|room| room.callers.clone())
-            .unwrap_or_default();
-        let mut people: Vec<Person> = live
+        let mut here: Vec<&Grant> = live
             .pages()
             .filter_map(|place| index.place_by_id(place, now))
             .filter(|(_, grant)| grant.room == room.id)
-            .map(|(_, grant)| Person {
+            .map(|(_, grant)| grant)
+            .collect();
+        here.sort_by(|a, b| (a.seat, &a.name, &a.id).cmp(&(b.seat, &b.name, &b.id)));
+        let talking = live.callers(
+            &room.stream,
+            here.iter().map(|grant| (&grant.id, &*grant.name)),
+        );
+        let people = here
+            .into_iter()
+            .map(|grant| Person {
                 id: grant.id.clone(),
                 name: grant.name.clone(),
                 role: grant.seat,
                 watching: live.is_watching(&room.stream, &grant.id, now),
-                in_call: callers.contains(&grant.name),
+                in_call: talking.contains(&grant.id),
                 me: grant.id == *me,
             })
             .collect();
-        people.sort_by(|a, b| (a.role, &a.name, &a.id).cmp(&(b.role, &b.name, &b.id)));
+        let in_call = live.room(&room.stream).map_or(0, |room| room.callers.len());
         Presence {
             people,
             watching: live.viewers(&room.stream, now),
-            in_call: u32::try_from(callers.len()).unwrap_or(u32::MAX),
+            in_call: u32::try_from(in_call).unwrap_or(u32::MAX),
         }
     })
 }

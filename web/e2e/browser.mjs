@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
-import { PORTAL } from './shown.mjs'
+import { LIVE_PICTURES, PORTAL_PICTURES } from './pictures.mjs'
 import { ADMIN, DOMAIN, LIVE } from './stack.mjs'
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url))
@@ -113,9 +113,8 @@ async function otherPages(context, dist) {
 
 // Those that the README and the documentation show, when asked to be renewed.
 const SHOWN = {
-  'room-desktop': 'room-desktop', 'room-quality': 'room-quality', 'room-phone': 'room-phone', 'room-lying': 'room-lying', door: 'door', 'not-open-yet': 'not-open', 'a-link-that-has-ended': 'link-expired',
-  'room-call': 'room-call',
-  ...PORTAL,
+  ...LIVE_PICTURES,
+  ...PORTAL_PICTURES,
 }
 const DOCS = process.env.COLOURSTREAM_E2E_SCREENS ? at('../../docs/screens') : null
 
@@ -190,6 +189,40 @@ export async function fits(page) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   if (wide > 0) throw new Error(`${wide} px wider than the window`)
 }
+
+/**
+ * Everything beside the picture is an exact grey; the three state colours are
+ * dots and thin lines.
+ */
+export async function greys(page) {
+  const coloured = await page.evaluate(() => {
+    const STATES = ['229,72,77', '48,164,108', '245,165,36']
+    const COLOURS = ['color', 'background-color', 'border-top-color', 'border-right-color', 'border-bottom-color', 'border-left-color', 'outline-color', 'text-decoration-color', 'caret-color', 'box-shadow', 'text-shadow', 'fill', 'stroke', 'background-image']
+    const found = []
+    for (const element of document.querySelectorAll('body, body *:not(.picture-box *, script, noscript)')) {
+      const look = getComputedStyle(element)
+      for (const name of COLOURS) {
+        const value = look.getPropertyValue(name)
+        // A border that is not drawn has a colour all the same.
+        if (name.startsWith('border-') && look.getPropertyValue(name.replace('color', 'width')) === '0px') continue
+        if (/gradient|url/.test(value)) found.push(`${name} ${value} of ${element.outerHTML.slice(0, 60)}`)
+        for (const [, red, green, blue, alpha] of value.matchAll(/rgba?\((\d+),? (\d+),? (\d+)(?:[,/ ]+([\d.]+))?\)/g)) {
+          if (alpha === '0' || (red === green && green === blue)) continue
+          const isState = STATES.includes([red, green, blue].join(','))
+          const { width, height } = element.getBoundingClientRect()
+          const isDot = name !== 'color' && width <= 8 && height <= 8
+          const isLine = name === 'border-left-color' && Number.parseFloat(look.borderLeftWidth) <= 2
+          if (!(isState && (isDot || isLine || (width === 0 && height === 0)))) found.push(`${name} ${value} of ${element.outerHTML.slice(0, 80)}`)
+        }
+      }
+    }
+    return found
+  })
+  if (coloured.length > 0) throw new Error(`coloured: ${coloured.slice(0, 4).join('; ')}`)
+}
+
+/** The bar of the room has come, or gone by itself. */
+export const bar = (page, shown) => page.waitForSelector(`[data-shown=${shown}]`, { timeout: 6000, state: 'attached' })
 
 /** Half and half to the pixel, full width, no gap, no scroll bar. */
 export async function halves(page) {

@@ -1,16 +1,21 @@
 // Every door that stays shut, and those that open late.
-import { accessible, says, shoot, still, untilFrames } from './browser.mjs'
+import { accessible, greys, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, guest, roomWith, soon, world } from './harness.mjs'
 import { containerOf, docker, LIVE } from './stack.mjs'
 
 export async function doors() {
-  const notice = (name, address, words) => check(name, () => guest(name.replaceAll(/\W+/g, '-'), async (page) => {
+  // What is said, whom to ask where that is known, and something to press.
+  const notice = (name, address, words, { next = 'Enter with a passcode', leads = 'Enter a room' } = {}) => check(name, () => guest(name.replaceAll(/\W+/g, '-'), async (page) => {
     await page.goto(typeof address === 'function' ? await address() : address)
     await says(page, words)
     expect(new URL(page.url()).hash, '', 'the fragment')
     await page.waitForTimeout(250)
     await accessible(page)
-  }))
+    await greys(page)
+    await shoot(page, name.replaceAll(/\W+/g, '-'))
+    await page.getByRole('button', { name: next }).click()
+    await says(page, leads)
+  }, { ends: false }))
   const linkOf = async (more) => (await api('POST', `/rooms/${world.room.id}/links`, { name: 'Door', role: 'viewer', ...more }))
 
   await check('the first load of the live page: at most 90 KiB, without player and portal', () =>
@@ -27,45 +32,75 @@ export async function doors() {
 
   await notice('an unknown link', `${LIVE}/j#nothing-like-this`, 'This link opens nothing')
   await notice('a link without its token', `${LIVE}/j`, 'This link opens nothing')
+  await notice('a link that was mangled on its way', `${LIVE}/j#%E0`, 'This link opens nothing')
   await notice('a link that was withdrawn', async () => {
     const made = await linkOf()
     await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
     return made.url
-  }, 'This link was withdrawn')
+  }, 'Ask Maya for a new one.')
   await notice('a link that has ended', async () => {
     const made = await linkOf({ expires_at: soon(1.5) })
     await new Promise((done) => setTimeout(done, 2000))
     return made.url
-  }, 'This link has ended')
+  }, 'Ask Maya for a new one.')
   await notice('a link that was used up', async () => {
     const made = await linkOf({ max_uses: 1 })
     await guest('first-use', (page) => enter(page, made.url))
     return made.url
-  }, 'This link was already used')
-  await notice('a room that is closed', async () => {
+  }, 'Ask Maya for another.')
+  await check('a room that is closed: says which and whom to ask, and lets in once it opens, also after a reload', async () => {
     const made = await roomWith('Closed room')
     await api('POST', `/rooms/${made.room.id}/close`)
-    return made.link.url
-  }, 'The room is closed')
-  await check('a room that is full', async () => {
-    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: 1 })
-    await guest('full', async (page) => {
-      await page.goto((await linkOf()).url)
-      await says(page, 'The room is full')
-      await page.waitForTimeout(250)
+    await guest('closed-by-link', async (page) => {
+      await page.goto(made.link.url)
+      await says(page, 'The room is closed')
+      await says(page, /ask Maya/)
+      await says(page, 'Closed room')
       await accessible(page)
+      await shoot(page, 'a-room-that-is-closed')
+      await page.getByRole('button', { name: 'Try again' }).click()
+      await says(page, 'The room is closed')
+      // The address has no token any more, and yet a reload tries again.
+      await page.reload()
+      await says(page, 'The room is closed')
+      await api('POST', `/rooms/${made.room.id}/open`)
+      await page.getByRole('button', { name: 'Try again' }).click()
+      await page.getByLabel(/Your name/).waitFor()
     })
-    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
+  })
+  await check('a room that is full: says which, and lets in once a seat is free', async () => {
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: 1 })
+    try {
+      await guest('full-by-link', async (page) => {
+        await page.goto((await linkOf()).url)
+        await says(page, 'The room is full')
+        await says(page, world.room.title)
+        await says(page, /ask Maya/)
+        await page.waitForTimeout(250)
+        await accessible(page)
+        await shoot(page, 'full')
+        await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
+        await page.getByRole('button', { name: 'Try again' }).click()
+        await page.waitForSelector('[data-half=picture]')
+      })
+    } finally {
+      await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
+    }
   })
   await check('a room that is not open yet counts down and goes in by itself', async () => {
-    const made = await roomWith('Halcyon trailer', { opens_at: soon(20) })
+    const made = await roomWith('Halcyon trailer', { opens_at: soon(25) })
     await guest('not-open', async (page) => {
       await page.goto(made.link.url)
       await page.getByLabel(/Your name/).fill('Early')
       await page.getByRole('button', { name: 'Enter the room' }).click()
       await says(page, /This room opens/)
       await accessible(page)
+      await greys(page)
       await shoot(page, 'not-open-yet')
+      // No picture plays yet: nothing is claimed of the network.
+      await page.getByRole('button', { name: 'Check camera and sound' }).click()
+      await says(page.locator('[data-device=network]'), 'Known once the picture plays')
+      await page.getByRole('button', { name: 'Close' }).click()
       await says(page, /Waiting for the picture/, 30_000)
     })
   })
@@ -74,6 +109,7 @@ export async function doors() {
     await guest('room-over', async (page) => {
       await enter(page, made.link.url, 'Late')
       await says(page, 'This room has ended', 15_000)
+      await page.getByRole('button', { name: 'Try again' }).waitFor()
     })
   })
   await check('a withdrawn link ends the visit at once, picture and all', async () => {
@@ -85,6 +121,7 @@ export async function doors() {
       await api('DELETE', `/rooms/${world.room.id}/links/${made.id}`)
       await says(page, /no longer in this room|withdrawn/, 3000)
       expect(await page.locator('video').count(), 0, 'videos')
+      await page.getByRole('button', { name: 'Enter with a passcode' }).waitFor()
       return `${Date.now() - from} ms`
     })
   })
@@ -94,16 +131,18 @@ export async function doors() {
       await page.fill('[name=passcode]', passcode)
       await page.getByRole('button', { name: /^Enter/ }).click()
     }
-    await guest('door', async (page) => {
+    await guest('passcode-right', async (page) => {
       await page.goto(`${LIVE}/${made.room.slug}`)
       await page.waitForSelector('[name=passcode]')
       expect(await page.inputValue('[name=room]'), made.room.slug, 'the room')
       await accessible(page)
-      await shoot(page, 'door')
+      await greys(page)
+      await shoot(page, 'passcode')
       await page.fill('[name=name]', 'Sam')
       await knock(page, 'cyan 18')
       await says(page, /do not match/)
-      await shoot(page, 'door-wrong')
+      await accessible(page)
+      await shoot(page, 'passcode-wrong')
       await knock(page, 'magenta 81')
       await says(page, /Waiting for the picture/)
     })
@@ -119,17 +158,50 @@ export async function doors() {
       await knock(page, 'cyan 19')
       await says(page, /Too many tries/)
       await page.getByRole('button', { name: /Try again in/ }).waitFor()
+      await accessible(page)
+      await shoot(page, 'passcode-wait')
     })
+  })
+  await check('the passcode door of a room that is closed, over, full or not open yet', async () => {
+    const knock = (slug, act) => guest('passcode-late', async (page) => {
+      await page.goto(`${LIVE}/${slug}`)
+      await page.fill('[name=passcode]', 'magenta 81')
+      await page.fill('[name=name]', 'Sam')
+      await page.getByRole('button', { name: /^Enter/ }).click()
+      await act(page)
+    })
+    const said = (words) => async (page) => {
+      await says(page, words)
+      await accessible(page)
+      // The next step is the same button.
+      expect(await page.getByRole('button', { name: 'Enter' }).isEnabled(), true, 'the button')
+    }
+    const passcode = 'magenta 81'
+    const closed = await roomWith('Closed by passcode', { passcode })
+    await api('POST', `/rooms/${closed.room.id}/close`)
+    await knock(closed.room.slug, said(/The room is closed/))
+    const over = await roomWith('Over by passcode', { passcode, expires_at: soon(1.5) })
+    await new Promise((done) => setTimeout(done, 2000))
+    await knock(over.room.slug, said(/The room is closed/))
+    await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: 1, passcode })
+    try {
+      await knock(world.room.slug, said(/The room is full/))
+    } finally {
+      await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null, passcode: null })
+    }
+    const early = await roomWith('Early by passcode', { passcode, opens_at: soon(600) })
+    await knock(early.room.slug, (page) => says(page, /This room opens/))
   })
 
   await check('the server away: a link says so, and goes on when it is back', () =>
-    guest('offline', async (page) => {
+    guest('offline-then-in', async (page) => {
       const { url } = await linkOf()
       await page.goto(`${LIVE}/`)
       await page.route('**/api/v1/session/link', (route) => route.abort('connectionrefused'))
       await page.goto(url)
       await says(page, 'The server cannot be reached')
       await accessible(page)
+      await shoot(page, 'offline')
       await page.unroute('**/api/v1/session/link')
       await page.getByRole('button', { name: 'Try again' }).click()
       await page.waitForSelector('[data-half=picture]')
@@ -137,7 +209,7 @@ export async function doors() {
 
   await check('the call is away: its half says why, the picture goes on; back, it can be joined', async () => {
     const made = await linkOf()
-    await guest('call-unavailable', async (page) => {
+    await guest('call-away-and-back', async (page) => {
       await enter(page, made.url)
       await page.waitForSelector('.is-playing', { timeout: 20_000 })
       await page.getByRole('button', { name: 'Join the call' }).waitFor()

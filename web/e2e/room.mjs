@@ -1,16 +1,22 @@
 // The room: picture, call, people, figures, and its end.
-import { accessible, halves, person, says, shoot, still, untilFrames } from './browser.mjs'
+import { accessible, bar, greys, halves, person, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, pages, world } from './harness.mjs'
 import { LIVE, publish, VIDEO } from './stack.mjs'
 
 export async function room() {
   await check('a link asks for a name once and waits for the picture', async () => {
     pages.jonas = await person(world.browser, 'jonas')
-    await enter(pages.jonas, world.link, 'Jonas Weber')
+    await pages.jonas.goto(world.link)
+    await says(pages.jonas, 'Maya invites you to')
+    await accessible(pages.jonas)
+    await greys(pages.jonas)
+    await shoot(pages.jonas, 'name-form')
+    await enter(pages.jonas, null, 'Jonas Weber')
     await says(pages.jonas, /Waiting for the picture/)
     expect(new URL(pages.jonas.url()).href, `${LIVE}/${world.room.slug}`, 'the address')
     await halves(pages.jonas)
     await accessible(pages.jonas)
+    await greys(pages.jonas)
     await shoot(pages.jonas, 'room-waiting')
     await pages.jonas.reload()
     await says(pages.jonas, /Waiting for the picture/)
@@ -19,12 +25,13 @@ export async function room() {
   await check('the encoder starts and the picture comes by itself: 100 real frames', async () => {
     const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
     const from = Date.now()
-    world.encoder = publish(key)
+    world.encoder = publish(key, { seconds: 1500 })
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     const first = Date.now() - from
     const seen = await untilFrames(pages.jonas, 100)
     await still(pages.jonas)
     await pages.jonas.mouse.move(300, 120)
+    await greys(pages.jonas)
     await shoot(pages.jonas, 'room-live')
     return `first frame after ${(first / 1000).toFixed(1)} s, ${seen} decoded`
   }, { needed: true })
@@ -47,48 +54,94 @@ export async function room() {
     await pages.jonas.frameLocator('iframe[title=Call]').getByText('Aiko Tanaka').first().waitFor()
     await pages.aiko.frameLocator('iframe[title=Call]').getByText('Jonas Weber').first().waitFor()
     await pages.jonas.frameLocator('iframe[title=Call]').getByText('granted').first().waitFor()
-    await pages.jonas.waitForTimeout(500)
+    await bar(pages.jonas, false)
     await shoot(pages.jonas, 'room-call')
     for (const who of ['jonas', 'aiko']) await accessible(pages[who])
     await still(pages.jonas)
   })
 
   await check('picture and call are half and half at desktop, tablet and phone sizes', async () => {
-    for (const [width, height, name] of [[1440, 900, 'desktop'], [1920, 1080, 'large'], [820, 1180, 'tablet'], [390, 844, 'phone'], [360, 740, 'narrow']]) {
-      await pages.jonas.setViewportSize({ width, height })
-      await pages.jonas.mouse.move(width / 2, 60 + (width % 7))
-      await pages.jonas.waitForTimeout(300)
-      await halves(pages.jonas)
-      await shoot(pages.jonas, `room-${name}`)
+    const page = pages.jonas
+    await page.keyboard.press('m')
+    for (const [width, height, name] of [[1920, 1080, 'large'], [820, 1180, 'tablet'], [390, 844, 'phone'], [360, 740, 'narrow'], [1440, 900, 'desktop']]) {
+      await page.setViewportSize({ width, height })
+      await page.mouse.move(width / 2, 60 + (width % 7))
+      await bar(page, true)
+      await page.waitForTimeout(300)
+      await halves(page)
+      if (name === 'phone') await accessible(page)
+      // Nothing of ours lies over the picture that is shown.
+      await bar(page, false)
+      await page.waitForTimeout(300)
+      await shoot(page, `room-${name}`)
     }
-    // Lying down the picture fills, and the call is one tap away.
-    await pages.jonas.setViewportSize({ width: 844, height: 390 })
-    await pages.jonas.waitForTimeout(300)
-    const { height } = await pages.jonas.locator('[data-half=picture]').boundingBox()
-    expect(height, 390, 'height of the picture on a phone that lies')
-    await shoot(pages.jonas, 'room-lying')
-    await pages.jonas.setViewportSize({ width: 1280, height: 800 })
+    await page.setViewportSize({ width: 1280, height: 800 })
+    await page.keyboard.press('m')
     await halves(pages.aiko)
+  }, { within: 90_000 })
+
+  await check('a phone that lies: the picture fills, the call and the sound are one tap away', async () => {
+    const page = pages.jonas
+    await page.setViewportSize({ width: 844, height: 390 })
+    await page.mouse.move(300, 120)
+    await page.waitForTimeout(300)
+    const tall = async (half) => (await page.locator(`[data-half=${half}]`).boundingBox()).height
+    expect(await tall('picture'), 390, 'height of the picture')
+    // No pill over the picture: the bar says it.
+    expect(await page.getByText('Sound is off – click to hear').isVisible(), false, 'the pill')
+    await accessible(page)
+    await shoot(page, 'room-lying')
+    await page.getByText('Sound is off – tap to hear').click()
+    await page.waitForFunction(() => document.querySelector('.is-playing video')?.muted === false)
+    await page.mouse.move(310, 130)
+    await page.getByRole('button', { name: 'To the call' }).click()
+    expect(await tall('call'), 390, 'height of the call')
+    await page.waitForTimeout(200)
+    await shoot(page, 'room-lying-call')
+    await page.getByRole('button', { name: 'Back to the picture' }).click()
+    expect(await tall('picture'), 390, 'height of the picture')
+    await page.mouse.move(300, 120)
+    await page.keyboard.press('m')
+    await page.setViewportSize({ width: 1280, height: 800 })
   })
 
   await check('who is here, and how many watch', async () => {
-    await pages.jonas.mouse.move(300, 120)
-    await pages.jonas.locator('[aria-label*="who is here"]').click()
-    await says(pages.jonas, 'Aiko Tanaka')
-    await pages.jonas.waitForTimeout(400)
-    await shoot(pages.jonas, 'room-people')
-    await pages.jonas.keyboard.press('Escape')
+    const page = pages.jonas
+    await page.mouse.move(300, 120)
+    await page.locator('[aria-label*="who is here"]').click()
+    await says(page, 'Aiko Tanaka')
+    await page.waitForTimeout(400)
+    await beside(page, 'Who is here')
+    await accessible(page)
+    await greys(page)
+    await shoot(page, 'room-people')
+    await page.keyboard.press('Escape')
   })
 
-  await check('is it them or me: three columns with real figures', async () => {
-    await pages.jonas.mouse.move(300, 120)
-    await pages.jonas.keyboard.press('i')
-    await says(pages.jonas, /640 × 360/)
-    await says(pages.jonas, /8-bit/)
-    await pages.jonas.waitForTimeout(2500)
-    await shoot(pages.jonas, 'room-quality')
-    await accessible(pages.jonas)
-    await pages.jonas.keyboard.press('Escape')
+  await check('is it them or me: three columns, every figure, beside the picture at every size', async () => {
+    const page = pages.jonas
+    await page.mouse.move(300, 120)
+    await page.keyboard.press('i')
+    await says(page, /640 × 360/)
+    await says(page, /8-bit/)
+    const columns = await page.locator('aside dl').evaluateAll((lists) => lists.map((list) => [...list.querySelectorAll('dt')].map((one) => one.textContent).join(', ')))
+    expect(columns[0], 'Picture, Frames, Codec, Bitrate, Keyframes, B-frames, Sound, Sends by', 'what is told of the encoder')
+    expect(columns[1], 'Live for, Receives, Sends, By WebRTC, By LLHLS, Watching, In the call', 'what is told of the server')
+    expect(columns[2], 'Picture, Frames, Codec, Bitrate, By, Loss, Jitter, Round trip, Delay, Decoded in all, Dropped in all', 'what is told of me')
+    for (const [width, height] of [[820, 1180], [390, 844], [844, 390], [1280, 800]]) {
+      await page.setViewportSize({ width, height })
+      await page.waitForTimeout(300)
+      await beside(page, 'Picture quality')
+      if (width === 390) await shoot(page, 'room-quality-phone')
+    }
+    await accessible(page)
+    await greys(page)
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('?')
+    await page.locator('dialog').waitFor()
+    await accessible(page)
+    await shoot(page, 'room-help')
+    await page.keyboard.press('Escape')
   })
 
   await check('the portal shows the room live, with two who watch', async () => {
@@ -102,6 +155,15 @@ export async function room() {
     expect(live.publishers, 1, 'publishers')
     expect(live.callers, 2, 'callers')
   })
+}
+
+/** An open panel takes its room from the black, not from the picture. */
+async function beside(page, label) {
+  const box = (selector) => page.locator(selector).first().boundingBox()
+  const [panel, picture] = [await box(`aside[aria-label="${label}"]`), await box('.is-playing video')]
+  const apart = panel.x >= picture.x + picture.width - 0.5 || panel.y >= picture.y + picture.height - 0.5
+  if (!apart) throw new Error(`the panel lies on the picture: ${JSON.stringify({ panel, picture })}`)
+  if (picture.width < 150 || picture.height < 80) throw new Error(`little is left of the picture: ${JSON.stringify(picture)}`)
 }
 
 /** Closed, and opened again. */
@@ -141,7 +203,7 @@ export async function ending() {
     await api('POST', `/rooms/${world.room.id}/open`)
     await says(pages.jonas, /Waiting for the picture/, 5000)
     const { key } = await api('GET', `/rooms/${world.room.id}/ingest`)
-    world.encoder = publish(key)
+    world.encoder = publish(key, { seconds: 1500 })
     await pages.jonas.waitForSelector('.is-playing', { timeout: 20_000 })
     return `${await untilFrames(pages.jonas, 25)} decoded`
   })

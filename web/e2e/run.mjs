@@ -4,10 +4,11 @@
 //   npm run e2e      ends with "N passed, N failed"; pictures in .cache/e2e/
 //
 //   COLOURSTREAM_BIN        the controller under test
-//   COLOURSTREAM_E2E_PARTS  only these after the room stands (webrtc,portal,ending,doors)
+//   COLOURSTREAM_E2E_PARTS  only these after the room stands (webrtc,controls,portal,ending,doors)
 //   COLOURSTREAM_E2E_SCREENS  renews docs/screens from this run
 //   COLOURSTREAM_E2E_DIST   pages of this folder instead of those in the binary
 import { complaints, launch, launchMedia, strangers } from './browser.mjs'
+import { controls } from './controls.mjs'
 import { desk } from './desk.mjs'
 import { doors } from './doors.mjs'
 import { check, tally, world } from './harness.mjs'
@@ -16,7 +17,7 @@ import { ending, room } from './room.mjs'
 import { endChildren, simulator, startStack } from './stack.mjs'
 import { webrtc } from './webrtc.mjs'
 
-const PARTS = (process.env.COLOURSTREAM_E2E_PARTS ?? 'webrtc,portal,ending,doors').split(',')
+const PARTS = (process.env.COLOURSTREAM_E2E_PARTS ?? 'webrtc,controls,portal,ending,doors').split(',')
 
 async function run() {
   await check('the controller brings the stack up', async () => {
@@ -28,7 +29,7 @@ async function run() {
   await desk()
   await room()
   // Each of these stands on the room above, and on nothing of the others.
-  for (const [name, part] of Object.entries({ webrtc, portal, ending, doors })) if (PARTS.includes(name)) await part()
+  for (const [name, part] of Object.entries({ webrtc, controls, portal, ending, doors })) if (PARTS.includes(name)) await part()
 
   await check('nothing was asked of any other host', async () => {
     if (strangers().length > 0) throw new Error(strangers().join(', '))
@@ -39,8 +40,8 @@ async function run() {
 }
 
 const overall = setTimeout(() => {
-  tally.skips ??= 'the run took more than 12 minutes'
-}, 720_000)
+  tally.skips ??= 'the run took more than 16 minutes'
+}, 960_000)
 let interrupted = false
 // A page that is gone may still be asked something; the run goes on.
 process.on('unhandledRejection', (error) => complaints.push(`the run: ${String(error?.message ?? error).split('\n')[0]}`))

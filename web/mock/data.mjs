@@ -12,6 +12,7 @@ export const facts = (over = {}) => ({
   receiving: true,
   viewers: 4,
   callers: 3,
+  server: { bitrate_in: 8_290_000, bitrate_out: 33_160_000, webrtc: 3, llhls: 1 },
   hints: [],
   ...over,
 })
@@ -37,6 +38,7 @@ export function visit(slug, base) {
     server_time: at(0),
     me: { id: 'p4', name: 'Sam Okafor', role: 'viewer', via: 'link' },
     playback: { webrtc: `ws://${base}/live/s3Kd9?ticket=t`, llhls: `http://${base}/live/s3Kd9/llhls.m3u8?ticket=t` },
+    picture: { available: true, why: null },
     call: { available: true, why: null },
     watermark: null,
     asks_name: false,

@@ -86,7 +86,7 @@ export function start({ port = 4180, dist = fileURLToPath(new URL('../dist', imp
         ? data.facts({ hints: [{ level: 'warning', what: 'Sends B-frames', why: 'Browsers show frames as they come: B-frames stutter.', fix: 'At the encoder: set B-frames to 0.' }] })
         : visit.state === 'live'
           ? data.facts()
-          : data.facts({ live_since: null, video: null, audio: null, receiving: false, viewers: 2, callers: 1 })
+          : null
     return [['visit', visit], ['facts', facts], ['presence', data.presence]]
   }
 

@@ -140,7 +140,7 @@ await step('room-divider', { path: '/northlight', wait: playing, act: async (pag
 await step('room-watermark', { path: '/marked', wait: playing, act: still })
 await step('room-watermark-phone', { path: '/marked', size: 'phone', wait: playing, act: still })
 await step('room-watermark-removed', { path: '/marked', wait: playing, act: async (page) => {
-  await page.evaluate(() => document.querySelector('[aria-hidden=true][style*="grid"]').remove())
+  await page.evaluate(() => document.querySelector('[data-watermark]').remove())
   await page.waitForSelector('text=The watermark was removed')
 } })
 await step('room-devices', { path: '/northlight', wait: playing, act: async (page) => {

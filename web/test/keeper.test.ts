@@ -233,6 +233,92 @@ describe('the player', () => {
     expect(made).toHaveLength(1)
   })
 
+  /** A video that knows whether it plays, as happy-dom's does not. */
+  const plays = (player: FakePlayer) => {
+    let paused = false
+    Object.defineProperty(player.video, 'paused', { get: () => paused })
+    player.video.pause = () => void (paused = true)
+    player.video.play = async () => {
+      paused = false
+      player.video.dispatchEvent(new Event('play'))
+    }
+    return { start: () => void player.video.play(), paused: () => paused }
+  }
+
+  it('keeps a held picture paused: over a new connection, and when the player starts it again', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    running = [last()]
+    const first = plays(last())
+    await pass(300)
+    keeper.hold(true)
+    expect(first.paused()).toBe(true)
+    first.start()
+    await pass(300)
+    expect(first.paused()).toBe(true)
+    last().fail()
+    running = []
+    await pass(700)
+    expect(made).toHaveLength(2)
+    const second = plays(last())
+    stage.querySelector('.picture-box')?.append(last().video)
+    second.start()
+    expect(second.paused()).toBe(true)
+    running = [last()]
+    await pass(300)
+    expect(second.paused()).toBe(true)
+    keeper.hold(false)
+    expect(second.paused()).toBe(false)
+  })
+
+  it('keeps a held picture paused when WebRTC takes over from the fallback', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    running = [last()]
+    await pass(31_000)
+    keeper.hold(true)
+    const probe = plays(last())
+    running = [last()]
+    await pass(400)
+    expect(view()?.transport).toBe('webrtc')
+    expect(probe.paused()).toBe(true)
+  })
+
+  it('shows a guarded picture in the page alone', async () => {
+    keeper.guard(true)
+    keeper.setPlayback(PLAYBACK)
+    await pass(300)
+    expect(last().video.disablePictureInPicture).toBe(true)
+    expect(last().video.disableRemotePlayback).toBe(true)
+    keeper.guard(false)
+    expect(last().video.disablePictureInPicture).toBe(false)
+  })
+
+  it.each<[string, string, () => Promise<void>]>([
+    ['blocked', 'an offer came, and no connection', async () => {
+      last().listeners.get('peerConnectionPrepared')?.({ connectionState: 'connecting' })
+      await pass(2700)
+    }],
+    ['unanswered', 'no offer came', () => pass(2700)],
+    ['dark', 'a connection stood and showed nothing', async () => {
+      last().listeners.get('peerConnectionPrepared')?.({ connectionState: 'connected' })
+      await pass(6200)
+    }],
+    ['refused', 'the server refused three times', async () => {
+      for (const wait of [700, 1300, 50]) {
+        last().fail()
+        await pass(wait)
+      }
+    }],
+  ])('knows that WebRTC was %s when %s', async (fallback, _seen, happens) => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    await happens()
+    running = [last()]
+    await pass(400)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls', fallback })
+  })
+
   it('forgets a player whose room ended while it was fetched', async () => {
     keeper.setPlayback(PLAYBACK)
     keeper.setPlayback(null)

@@ -1,16 +1,21 @@
 // Pieces of the live page: the door, the words, the call, the divider, the mark.
 import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Problem } from '../src/api/request'
 import type { Visit } from '../src/api/types'
 import { Call } from '../src/live/call/Call'
 import { list } from '../src/shared/words'
-import { readScreen, screenWords } from '../src/live/device/screen'
+import { mediaWords, openMedia } from '../src/live/device/media'
+import { networkWords } from '../src/live/device/network'
+import { bitsPerChannel, readScreen, screenWords } from '../src/live/device/screen'
+import { Notice } from '../src/live/entry/Notice'
 import { PasscodeForm, roomName } from '../src/live/entry/PasscodeForm'
 import { noticeFor, pictureWords } from '../src/live/notices'
+import { Leave } from '../src/live/room/Leave'
+import { Sheet } from '../src/live/room/Sheet'
 import { cornerIsFree } from '../src/live/room/useClearSpace'
 import { clampSplit } from '../src/live/room/useSplit'
-import { layWatermark } from '../src/live/room/watermark'
+import { isIntact, layWatermark } from '../src/live/room/watermark'
 
 afterEach(() => {
   cleanup()
@@ -74,7 +79,7 @@ describe('the call', () => {
   it('asks for a URL at the click, frames it with the agreed permissions, and offers to rejoin', async () => {
     const fetched = vi.fn(async () => new Response(JSON.stringify({ url: 'about:blank?1' }), { status: 200 }))
     vi.stubGlobal('fetch', fetched)
-    render(<Call visit={visit} presence={null} />)
+    render(<Call visit={visit} presence={null} way={null} />)
     expect(fetched).not.toHaveBeenCalled()
     fireEvent.click(screen.getByText('Join the call'))
     const frame = (await screen.findByTitle('Call')) as HTMLIFrameElement
@@ -95,7 +100,7 @@ describe('the call', () => {
     expect(fetched).toHaveBeenCalledTimes(2)
   })
   it('says why it is not available', () => {
-    render(<Call visit={{ ...visit, call: { available: false, why: 'It is being restarted.' } }} presence={null} />)
+    render(<Call visit={{ ...visit, call: { available: false, why: "It is being restarted." } }} presence={null} way={null} />)
     expect(screen.getByText('It is being restarted.')).toBeTruthy()
     expect(screen.queryByText('Join the call')).toBeNull()
   })
@@ -142,6 +147,15 @@ describe('the watermark', () => {
     ['made clear', (mark) => mark.style.setProperty('opacity', '0.01')],
     ['hidden', (mark) => mark.style.setProperty('display', 'none')],
     ['rewritten', (mark) => ((mark.firstElementChild as HTMLElement).textContent = '')],
+    ['coloured like the picture', (mark) => mark.style.setProperty('color', 'transparent')],
+    ['moved away', (mark) => mark.style.setProperty('transform', 'translateX(-4000px)')],
+    ['clipped', (mark) => mark.style.setProperty('clip-path', 'inset(50%)')],
+    ['put behind the picture', (mark) => mark.style.setProperty('z-index', '-1')],
+    ['filtered', (mark) => mark.style.setProperty('filter', 'opacity(0)')],
+    ['made tiny', (mark) => mark.style.setProperty('font-size', '0')],
+    ['emptied by its spans', (mark) => (mark.children[2] as HTMLElement).style.setProperty('visibility', 'hidden')],
+    ['given a class', (mark) => mark.classList.add('gone')],
+    ['hidden by attribute', (mark) => mark.setAttribute('hidden', '')],
   ])('tells when it is %s', async (_how, change) => {
     const { told, mark } = lay()
     change(mark)
@@ -149,11 +163,142 @@ describe('the watermark', () => {
   })
 })
 
+describe('the watermark under a style sheet', () => {
+  // No mutation tells of it: what the browser computes does.
+  it.each([
+    ['* { }', true],
+    ['[data-watermark] { transform: scale(0) !important }', false],
+    ['[data-watermark] { color: rgb(1, 2, 3) !important }', false],
+    ['[data-watermark] { opacity: 0.01 !important }', false],
+    ['[data-watermark] span { display: none !important }', false],
+    ['[data-watermark] { mask-image: linear-gradient(transparent, transparent) !important }', false],
+    ['.picture-box { z-index: 5 }', false],
+  ])('%s', (rule, intact) => {
+    const sheet = document.head.appendChild(document.createElement('style'))
+    sheet.textContent = rule
+    const stage = document.body.appendChild(document.createElement('div'))
+    stage.appendChild(document.createElement('div')).className = 'picture-box'
+    const stop = layWatermark(stage, 'Sam Okafor', () => {})
+    expect(isIntact(stage, stage.lastElementChild as HTMLElement)).toBe(intact)
+    stop()
+    sheet.remove()
+    stage.remove()
+  })
+})
+
+describe('camera and microphone', () => {
+  const track = (kind: string) => ({ kind, label: `The ${kind}` }) as MediaStreamTrack
+  /** A browser with these devices, or the error each of them gives. */
+  const browser = (devices: { video?: string | true; audio?: string | true }) => async (wanted: MediaStreamConstraints) => {
+    const kinds = (['video', 'audio'] as const).filter((kind) => wanted[kind])
+    for (const kind of kinds) if (devices[kind] !== true) throw new DOMException('no', devices[kind] ?? 'NotFoundError')
+    const tracks = kinds.map(track)
+    return { getTracks: () => tracks, getVideoTracks: () => tracks.filter((one) => one.kind === 'video'), getAudioTracks: () => tracks.filter((one) => one.kind === 'audio') } as MediaStream
+  }
+  it('are both found with one question', async () => {
+    const ask = vi.fn(browser({ video: true, audio: true }))
+    expect(await openMedia(ask)).toMatchObject({ camera: { track: { kind: 'video' } }, microphone: { track: { kind: 'audio' } } })
+    expect(ask).toHaveBeenCalledTimes(1)
+  })
+  it('are told apart: a camera without a microphone is a camera', async () => {
+    expect(await openMedia(browser({ video: true }))).toEqual({ camera: { track: track('video') }, microphone: { why: 'none' } })
+    expect(await openMedia(browser({ audio: true }))).toEqual({ camera: { why: 'none' }, microphone: { track: track('audio') } })
+    expect(await openMedia(browser({ video: 'NotReadableError', audio: true }))).toEqual({ camera: { why: 'taken' }, microphone: { track: track('audio') } })
+    expect(await openMedia(browser({ video: 'NotAllowedError', audio: 'NotAllowedError' }))).toEqual({ camera: { why: 'refused' }, microphone: { why: 'refused' } })
+    expect(await openMedia(null)).toEqual({ camera: { why: 'unsupported' }, microphone: { why: 'unsupported' } })
+  })
+  it('that are missing are not blamed on other programs', () => {
+    for (const kind of ['camera', 'microphone'] as const) {
+      expect(mediaWords(kind, 'none').fix).toMatch(/^Plug one in/)
+      expect(mediaWords(kind, 'taken').fix).toMatch(/^Close other programs/)
+      expect(mediaWords(kind, 'refused').fix).toContain(`Allow the ${kind}`)
+    }
+  })
+})
+
+describe('the network', () => {
+  it('is judged by the picture that plays, and by nothing else', () => {
+    const way = { phase: 'playing' as const, transport: 'llhls' as const, fallback: null }
+    expect(networkWords(null)).toEqual({ light: 'unknown', line: 'Known once the picture plays', fix: '' })
+    expect(networkWords({ ...way, phase: 'connecting', transport: null }).light).toBe('unknown')
+    expect(networkWords({ ...way, transport: 'webrtc' }).light).toBe('good')
+    expect(networkWords({ ...way, fallback: 'blocked' })).toMatchObject({ light: 'warning', fix: expect.stringContaining('UDP') })
+    expect(networkWords({ ...way, fallback: 'refused' })).toMatchObject({ light: 'warning', fix: expect.not.stringContaining('UDP') })
+  })
+})
+
 describe('the display', () => {
+  it('counts three channels, whatever else is in the depth', () => {
+    expect([24, 30, 32, 36, 48].map(bitsPerChannel)).toEqual([8, 10, 8, 12, 16])
+  })
   it('is read and said honestly', () => {
     const p3 = readScreen((query) => query.includes('p3') || query.includes('srgb'))
     expect(screenWords(p3)).toMatchObject({ good: true, line: '8 bits per channel, Display P3' })
     expect(screenWords({ ...p3, gamut: 'unknown' }).good).toBe(false)
     expect(screenWords({ ...p3, hdr: true }).fix).toContain('HDR modes')
+  })
+})
+
+describe('a sheet', () => {
+  beforeEach(() => {
+    HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+      this.open = true
+    }
+  })
+  const open = () => {
+    const close = vi.fn()
+    render(
+      <Sheet title="Keys" onClose={close}>
+        <p>Some text</p>
+      </Sheet>,
+    )
+    return { close, dialog: document.querySelector('dialog') as HTMLDialogElement, text: screen.getByText('Some text') }
+  }
+  it('closes when the page beside it is pressed', () => {
+    const { close, dialog } = open()
+    fireEvent.pointerDown(dialog)
+    fireEvent.click(dialog)
+    expect(close).toHaveBeenCalledTimes(1)
+  })
+  it('stays when text is marked and let go of beside it, and when it is pressed itself', () => {
+    const { close, dialog, text } = open()
+    fireEvent.pointerDown(text)
+    fireEvent.click(dialog)
+    expect(close).not.toHaveBeenCalled()
+    // Its edge belongs to the sheet, not to the dialog.
+    expect(text.parentElement?.parentElement).toBe(dialog)
+    fireEvent.pointerDown(text.parentElement as HTMLElement)
+    fireEvent.click(text.parentElement as HTMLElement)
+    expect(close).not.toHaveBeenCalled()
+  })
+})
+
+describe('leaving', () => {
+  beforeEach(() => {
+    HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+      this.open = true
+    }
+  })
+  it('is asked first, and keeps the place unless this is not their computer', () => {
+    const leave = vi.fn()
+    const stay = vi.fn()
+    render(<Leave onStay={stay} onLeave={leave} />)
+    fireEvent.click(screen.getByRole('button', { name: 'Stay' }))
+    expect(stay).toHaveBeenCalledTimes(1)
+    expect(leave).not.toHaveBeenCalled()
+    fireEvent.click(screen.getByRole('button', { name: 'Leave' }))
+    fireEvent.click(screen.getByRole('button', { name: /forget me/ }))
+    expect(leave.mock.calls).toEqual([[false], [true]])
+  })
+})
+
+describe('every notice', () => {
+  it.each(['link-unknown', 'link-expired', 'link-revoked', 'link-used-up', 'room-closed', 'room-expired', 'room-full', 'session-ended', 'left', 'forgotten', 'too-many-tries', 'cross-site', 'offline', 'nonsense'])('has something to press: %s', (type) => {
+    const again = vi.fn()
+    const enter = vi.fn()
+    render(<Notice words={noticeFor(type, 'Maya')} about="Northlight" onAgain={again} onEnter={enter} />)
+    fireEvent.click(screen.getByRole('button'))
+    expect(again.mock.calls.length + enter.mock.calls.length).toBe(1)
+    expect(screen.getByText('Northlight')).toBeTruthy()
   })
 })

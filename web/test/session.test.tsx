@@ -11,6 +11,7 @@ const visit = (over: Partial<Visit> = {}): Visit => ({
   server_time: new Date().toISOString(),
   me: { id: 'p1', name: 'Sam', role: 'viewer', via: 'link' },
   playback: { webrtc: 'wss://a', llhls: 'https://a' },
+  picture: { available: true },
   call: { available: true },
   watermark: null,
   asks_name: false,
@@ -31,6 +32,7 @@ beforeEach(() => {
   answers = {}
   sources = []
   localStorage.clear()
+  sessionStorage.clear()
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     calls.push({ method: init.method as string, path, body: init.body ? JSON.parse(init.body as string) : undefined })
     const answer = answers[`${init.method} ${path}`]
@@ -82,6 +84,50 @@ describe('a link', () => {
     await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { type } }))
   })
 
+  it.each(['link-expired', 'link-revoked', 'link-used-up', 'link-unknown'])('refused for good as %s is not kept', async (type) => {
+    history.replaceState(null, '', '/j#t')
+    answers['POST /api/v1/session/link'] = () => refuse(type, 410)
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', again: null }))
+    expect(sessionStorage).toHaveLength(0)
+  })
+
+  it.each(['room-full', 'room-closed', 'too-many-tries', 'failed'])('refused as %s can be tried again, also after a reload', async (type) => {
+    history.replaceState(null, '', '/j#t%20t')
+    answers['POST /api/v1/session/link'] = () => refuse(type, 403)
+    const first = renderHook(() => useSession())
+    await waitFor(() => expect(first.result.current.session).toMatchObject({ kind: 'refused', problem: { type } }))
+    // The address has no token any more; the tab still has.
+    first.unmount()
+    expect(location.hash).toBe('')
+    vi.resetModules()
+    const fresh = await import('../src/live/useSession')
+    const { result } = renderHook(() => fresh.useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('refused'))
+    answers['POST /api/v1/session/link'] = () => json(visit())
+    act(() => {
+      if (result.current.session.kind === 'refused') result.current.session.again?.()
+    })
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    expect(calls.map((one) => one.body)).toEqual([1, 2, 3].map(() => ({ token: 't t' })))
+    expect(sessionStorage).toHaveLength(0)
+  })
+
+  it('tells whom to ask, where the server says', async () => {
+    history.replaceState(null, '', '/j#t')
+    answers['POST /api/v1/session/link'] = () => refuse('room-full', 403, { host: 'Maya', room: 'Northlight' })
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { host: 'Maya', room: 'Northlight' } }))
+  })
+
+  it.each(['#%E0', '#%', '#', ''])('that came as “/j%s” opens nothing, and says so', async (hash) => {
+    history.replaceState(null, '', `/j${hash}`)
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { type: 'link-unknown' }, again: null }))
+    expect(calls).toEqual([])
+    expect(location.hash).toBe('')
+  })
+
   it('can be tried again when the network was away', async () => {
     history.replaceState(null, '', '/j#t')
     const { result } = renderHook(() => useSession())
@@ -131,6 +177,10 @@ describe('a room', () => {
     expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'live' } })
     emit('presence', { people: [], watching: 3, in_call: 0 })
     expect(result.current.presence?.watching).toBe(3)
+    emit('facts', { live_since: '2026-11-22T10:00:00Z', receiving: true, hints: [] })
+    expect(result.current.facts?.receiving).toBe(true)
+    emit('facts', null)
+    expect(result.current.facts).toBeNull()
     emit('ended', { reason: 'session-ended' })
     expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'session-ended' })
     expect(sources.at(-1)?.closed).toBe(true)
@@ -174,6 +224,28 @@ describe('a room', () => {
     act(() => sources.at(-1)?.onerror?.())
     await waitFor(() => expect(result.current.events).toBe('lost'))
     expect(result.current.session.kind).toBe('in')
+  })
+
+  it('is left with the place kept, and come back to', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    act(() => result.current.leave())
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'left', visit: { slug: 'northlight' } })
+    expect(sources.at(-1)?.closed).toBe(true)
+    act(() => result.current.comeBack('northlight'))
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    expect(calls.some((one) => one.method === 'DELETE')).toBe(false)
+  })
+
+  it('is forgotten when a person asks for that', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    answers['DELETE /api/v1/session/northlight'] = () => new Response(null, { status: 204 })
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    act(() => result.current.leave(true))
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'forgotten' })
+    expect(calls.at(-1)).toMatchObject({ method: 'DELETE', path: '/api/v1/session/northlight' })
   })
 
   it('follows a rename to the new address', async () => {

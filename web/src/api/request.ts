@@ -6,6 +6,9 @@ export class Problem extends Error {
   readonly detail: string
   readonly status: number
   readonly retryAfter: number | null
+  /** Who invited, and to what, where the link that was refused may tell. */
+  readonly host: string | null
+  readonly room: string | null
 
   constructor(body: Partial<ProblemBody>, retryAfter: number | null = null) {
     super(body.title ?? 'That did not work')
@@ -14,6 +17,8 @@ export class Problem extends Error {
     this.detail = body.detail ?? ''
     this.status = body.status ?? 0
     this.retryAfter = body.retry_after ?? retryAfter
+    this.host = body.host ?? null
+    this.room = body.room ?? null
   }
 }
 

@@ -501,6 +501,14 @@ export interface Person {
   watching: boolean
 }
 
+/** The way of the picture: the media service. */
+export interface PictureView {
+  /** Whether the media service is well. */
+  available: boolean
+  /** Why not. */
+  why?: string | null
+}
+
 /** The plan. */
 export interface PlanView {
   /** What is wrong. */
@@ -545,8 +553,12 @@ export interface Problem {
   detail?: string
   /** Which field is wrong. */
   field?: string | null
+  /** Who invited, where the link that is refused may tell. */
+  host?: string | null
   /** Seconds to wait. */
   retry_after?: number | null
+  /** To what, where the link still holds and the room does not take more. */
+  room?: string | null
   /** The HTTP status. */
   status: number
   /** A sentence for a person. */
@@ -679,6 +691,18 @@ export interface Series {
   reconcile_ms: (number | null)[]
   /** People who watch. */
   viewers: (number | null)[]
+}
+
+/** What the media server itself does with the stream. */
+export interface ServerFacts {
+  /** Bits per second that came in last. */
+  bitrate_in: number
+  /** Bits per second that went out last, to everybody together. */
+  bitrate_out: number
+  /** Connections that take the compatible way. */
+  llhls: number
+  /** Connections that take the direct way. */
+  webrtc: number
 }
 
 /** One service. */
@@ -825,6 +849,7 @@ export interface StreamFacts {
   protocol: string
   /** Whether data came within the last seconds. */
   receiving: boolean
+  server?: ServerFacts | null
   video?: VideoFacts | null
   /** How many people watch. */
   viewers: number
@@ -892,6 +917,8 @@ export interface Visit {
   me: Me
   /** When it opens. */
   opens_at?: string | null
+  /** Whether the picture can be passed on. */
+  picture: PictureView
   playback?: Playback | null
   /** The server's clock, for a countdown. */
   server_time: string

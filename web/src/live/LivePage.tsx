@@ -19,19 +19,23 @@ export function LivePage() {
     case 'name':
       return <NameForm visit={session.visit} rename={api.rename} />
     case 'refused': {
-      const words = noticeFor(session.problem.type)
-      return <Notice words={words} retryAfter={session.problem.retryAfter} onAgain={session.again} onEnter={() => toDoor(session.slug)} />
+      const { type, host, room, retryAfter } = session.problem
+      return <Notice words={noticeFor(type, host)} about={room} retryAfter={retryAfter} onAgain={session.again ?? reload} onEnter={() => toDoor(session.slug)} />
     }
     case 'ended': {
-      const words = noticeFor(session.reason, session.visit?.invited_by)
-      return <Notice words={words} about={session.visit?.title} onAgain={() => location.reload()} onEnter={() => toDoor(null)} />
+      const { reason, visit } = session
+      const again = reason === 'left' && visit ? () => api.comeBack(visit.slug) : reload
+      return <Notice words={noticeFor(reason, visit?.invited_by)} about={visit?.title} onAgain={again} onEnter={() => toDoor(visit?.slug ?? null)} />
     }
     case 'in':
       if (session.visit.state === 'not-open') {
-        return <NotOpenYet visit={session.visit} clockOffset={api.clockOffset} onLeave={api.leave} />
+        return <NotOpenYet visit={session.visit} clockOffset={api.clockOffset} onLeave={() => api.leave()} />
       }
       return <Room {...api} visit={session.visit} />
   }
 }
 
-const toDoor = (slug: string | null) => (slug === null ? go('/') : location.reload())
+const reload = () => location.reload()
+
+/** The door of the room whose address this is, or any room's. */
+const toDoor = (slug: string | null) => (slug !== null && location.pathname === `/${slug}` ? reload() : go('/'))

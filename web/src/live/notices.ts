@@ -5,7 +5,7 @@ export interface Words {
   title: string
   text: string
   /** What the one button offers. */
-  next: 'enter' | 'again' | 'none'
+  next: 'enter' | 'again' | 'back'
 }
 
 const asking = (host: string | null | undefined) => (host ? `Ask ${host}` : 'Ask whoever invited you')
@@ -14,27 +14,29 @@ const asking = (host: string | null | undefined) => (host ? `Ask ${host}` : 'Ask
 export function noticeFor(type: string, host?: string | null): Words {
   switch (type) {
     case 'link-unknown':
-      return { title: 'This link opens nothing', text: `It may be incomplete. Open it again from the message, or ask for a new one.`, next: 'enter' }
+      return { title: 'This link opens nothing', text: 'It may be incomplete. Open it again from the message, or ask for a new one.', next: 'enter' }
     case 'link-expired':
-      return { title: 'This link has ended', text: `${asking(host)} for a new one.`, next: 'none' }
+      return { title: 'This link has ended', text: `${asking(host)} for a new one.`, next: 'enter' }
     case 'link-revoked':
-      return { title: 'This link was withdrawn', text: `${asking(host)} for a new one.`, next: 'none' }
+      return { title: 'This link was withdrawn', text: `${asking(host)} for a new one.`, next: 'enter' }
     case 'link-used-up':
-      return { title: 'This link was already used', text: `It opens the room only so many times. ${asking(host)} for another.`, next: 'none' }
+      return { title: 'This link was already used', text: `It opens the room only so many times. ${asking(host)} for another.`, next: 'enter' }
     case 'room-expired':
-      return { title: 'This room has ended', text: `Thank you for watching. If you expected it to go on, ${lower(asking(host))}.`, next: 'none' }
+      return { title: 'This room has ended', text: `Thank you for watching. If you expected it to go on, ${lower(asking(host))}.`, next: 'again' }
     case 'room-closed':
-      return { title: 'The room is closed', text: `Thank you for watching. If you expected it to be open, ${lower(asking(host))}.`, next: 'none' }
+      return { title: 'The room is closed', text: `If you expected it to be open, ${lower(asking(host))}, then try again.`, next: 'again' }
     case 'room-full':
-      return { title: 'The room is full', text: 'Every seat is taken. Try again when somebody has left.', next: 'again' }
+      return { title: 'The room is full', text: `Every seat is taken. Try again when somebody has left, or ${lower(asking(host))} for a seat.`, next: 'again' }
     case 'session-ended':
       return { title: 'You are no longer in this room', text: 'Open your link again, or enter with the passcode.', next: 'enter' }
     case 'left':
-      return { title: 'You left the room', text: 'You can come back with your link at any time while the room is open.', next: 'enter' }
+      return { title: 'You left the room', text: 'Your place is kept in this browser while the room is open.', next: 'back' }
+    case 'forgotten':
+      return { title: 'You left the room', text: 'This browser has forgotten it. Your link or the passcode leads back, while the room is open.', next: 'enter' }
     case 'too-many-tries':
       return { title: 'Too many tries', text: 'Wait a moment, then try again.', next: 'again' }
     case 'cross-site':
-      return { title: 'This page was opened from elsewhere', text: 'Open your link again, in a tab of its own.', next: 'none' }
+      return { title: 'This page was opened from elsewhere', text: 'Open your link again, in a tab of its own.', next: 'again' }
     case 'offline':
       return { title: 'The server cannot be reached', text: 'Check your connection, then try again.', next: 'again' }
     default:

@@ -5,7 +5,7 @@ import { enterByPasscode, eventsUrl, exchangeLink, getVisit, leave, setName } fr
 import { Problem, problemOf } from '../api/request'
 import type { EndedReason, Presence, StreamFacts, Visit } from '../api/types'
 import { type StreamState, useEventStream } from '../shared/eventStream'
-import { recall, remember } from '../shared/remember'
+import { forget, recall, remember, thisTab } from '../shared/remember'
 import { go, match, usePath } from '../shared/router'
 
 export type Session =
@@ -25,20 +25,44 @@ export interface SessionApi {
   clockOffset: number
   enter(slug: string, passcode: string, name: string): Promise<void>
   rename(name: string): Promise<void>
-  leave(): void
+  /** Goes out; the place is kept, unless this browser is to forget it. */
+  leave(forgets?: boolean): void
+  /** Back into the room that was left. */
+  comeBack(slug: string): void
 }
 
 export const knownName = () => recall('name') ?? ''
 
-/** The token of a link, taken out of the address bar before anything else happens. */
+const LINK = 'link'
+
+/**
+ * The token of a link, taken out of the address bar before anything else
+ * happens; empty for one that was mangled on its way. This tab keeps it until
+ * it opened its room or never will, so that a reload can try again.
+ */
 export function takeToken(): string | null {
-  const token = decodeURIComponent(location.hash.slice(1))
-  if (location.hash !== '') history.replaceState(null, '', location.pathname)
-  return token === '' ? null : token
+  const { hash } = location
+  if (hash !== '') history.replaceState(null, '', location.pathname)
+  if (hash.length < 2) return null
+  const token = decoded(hash.slice(1))
+  if (token === '') forget(LINK, thisTab)
+  else remember(LINK, token, thisTab)
+  return token
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return ''
+  }
 }
 
 // Taken once per page load, before React may run an effect twice.
 let pendingToken: string | null = null
+
+/** Refusals that no waiting changes; after any other the same link may open. */
+const FINAL = ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up']
 
 /** Of the ways an evening ends, those that are not for good. */
 export const mayReturn = (reason: string) => reason === 'room-closed' || reason === 'room-expired'
@@ -67,13 +91,20 @@ export function useSession(): SessionApi {
 
   const exchange = useCallback(
     async (token: string) => {
+      if (token === '') {
+        const problem = new Problem({ type: 'link-unknown', title: 'This link is not complete', status: 404 })
+        setSession({ kind: 'refused', problem, slug: null, again: null })
+        return
+      }
       setSession({ kind: 'loading' })
       try {
         admit(await exchangeLink(token, knownName() || undefined))
+        settled()
       } catch (error) {
         const problem = problemOf(error)
-        const again = problem.type === 'offline' || problem.type === 'too-many-tries' ? () => void exchange(token) : null
-        setSession({ kind: 'refused', problem, slug: null, again })
+        const isFinal = FINAL.includes(problem.type)
+        if (isFinal) settled()
+        setSession({ kind: 'refused', problem, slug: null, again: isFinal ? null : () => void exchange(token) })
       }
     },
     [admit],
@@ -96,14 +127,8 @@ export function useSession(): SessionApi {
 
   useEffect(() => {
     if (!isLink) return
-    pendingToken = takeToken() ?? pendingToken
-    const token = pendingToken
-    if (token === null) {
-      const problem = new Problem({ type: 'link-unknown', title: 'This link is not complete', status: 404 })
-      setSession({ kind: 'refused', problem, slug: null, again: null })
-      return
-    }
-    void exchange(token)
+    pendingToken = takeToken() ?? pendingToken ?? recall(LINK, thisTab)
+    void exchange(pendingToken ?? '')
   }, [isLink, exchange])
 
   // The same tab may be handed another link: only the fragment changes then.
@@ -140,7 +165,8 @@ export function useSession(): SessionApi {
     room === null ? null : eventsUrl(room),
     {
       visit: (visit: Visit) => admit(visit),
-      facts: (next: StreamFacts) => setFacts(next),
+      // Null once the encoder has stopped: what it sent is no news any more.
+      facts: (next: StreamFacts | null) => setFacts(next),
       presence: (next: Presence) => setPresence(next),
       ended: ({ reason }: { reason: EndedReason }) => {
         if (!mayReturn(reason)) known.current = null
@@ -198,10 +224,19 @@ export function useSession(): SessionApi {
       },
       [admit],
     ),
-    leave: useCallback(() => {
-      if (known.current !== null) leave(known.current).catch(() => {})
+    leave: useCallback((forgets = false) => {
+      if (forgets && known.current !== null) leave(known.current).catch(() => {})
       known.current = null
-      setSession({ kind: 'ended', reason: 'left', visit: null })
+      setFacts(null)
+      setPresence(null)
+      setSession((now) => ({ kind: 'ended', reason: forgets ? 'forgotten' : 'left', visit: now.kind === 'in' ? now.visit : null }))
     }, []),
+    comeBack: useCallback((slug) => void look(slug), [look]),
   }
+}
+
+/** The link has done what it can: no reload asks it again. */
+function settled(): void {
+  pendingToken = null
+  forget(LINK, thisTab)
 }

@@ -1,17 +1,30 @@
-// localStorage that may be forbidden (private windows, policies): then
+// The browser's own stores may be forbidden (private windows, policies): then
 // nothing is remembered and nothing breaks.
-export function recall(key: string): string | null {
+type Store = () => Storage
+const always: Store = () => localStorage
+/** For as long as the tab lives. */
+export const thisTab: Store = () => sessionStorage
+
+export function recall(key: string, store = always): string | null {
   try {
-    return localStorage.getItem(`cs.${key}`)
+    return store().getItem(`cs.${key}`)
   } catch {
     return null
   }
 }
 
-export function remember(key: string, value: string): void {
+export function remember(key: string, value: string, store = always): void {
   try {
-    localStorage.setItem(`cs.${key}`, value)
+    store().setItem(`cs.${key}`, value)
   } catch {
     // Not remembered: asked again next time.
+  }
+}
+
+export function forget(key: string, store = always): void {
+  try {
+    store().removeItem(`cs.${key}`)
+  } catch {
+    // Nothing was kept there.
   }
 }

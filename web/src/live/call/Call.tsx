@@ -1,19 +1,22 @@
-import { lazy, Suspense, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import type { Presence, Visit } from '../../api/types'
+import { Boundary } from '../../shared/Boundary'
+import { later } from '../../shared/later'
 import { list } from '../../shared/words'
+import type { Way } from '../device/network'
 import { button, dot, primary } from '../parts.css'
 import * as css from '../room/room.css'
 import { useFarewell } from './farewell'
 import { useCall } from './useCall'
 
-const DeviceCheck = lazy(() => import('../device/DeviceCheck'))
+const DeviceCheck = later(() => import('../device/DeviceCheck'))
 
 // contracts/mirotalk.md, section 8: without these the guest joins deaf and
 // mute. No other attribute may restrict the frame.
 const ALLOW = 'camera; microphone; display-capture; autoplay; fullscreen; clipboard-write; picture-in-picture; speaker-selection; screen-wake-lock'
 
 /** The lower half: an invitation, then MiroTalk's own page. */
-export function Call({ visit, presence }: { visit: Visit; presence: Presence | null }) {
+export function Call({ visit, presence, way }: { visit: Visit; presence: Presence | null; way: Way | null }) {
   const call = useCall(visit.slug)
   const frame = useRef<HTMLIFrameElement>(null)
   const [checking, setChecking] = useState(false)
@@ -50,8 +53,9 @@ export function Call({ visit, presence }: { visit: Visit; presence: Presence | n
         </p>
       )}
       {checking && (
-        <Suspense>
+        <Boundary note={css.failure} button={button}>
           <DeviceCheck
+            way={way}
             onClose={() => setChecking(false)}
             onJoin={
               visit.call.available
@@ -62,7 +66,7 @@ export function Call({ visit, presence }: { visit: Visit; presence: Presence | n
                 : undefined
             }
           />
-        </Suspense>
+        </Boundary>
       )}
     </div>
   )

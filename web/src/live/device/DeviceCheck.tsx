@@ -3,26 +3,37 @@ import { button, dot, primary, textButton } from '../parts.css'
 import * as room from '../room/room.css'
 import { Sheet } from '../room/Sheet'
 import * as css from './device.css'
+import { type Found, type Kind, mediaWords, openMedia } from './media'
+import { networkWords, type Way } from './network'
 import { readScreen, screenWords } from './screen'
-import { probeUdp, type Udp } from './udp'
 import { useMicLevel } from './useMicLevel'
 
 type Light = keyof typeof dot
 
+interface Props {
+  /** How the picture comes, where there is one. */
+  way: Way | null
+  onClose: () => void
+  onJoin?: (() => void) | undefined
+}
+
 /** Before the call: can you be seen and heard? Nothing leaves this page. */
-export default function DeviceCheck({ onClose, onJoin }: { onClose: () => void; onJoin?: (() => void) | undefined }) {
-  const media = useMedia()
-  const level = useMicLevel(media.stream)
+export default function DeviceCheck({ way, onClose, onJoin }: Props) {
+  const { stream, camera, microphone, again } = useMedia()
+  const level = useMicLevel(stream)
   const heard = useHighest(level) > 0.25
-  const udp = useUdp()
   const [tone, setTone] = useState<'unknown' | 'good' | 'error'>('unknown')
+  const seen = deviceWords('camera', camera)
+  const mic = deviceWords('microphone', microphone)
+  const network = networkWords(way)
   const display = screenWords(readScreen())
+  const hears = mic.light === 'good'
   return (
     <Sheet title="Camera and sound" onClose={onClose}>
-      <Preview stream={media.stream} />
+      <Preview stream={stream} />
       <div className={css.rows}>
-        <Row light={media.camera} name="Camera" line={media.cameraLine} fix={media.camera === 'error' ? media.fix : ''} />
-        <Row light={media.mic === 'good' ? (heard ? 'good' : 'unknown') : media.mic} name="Microphone" line={media.mic === 'good' ? (heard ? 'You can be heard' : 'Say something') : media.micLine} fix={media.mic === 'error' ? media.fix : ''}>
+        <Row light={seen.light} name="Camera" line={seen.line} fix={seen.fix} />
+        <Row light={hears && !heard ? 'unknown' : mic.light} name="Microphone" line={hears ? (heard ? 'You can be heard' : 'Say something') : mic.line} fix={mic.fix}>
           <span className={css.meter}>
             <span className={css.meterFill} style={{ transform: `scaleX(${level})` }} />
           </span>
@@ -40,10 +51,15 @@ export default function DeviceCheck({ onClose, onJoin }: { onClose: () => void; 
             </button>
           </span>
         </Row>
-        <Row light={UDP_LIGHT[udp]} name="Network" line={UDP_LINE[udp]} fix={udp === 'no' ? 'A VPN or policy blocks UDP. The picture still comes, about 2 s later.' : ''} />
+        <Row light={network.light} name="Network" line={network.line} fix={network.fix} />
         <Row light={display.good ? 'good' : 'warning'} name="Display" line={display.line} fix={display.fix} />
       </div>
       <div className={room.dialogEnd}>
+        {(seen.fix || mic.fix) && (
+          <button type="button" className={button} onClick={again}>
+            Check again
+          </button>
+        )}
         <button type="button" className={button} onClick={onClose}>
           {onJoin ? 'Skip' : 'Close'}
         </button>
@@ -57,18 +73,12 @@ export default function DeviceCheck({ onClose, onJoin }: { onClose: () => void; 
   )
 }
 
-const UDP_LIGHT: Record<Udp | 'asking', Light> = { yes: 'good', no: 'warning', unsupported: 'error', asking: 'unknown' }
-const UDP_LINE: Record<Udp | 'asking', string> = {
-  yes: 'This browser can send UDP',
-  no: 'UDP is blocked here',
-  unsupported: 'This browser has no WebRTC',
-  asking: 'Checking…',
-}
+const LIGHT_WORD: Record<Light, string> = { good: 'good', warning: 'could be better', error: 'not working', unknown: 'not known yet', live: 'live' }
 
 function Row({ light, name, line, fix, children }: { light: Light; name: string; line: string; fix: string; children?: React.ReactNode }) {
   return (
-    <div className={css.row}>
-      <span className={dot[light]} />
+    <div className={css.row} data-device={name.toLowerCase()}>
+      <span className={dot[light]} role="img" aria-label={LIGHT_WORD[light]} />
       <span className={css.name}>{name}</span>
       <span>
         {line}
@@ -89,79 +99,37 @@ function Preview({ stream }: { stream: MediaStream | null }) {
   return <video ref={attach} className={css.preview} autoPlay muted playsInline aria-label="Your camera" />
 }
 
-interface Media {
-  stream: MediaStream | null
-  camera: Light
-  cameraLine: string
-  mic: Light
-  micLine: string
-  fix: string
+function deviceWords(kind: Kind, found: Found | null): { light: Light; line: string; fix: string } {
+  if (found === null) return { light: 'unknown', line: 'Allow it when the browser asks', fix: '' }
+  if ('track' in found) return { light: 'good', line: found.track.label || 'Ready', fix: '' }
+  return mediaWords(kind, found.why)
 }
 
-const ASKING: Media = { stream: null, camera: 'unknown', cameraLine: 'Allow it when the browser asks', mic: 'unknown', micLine: 'Allow it when the browser asks', fix: '' }
-
-function useMedia(): Media {
-  const [media, setMedia] = useState(ASKING)
+/** Both devices while the sheet is open; they are let go with it. */
+function useMedia() {
+  const [round, setRound] = useState(0)
+  const [media, setMedia] = useState<{ stream: MediaStream | null; camera: Found | null; microphone: Found | null }>(ASKING)
   useEffect(() => {
     let gone = false
-    let opened: MediaStream | null = null
-    open().then(
-      (stream) => {
-        opened = stream
-        if (gone) return stop(stream)
-        const camera = stream.getVideoTracks()[0]
-        const mic = stream.getAudioTracks()[0]
-        setMedia({
-          stream,
-          camera: camera ? 'good' : 'warning',
-          cameraLine: camera?.label || (camera ? 'Ready' : 'None found: you can still talk'),
-          mic: mic ? 'good' : 'error',
-          micLine: mic ? 'Ready' : 'None found',
-          fix: mic ? '' : 'Plug one in, or join and listen.',
-        })
-      },
-      (error: DOMException) => {
-        if (gone) return
-        const refused = error.name === 'NotAllowedError'
-        const line = refused ? 'Not allowed' : error.name === 'NotFoundError' ? 'None found' : 'Could not be opened'
-        const fix = refused ? 'Allow camera and microphone for this site beside the address.' : 'Close other programs that use it, then check again.'
-        setMedia({ stream: null, camera: 'error', cameraLine: line, mic: 'error', micLine: line, fix })
-      },
-    )
+    let opened: MediaStreamTrack[] = []
+    setMedia(ASKING)
+    void openMedia().then(({ camera, microphone }) => {
+      opened = [camera, microphone].flatMap((one) => ('track' in one ? [one.track] : []))
+      if (gone) stop(opened)
+      else setMedia({ stream: opened.length > 0 ? new MediaStream(opened) : null, camera, microphone })
+    })
     return () => {
       gone = true
-      if (opened) stop(opened)
+      stop(opened)
     }
-  }, [])
-  return media
+  }, [round])
+  return { ...media, again: () => setRound((now) => now + 1) }
 }
 
-/** Both, or whichever exists. */
-async function open(): Promise<MediaStream> {
-  const devices = navigator.mediaDevices
-  if (!devices) throw new DOMException('no devices', 'NotFoundError')
-  try {
-    return await devices.getUserMedia({ audio: true, video: true })
-  } catch (error) {
-    if ((error as DOMException).name !== 'NotFoundError') throw error
-    return devices.getUserMedia({ audio: true })
-  }
-}
+const ASKING = { stream: null, camera: null, microphone: null }
 
-const stop = (stream: MediaStream) => {
-  for (const track of stream.getTracks()) track.stop()
-}
-
-function useUdp(): Udp | 'asking' {
-  const [udp, setUdp] = useState<Udp | 'asking'>('asking')
-  useEffect(() => {
-    let gone = false
-    void probeUdp().then((found) => !gone && setUdp(found))
-    return () => {
-      gone = true
-    }
-  }, [])
-  return udp
+const stop = (tracks: MediaStreamTrack[]) => {
+  for (const track of tracks) track.stop()
 }
 
 function useHighest(value: number): number {

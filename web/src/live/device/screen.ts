@@ -8,8 +8,11 @@ export interface ScreenFacts {
 
 export function readScreen(media: (query: string) => boolean = (query) => matchMedia(query).matches): ScreenFacts {
   const gamut = (['rec2020', 'p3', 'srgb'] as const).find((one) => media(`(color-gamut: ${one})`)) ?? 'unknown'
-  return { bits: Math.round((screen.colorDepth || 24) / 3), gamut, hdr: media('(dynamic-range: high)') }
+  return { bits: bitsPerChannel(screen.colorDepth || 24), gamut, hdr: media('(dynamic-range: high)') }
 }
+
+/** Some browsers count an alpha channel or padding in: 32 is three times 8. */
+export const bitsPerChannel = (depth: number): number => (depth === 32 ? 8 : Math.floor(depth / 3))
 
 export function screenWords(facts: ScreenFacts): { good: boolean; line: string; fix: string } {
   const gamut = { rec2020: 'Rec. 2020', p3: 'Display P3', srgb: 'sRGB', unknown: 'an unknown gamut' }[facts.gamut]

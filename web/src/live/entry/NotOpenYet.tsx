@@ -1,11 +1,13 @@
-import { lazy, Suspense, useState } from 'react'
+import { useState } from 'react'
 import type { Visit } from '../../api/types'
+import { Boundary } from '../../shared/Boundary'
+import { later } from '../../shared/later'
 import { useNow } from '../../shared/useNow'
 import { countdown, exact, moment } from '../../shared/words'
 import { button, textButton } from '../parts.css'
 import * as css from './entry.css'
 
-const DeviceCheck = lazy(() => import('../device/DeviceCheck'))
+const DeviceCheck = later(() => import('../device/DeviceCheck'))
 
 /** A countdown on the server's clock; the room opens by itself. */
 export function NotOpenYet({ visit, clockOffset, onLeave }: { visit: Visit; clockOffset: number; onLeave: () => void }) {
@@ -39,9 +41,9 @@ export function NotOpenYet({ visit, clockOffset, onLeave }: { visit: Visit; cloc
         </div>
       </div>
       {checking && (
-        <Suspense>
-          <DeviceCheck onClose={() => setChecking(false)} />
-        </Suspense>
+        <Boundary button={button}>
+          <DeviceCheck way={null} onClose={() => setChecking(false)} />
+        </Boundary>
       )}
     </main>
   )

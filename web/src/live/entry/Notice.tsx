@@ -7,10 +7,11 @@ import * as css from './entry.css'
 
 interface Props {
   words: Words
-  about?: string | undefined
+  about?: string | null | undefined
   /** Seconds until trying again makes sense. */
   retryAfter?: number | null
-  onAgain: (() => void) | null
+  /** Tries again, or goes back in. */
+  onAgain: () => void
   onEnter: () => void
 }
 
@@ -27,14 +28,13 @@ export function Notice({ words, about, retryAfter, onAgain, onEnter }: Props) {
         <h1 className={css.title}>{words.title}</h1>
         <p className={css.text}>{words.text}</p>
         <div className={css.actions}>
-          {words.next === 'again' && onAgain && (
-            <button type="button" className={button} onClick={onAgain} disabled={waits}>
-              {waits ? `Try again ${countdown(until, now)}` : 'Try again'}
-            </button>
-          )}
-          {words.next === 'enter' && (
+          {words.next === 'enter' ? (
             <button type="button" className={button} onClick={onEnter}>
-              Enter a room
+              Enter with a passcode
+            </button>
+          ) : (
+            <button type="button" className={button} onClick={onAgain} disabled={waits}>
+              {waits ? `Try again ${countdown(until, now)}` : words.next === 'back' ? 'Come back' : 'Try again'}
             </button>
           )}
         </div>

@@ -9,9 +9,18 @@ import type { CreatePlayer } from './load'
 export type Transport = 'webrtc' | 'llhls'
 export type Phase = 'off' | 'connecting' | 'playing' | 'reconnecting'
 
+/**
+ * What was seen when WebRTC was given up for LLHLS: the server refused it, or
+ * did not answer, or answered but no connection came about (a network that
+ * blocks UDP does that), or one stood and carried no picture.
+ */
+export type Fallback = 'refused' | 'unanswered' | 'blocked' | 'dark'
+
 export interface PlayerView {
   phase: Phase
   transport: Transport | null
+  /** Why the picture takes the compatible way, while it does. */
+  fallback: Fallback | null
   muted: boolean
   /** A first picture was seen since the page opened. */
   seen: boolean
@@ -56,7 +65,7 @@ interface Attempt {
 }
 
 export class PlayerKeeper {
-  private view: PlayerView = { phase: 'off', transport: null, muted: true, seen: false }
+  private view: PlayerView = { phase: 'off', transport: null, fallback: null, muted: true, seen: false }
   private playback: Playback | null = null
   private current: Attempt | null = null
   private probe: Attempt | null = null
@@ -68,7 +77,9 @@ export class PlayerKeeper {
   private tries = 0
   private refusals = 0
   private probeWait = PROBE_FIRST_MS
+  private gaveUp: Fallback | null = null
   private held = false
+  private guarded = false
 
   private readonly stage: HTMLElement
   private readonly deps: KeeperDeps
@@ -102,12 +113,35 @@ export class PlayerKeeper {
   hold(held: boolean): void {
     if (held === this.held) return
     this.held = held
-    const video = this.current?.player.getMediaElement()
-    if (held) video?.pause()
-    else if (this.current) {
-      this.current.frameAt = Date.now()
-      video?.play().catch(() => {})
+    for (const attempt of this.attempts) {
+      if (held) this.keepWatch(attempt)
+      else {
+        attempt.frameAt = Date.now()
+        attempt.player.getMediaElement()?.play().catch(() => {})
+      }
     }
+  }
+
+  /** No way of the browser's to show the picture without what lies over it. */
+  guard(guarded: boolean): void {
+    this.guarded = guarded
+    for (const attempt of this.attempts) this.keepWatch(attempt)
+  }
+
+  private get attempts(): Attempt[] {
+    return [this.current, this.probe].filter((one) => one !== null)
+  }
+
+  /** Whatever the player did meanwhile: held is paused, guarded stays in the page. */
+  private keepWatch({ player }: Attempt): void {
+    const video = player.getMediaElement()
+    if (!video) return
+    if (this.held && !video.paused) video.pause()
+    if (video.disablePictureInPicture !== this.guarded) {
+      video.disablePictureInPicture = this.guarded
+      video.disableRemotePlayback = this.guarded
+    }
+    if (this.guarded && document.pictureInPictureElement === video) document.exitPictureInPicture().catch(() => {})
   }
 
   get video(): HTMLVideoElement | null {
@@ -174,6 +208,8 @@ export class PlayerKeeper {
       },
     })
     const now = Date.now()
+    // Media events do not bubble, but they can be caught on their way down.
+    box.addEventListener('play', () => this.keepWatch(made), true)
     const made: Attempt = { transport, box, player, peer: null, startedAt: now, frames: 0, frameAt: now, playing: false }
     player.on('error', () => this.failed(made, 'error'))
     player.on('peerConnectionPrepared', (peer) => {
@@ -189,6 +225,7 @@ export class PlayerKeeper {
 
   /** First frame, then no silence of more than 3 s. */
   private watch(attempt: Attempt): void {
+    this.keepWatch(attempt)
     const now = Date.now()
     const video = attempt.player.getMediaElement()
     const frames = video ? (this.deps.frames ?? decodedFrames)(video) : 0
@@ -218,12 +255,14 @@ export class PlayerKeeper {
       attempt.player.setMute(this.view.muted)
       if (old) discard(old)
     }
+    this.keepWatch(attempt)
     attempt.box.classList.add('is-playing')
     this.failures = 0
     this.refusals = 0
     if (attempt.transport === 'webrtc') this.probeWait = PROBE_FIRST_MS
     else this.scheduleProbe()
-    this.show({ phase: 'playing', transport: attempt.transport, seen: true })
+    const fallback = attempt.transport === 'llhls' ? this.gaveUp : null
+    this.show({ phase: 'playing', transport: attempt.transport, fallback, seen: true })
   }
 
   private failed(attempt: Attempt, why: 'error' | 'late' | 'stalled'): void {
@@ -241,6 +280,7 @@ export class PlayerKeeper {
       if (why === 'error') this.refusals += 1
       if (why === 'late' || this.refusals >= QUICK_REFUSALS) {
         this.refusals = 0
+        this.gaveUp = why === 'error' ? 'refused' : silence(attempt.peer)
         void this.start('llhls')
         return
       }
@@ -291,6 +331,7 @@ function discard(attempt: Attempt): void {
   attempt.box.remove()
 }
 
+const silence = (peer: RTCPeerConnection | null): Fallback => (peer === null ? 'unanswered' : peer.connectionState === 'connected' ? 'dark' : 'blocked')
 const patience = ({ transport, peer }: Attempt) => (transport === 'webrtc' && peer?.connectionState === 'connected' ? CONNECTED_FIRST_FRAME_MS : FIRST_FRAME_MS[transport])
 const decodedFrames = (video: HTMLVideoElement) => video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0
 const pageHidden = () => document.hidden

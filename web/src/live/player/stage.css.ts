@@ -3,8 +3,9 @@ import { globalStyle, style } from '@vanilla-extract/css'
 
 export const stage = style({ position: 'absolute', inset: 0, containerType: 'size' })
 
-// OvenPlayer keeps a 16:9 box by padding; ours is the half.
-globalStyle('.picture-box', { position: 'absolute', inset: 0, opacity: 0 })
+// OvenPlayer keeps a 16:9 box by padding; ours is the half. Isolated: nothing
+// of it can rise above the watermark.
+globalStyle('.picture-box', { position: 'absolute', inset: 0, opacity: 0, isolation: 'isolate' })
 globalStyle('.picture-box.is-playing', { opacity: 1 })
 globalStyle(
   '.picture-box > div, .picture-box .ovenplayer, .picture-box .op-wrapper, .picture-box .op-core, .picture-box .op-player, .picture-box .op-media-element-container',

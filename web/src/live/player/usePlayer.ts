@@ -3,12 +3,13 @@ import type { Playback } from '../../api/types'
 import { type KeeperDeps, PlayerKeeper, type PlayerView } from './keeper'
 import { loadPlayer } from './load'
 
-const OFF: PlayerView = { phase: 'off', transport: null, muted: true, seen: false }
+const OFF: PlayerView = { phase: 'off', transport: null, fallback: null, muted: true, seen: false }
 const REAL: KeeperDeps = { load: loadPlayer }
 
 export interface Player extends PlayerView {
   setMuted(muted: boolean): void
   hold(held: boolean): void
+  guard(guarded: boolean): void
   video(): HTMLVideoElement | null
   peer(): RTCPeerConnection | null
 }
@@ -41,6 +42,7 @@ export function usePlayer(stage: RefObject<HTMLElement | null>, playback: Playba
     ...view,
     setMuted: useCallback((muted: boolean) => keeper.current?.setMuted(muted), []),
     hold: useCallback((held: boolean) => keeper.current?.hold(held), []),
+    guard: useCallback((guarded: boolean) => keeper.current?.guard(guarded), []),
     video: useCallback(() => keeper.current?.video ?? null, []),
     peer: useCallback(() => keeper.current?.peer ?? null, []),
   }

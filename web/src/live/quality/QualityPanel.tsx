@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react'
-import type { StreamFacts } from '../../api/types'
+import type { StreamFacts, Visit } from '../../api/types'
 import type { StreamState } from '../../shared/eventStream'
 import { useNow } from '../../shared/useNow'
 import { bitrate, codecName, count, duration, fps } from '../../shared/words'
@@ -11,10 +11,10 @@ import * as css from './quality.css'
 import { firstTrouble, type Light, type Verdict, verdicts } from './verdict'
 
 interface Props {
+  visit: Visit
   facts: StreamFacts | null
   events: StreamState
   player: Player
-  onClose: () => void
 }
 
 const EVERY_MS = 1000
@@ -22,11 +22,13 @@ const COLOUR: Record<Light, string> = { good: tone.good, warning: tone.warning, 
 const WHERE = { encoder: 'Encoder', server: 'Server', you: 'You' }
 
 /** Encoder → Server → You: is it them or me? */
-export default function QualityPanel({ facts, events, player }: Props) {
+export default function QualityPanel({ visit, facts, events, player }: Props) {
   const sample = useSample(player)
   const now = useNow()
-  const all = verdicts({ facts, events, phase: player.phase, sample })
+  const all = verdicts({ facts, events, picture: visit.picture, phase: player.phase, fallback: player.fallback, sample })
   const trouble = firstTrouble(all)
+  // What was heard last is no figure of now.
+  const heard = events === 'open' ? facts : null
   return (
     <aside className={css.quality} aria-label="Picture quality" tabIndex={0}>
       <div className={css.columns}>
@@ -44,9 +46,9 @@ export default function QualityPanel({ facts, events, player }: Props) {
         </p>
       )}
       <div className={css.columns}>
-        <Figures of={encoderFigures(facts)} />
-        <Figures of={serverFigures(facts, now)} />
-        <Figures of={yourFigures(sample)} />
+        <Figures of={encoderFigures(heard)} />
+        <Figures of={serverFigures(heard, now)} />
+        <Figures of={yourFigures(sample, heard)} />
       </div>
       <p className={css.note}>
         Browsers show 8-bit 4:2:0, whatever the encoder was fed. Judge movement, framing and intent here, the last bit of colour on a calibrated display.
@@ -87,7 +89,7 @@ function Figures({ of }: { of: Lines }) {
 const LIGHT_NAME: Record<Light, string> = { good: 'good', warning: 'could be better', error: 'bad', unknown: 'not known' }
 const NONE = '–'
 
-function encoderFigures(facts: StreamFacts | null): Lines {
+export function encoderFigures(facts: StreamFacts | null): Lines {
   const video = facts?.video
   const audio = facts?.audio
   return [
@@ -95,32 +97,43 @@ function encoderFigures(facts: StreamFacts | null): Lines {
     ['Frames', video ? fps(video.fps) : NONE],
     ['Codec', video ? codecName(video.codec) : NONE],
     ['Bitrate', video ? bitrate(video.bitrate) : NONE],
-    ['Keyframes', video?.keyframe_seconds ? `${video.keyframe_seconds.toFixed(1)} s` : NONE],
+    ['Keyframes', video?.keyframe_seconds ? `each ${video.keyframe_seconds.toFixed(1)} s` : NONE],
+    ['B-frames', video ? (video.b_frames ? 'yes' : 'none') : NONE],
     ['Sound', audio ? `${codecName(audio.codec)} ${Math.round(audio.sample_rate / 1000)} kHz` : NONE],
+    ['Sends by', facts ? facts.protocol.toUpperCase() : NONE],
   ]
 }
 
-function serverFigures(facts: StreamFacts | null, now: number): Lines {
+export function serverFigures(facts: StreamFacts | null, now: number): Lines {
+  const server = facts?.server
   return [
-    ['Receives', facts?.receiving ? (facts.protocol ?? 'yes').toUpperCase() : NONE],
     ['Live for', facts?.live_since ? duration(now - Date.parse(facts.live_since)) : NONE],
+    ['Receives', facts ? (facts.receiving ? (server ? bitrate(server.bitrate_in) : 'yes') : 'nothing') : NONE],
+    ['Sends', server ? bitrate(server.bitrate_out) : NONE],
+    ['By WebRTC', server ? count(server.webrtc, 'connection', 'connections') : NONE],
+    ['By LLHLS', server ? count(server.llhls, 'connection', 'connections') : NONE],
     ['Watching', facts ? count(facts.viewers, 'person', 'people') : NONE],
     ['In the call', facts ? count(facts.callers, 'person', 'people') : NONE],
   ]
 }
 
-function yourFigures(sample: Sample | null): Lines {
-  const ms = (value: number | null) => (value === null ? NONE : `${Math.round(value)} ms`)
+export function yourFigures(sample: Sample | null, facts: StreamFacts | null): Lines {
+  const ms = (value: number | null | undefined) => (value == null ? NONE : `${Math.round(value)} ms`)
+  const frames = (value: number | undefined) => (value === undefined ? NONE : count(value, 'frame', 'frames'))
+  // LLHLS passes on what was sent, and browsers do not say what it was.
+  const codec = sample?.codec ?? (sample?.transport === 'llhls' ? facts?.video?.codec : null)
   return [
     ['Picture', sample && sample.width > 0 ? `${sample.width} × ${sample.height}` : NONE],
     ['Frames', sample?.fps != null ? `${Math.round(sample.fps)} fps` : NONE],
-    ['Skipped', sample ? count(sample.dropped, 'frame', 'frames') : NONE],
-    ['By', sample ? (sample.transport === 'webrtc' ? 'WebRTC' : 'LLHLS') : NONE],
+    ['Codec', codec ? codecName(codec) : NONE],
     ['Bitrate', sample?.bitrate != null ? bitrate(sample.bitrate) : NONE],
+    ['By', sample ? (sample.transport === 'webrtc' ? 'WebRTC' : 'LLHLS') : NONE],
     ['Loss', sample?.loss != null ? `${(sample.loss * 100).toFixed(1)} %` : NONE],
-    ['Jitter', ms(sample?.jitterMs ?? null)],
-    ['Round trip', ms(sample?.roundTripMs ?? null)],
-    ['Buffer', ms(sample?.delayMs ?? null)],
+    ['Jitter', ms(sample?.jitterMs)],
+    ['Round trip', ms(sample?.roundTripMs)],
+    ['Delay', sample?.delayMs != null && sample.delayMs >= 1000 ? `${(sample.delayMs / 1000).toFixed(1)} s` : ms(sample?.delayMs)],
+    ['Decoded in all', frames(sample?.decodedInAll)],
+    ['Dropped in all', frames(sample?.droppedInAll)],
   ]
 }
 

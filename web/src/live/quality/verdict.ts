@@ -1,8 +1,8 @@
 // Is it them or me: three columns, each green, yellow or red, and one cause
 // with its fix. Pure: figures in, words out.
-import type { StreamFacts } from '../../api/types'
+import type { StreamFacts, Visit } from '../../api/types'
 import type { StreamState } from '../../shared/eventStream'
-import type { Phase } from '../player/keeper'
+import type { Fallback, Phase } from '../player/keeper'
 import type { Sample } from '../player/stats'
 
 export type Light = 'good' | 'warning' | 'error' | 'unknown'
@@ -24,12 +24,16 @@ export interface Verdicts {
 export interface Evidence {
   facts: StreamFacts | null
   events: StreamState
+  /** What the server says of the way of the picture. */
+  picture: Visit['picture']
   phase: Phase
+  /** Why the picture takes the compatible way, while it does. */
+  fallback: Fallback | null
   sample: Sample | null
 }
 
 export function verdicts(evidence: Evidence): Verdicts {
-  return { encoder: encoder(evidence.facts), server: server(evidence), you: you(evidence) }
+  return { encoder: encoder(evidence), server: server(evidence), you: you(evidence) }
 }
 
 /** The first that is not green, in the order the picture travels. */
@@ -41,7 +45,9 @@ export function firstTrouble(all: Verdicts): { where: keyof Verdicts; verdict: V
   return null
 }
 
-function encoder(facts: StreamFacts | null): Verdict {
+function encoder({ facts, events }: Evidence): Verdict {
+  // What was heard last may be long over.
+  if (events !== 'open') return { light: 'unknown', line: 'Not known just now' }
   if (facts === null || !facts.live_since) return { light: 'unknown', line: 'No encoder is sending' }
   if (!facts.receiving) {
     return {
@@ -87,20 +93,38 @@ function worstHint(facts: StreamFacts): Verdict | null {
   return { light: hint.level === 'error' ? 'error' : 'warning', line: hint.what, why: hint.why, fix: hint.fix }
 }
 
-function server({ facts, events, phase }: Evidence): Verdict {
+function server({ facts, events, picture, phase }: Evidence): Verdict {
+  const shows = phase === 'playing'
   if (events !== 'open') {
     return {
-      light: phase === 'playing' ? 'warning' : 'error',
+      light: shows ? 'warning' : 'error',
       line: 'No news from the server',
       why: 'This page lost its line to the server. A running picture goes on.',
       fix: 'Nothing to do: the page reconnects by itself.',
     }
   }
+  if (!picture.available) {
+    return {
+      light: shows ? 'warning' : 'error',
+      line: 'The media server is not well',
+      why: picture.why ?? 'It does not answer.',
+      fix: 'Nothing to do here: it is put right by itself. If it lasts, tell your host.',
+    }
+  }
   if (facts === null || !facts.live_since) return { light: 'good', line: 'Ready, waiting' }
+  const { server: figures, receiving, viewers } = facts
+  if (figures && receiving && figures.bitrate_in > 0 && figures.bitrate_out === 0 && viewers > 0 && !shows) {
+    return {
+      light: 'error',
+      line: 'Passes nothing on',
+      why: 'The picture arrives at the server and does not leave it.',
+      fix: 'If it lasts, tell your host: the encoder should start its stream again.',
+    }
+  }
   return { light: 'good', line: 'Passes the picture on' }
 }
 
-function you({ facts, phase, sample }: Evidence): Verdict {
+function you({ facts, phase, fallback, sample }: Evidence): Verdict {
   if (phase === 'off') return { light: 'unknown', line: 'Nothing to play yet' }
   if (phase === 'reconnecting') {
     return {
@@ -122,39 +146,28 @@ function you({ facts, phase, sample }: Evidence): Verdict {
       fix: 'Use a cable instead of Wi-Fi, or pause other downloads.',
     }
   }
-  if (wanted !== null && sample.fps < wanted * 0.6) {
-    return {
-      light: 'error',
-      line: `Shows ${Math.round(sample.fps)} of ${Math.round(wanted)} frames`,
-      why: dropShare > 0.1 ? 'This computer cannot decode as fast as frames arrive.' : 'Frames arrive too slowly.',
-      fix: dropShare > 0.1 ? 'Close other tabs and programs.' : 'Use a cable instead of Wi-Fi.',
-    }
-  }
   if (wanted !== null && sample.fps < wanted * 0.9) {
     return {
-      light: 'warning',
+      light: sample.fps < wanted * 0.6 ? 'error' : 'warning',
       line: `Shows ${Math.round(sample.fps)} of ${Math.round(wanted)} frames`,
-      why: dropShare > 0.05 ? 'This computer cannot quite keep up.' : 'Frames arrive unevenly.',
-      fix: dropShare > 0.05 ? 'Close other tabs and programs.' : 'A cable instead of Wi-Fi usually cures it.',
+      ...slowness(sample, wanted, dropShare),
     }
   }
   if (dropShare > 0.05) {
     return {
       light: 'warning',
-      line: `${percent(dropShare)} of the frames are skipped`,
-      why: 'This computer cannot decode as fast as frames arrive.',
-      fix: 'Close other tabs and programs.',
+      line: `${percent(dropShare)} of the frames are dropped`,
+      ...BUSY,
     }
   }
   if (sample.transport === 'llhls') {
     return {
       light: 'warning',
       line: 'Compatible mode, about 2 s behind',
-      why: 'Your network blocks direct media (UDP).',
-      fix: 'Nothing is broken. Another network, or no VPN, removes the delay.',
+      ...(fallback === null ? NOT_DIRECT : WHY_NOT_DIRECT[fallback]),
     }
   }
-  if (sample.loss !== null && sample.loss > 0.01) {
+  if (sample.loss !== null && sample.loss > LOSSY) {
     return {
       light: 'warning',
       line: `${percent(sample.loss)} of the packets are lost`,
@@ -170,7 +183,7 @@ function you({ facts, phase, sample }: Evidence): Verdict {
       fix: 'Switch a VPN off if you can.',
     }
   }
-  if (sample.jitterMs !== null && sample.jitterMs > 50) {
+  if (sample.jitterMs !== null && sample.jitterMs > UNSTEADY_MS) {
     return {
       light: 'warning',
       line: `Unsteady: ${Math.round(sample.jitterMs)} ms jitter`,
@@ -179,6 +192,38 @@ function you({ facts, phase, sample }: Evidence): Verdict {
     }
   }
   return { light: 'good', line: 'Plays every frame' }
+}
+
+/** From here on loss and jitter can be seen in the picture. */
+const LOSSY = 0.01
+const UNSTEADY_MS = 50
+
+type Cause = Pick<Verdict, 'why' | 'fix'>
+
+const BUSY: Cause = {
+  why: 'This computer cannot decode as fast as frames arrive.',
+  fix: 'Close other tabs and programs.',
+}
+
+/** Why fewer frames are shown than are sent. The network is blamed only for what it was seen to do. */
+function slowness(sample: Sample, wanted: number, dropShare: number): Cause {
+  if (dropShare > 0.05 || (sample.arrived !== null && sample.arrived >= wanted * 0.9)) return BUSY
+  if ((sample.loss ?? 0) > LOSSY || (sample.jitterMs ?? 0) > UNSTEADY_MS) {
+    return { why: 'Frames arrive late or not at all: the network between you and the server is unsteady.', fix: 'A cable instead of Wi-Fi usually cures it.' }
+  }
+  return { why: 'Fewer frames arrive than are sent, and the network loses none of them.', fix: 'Ask whether the others see it too. If not, close other tabs and programs.' }
+}
+
+const NOT_DIRECT: Cause = { why: 'Direct media is not in use.', fix: 'Nothing to do: the page tries it again by itself.' }
+
+const WHY_NOT_DIRECT: Record<Fallback, Cause> = {
+  blocked: {
+    why: 'The server answered, but no direct connection came about. Most often a network, a VPN or a firewall blocks UDP.',
+    fix: 'Nothing is broken. Another network, or no VPN, often removes the delay.',
+  },
+  refused: { why: 'The server refused direct media.', fix: 'Nothing to do here: the page tries it again by itself.' },
+  unanswered: { why: 'The server did not answer in time for direct media.', fix: 'Nothing to do: the page tries it again by itself.' },
+  dark: { why: 'A direct connection stood, but brought no picture in time.', fix: 'Nothing to do: the page tries it again by itself.' },
 }
 
 const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`

@@ -1,3 +1,4 @@
+import type { MouseEvent } from 'react'
 import type { Presence, Visit } from '../../api/types'
 import { count } from '../../shared/words'
 import { Icon } from '../Icon'
@@ -21,12 +22,14 @@ interface Props {
   onLeave: () => void
 }
 
+const SOUND_OFF = 'Sound is off – tap to hear'
+
 /** The bar over the picture: what room, who watches, the few controls. */
 export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFull, callHidden, onCall, onFront, onLeave }: Props) {
   const live = visit.state === 'live'
   const watching = presence?.watching ?? 0
   return (
-    <div className={css.bar} data-shown={shown} inert={!shown}>
+    <div className={css.bar} data-shown={shown} inert={!shown} onClick={letGo}>
       <span className={css.mark}>
         <span className={live ? dot.live : dot.unknown} />
         <span className={css.markWord}>{live ? 'LIVE' : 'Waiting'}</span>
@@ -37,8 +40,9 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
         {watching}
       </button>
       {player.phase === 'playing' && (
-        <button type="button" className={player.muted ? `${iconButton} ${css.roomyOnly}` : iconButton} aria-label={player.muted ? 'Sound on (m)' : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
+        <button type="button" className={player.muted ? `${iconButton} ${panel === null ? css.roomyOnly : ''} ${css.soundOff}` : iconButton} aria-label={player.muted ? `${SOUND_OFF} (m)` : 'Sound off (m)'} title={player.muted ? 'Sound on  m' : 'Sound off  m'} onClick={() => player.setMuted(!player.muted)}>
           <Icon name={player.muted ? 'muted' : 'sound'} />
+          {player.muted && <span className={css.soundOffWords}>{SOUND_OFF}</span>}
         </button>
       )}
       <button type="button" className={iconButton} aria-expanded={panel === 'quality'} aria-label="Picture quality (i)" title="Picture quality  i" onClick={() => onPanel('quality')}>
@@ -58,4 +62,9 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
       </button>
     </div>
   )
+}
+
+/** A button that was clicked need not keep the focus: its ring would come up at the next key, beside the picture. */
+function letGo(event: MouseEvent) {
+  if (event.detail > 0 && document.activeElement instanceof HTMLElement) document.activeElement.blur()
 }

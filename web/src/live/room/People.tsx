@@ -4,7 +4,7 @@ import { hiddenText } from '../parts.css'
 import * as css from './room.css'
 
 /** Who is here; links have names. */
-export default function People({ presence }: { presence: Presence | null; onClose: () => void }) {
+export default function People({ presence }: { presence: Presence | null }) {
   const people = presence?.people ?? []
   return (
     <aside className={css.people} aria-label="Who is here" tabIndex={0}>

@@ -1,6 +1,8 @@
-import { lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { Visit } from '../../api/types'
+import { Boundary } from '../../shared/Boundary'
 import { useKeys } from '../../shared/keys'
+import { later } from '../../shared/later'
 import { Call } from '../call/Call'
 import { Icon } from '../Icon'
 import { pictureWords } from '../notices'
@@ -9,6 +11,7 @@ import { stage as stageClass } from '../player/stage.css'
 import { usePlayer } from '../player/usePlayer'
 import type { SessionApi } from '../useSession'
 import { Bar } from './Bar'
+import { Leave } from './Leave'
 import * as css from './room.css'
 import { useChrome } from './useChrome'
 import { useClearSpace } from './useClearSpace'
@@ -17,11 +20,11 @@ import { useSplit } from './useSplit'
 import { useWatermark } from './useWatermark'
 
 // Opened by few, and never needed for the first picture.
-const QualityPanel = lazy(() => import('../quality/QualityPanel'))
-const People = lazy(() => import('./People'))
-const Help = lazy(() => import('./Help'))
+const QualityPanel = later(() => import('../quality/QualityPanel'))
+const People = later(() => import('./People'))
+const Help = later(() => import('./Help'))
 
-export type Panel = 'quality' | 'people' | 'help' | null
+export type Panel = 'quality' | 'people' | 'help' | 'leave' | null
 
 /** Picture above, call below; either may fail without the other. */
 export function Room({ visit, facts, presence, events, leave }: SessionApi & { visit: Visit }) {
@@ -42,13 +45,17 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
   const free = useClearSpace(stage, player.video, playing)
   const online = useOnline()
 
-  const { hold } = player
+  const { hold, guard } = player
+  const marked = visit.watermark != null
   useEffect(() => hold(mark.tampered), [hold, mark.tampered])
+  // A marked picture is shown with its mark or not at all.
+  useEffect(() => guard(marked), [guard, marked])
   useEffect(() => {
     document.title = visit.title
   }, [visit.title])
 
   const toggle = (which: Exclude<Panel, null>) => setPanel((now) => (now === which ? null : which))
+  const close = () => setPanel(null)
   const toggleCall = () => setCallHidden((hidden) => !hidden)
   useKeys({
     m: () => player.setMuted(!player.muted),
@@ -56,57 +63,67 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
     c: toggleCall,
     i: () => toggle('quality'),
     '?': () => toggle('help'),
-    Escape: () => setPanel(null),
+    Escape: close,
   })
 
   const words = mark.tampered ? null : pictureWords({ seen: player.seen, phase: player.phase, live, callOpen: visit.call.available, offline: !online })
+  const dock = panel === 'quality' || panel === 'people' ? panel : 'none'
+  const failure = { note: css.failure, button }
   return (
     <main ref={page} className={css.halves} style={split.style} data-call={callHidden ? 'hidden' : 'shown'} data-front={front}>
       <section ref={picture} className={css.picture} aria-label="Picture" data-half="picture">
         <h1 className={hiddenText}>{visit.title}</h1>
-        <div ref={stage} className={stageClass} style={words && !playing ? { opacity: 0 } : undefined} />
-        <p className={css.words} role="status">
-          {words}
-        </p>
-        {mark.tampered && (
-          <div className={css.invite} style={{ position: 'absolute', inset: 0 }}>
-            <p role="alert">The watermark was removed, so the picture is paused.</p>
-            <button type="button" className={button} onClick={mark.restore}>
-              Put it back and go on
+        {/* A panel takes its room beside the picture, never on it. */}
+        <div className={css.screen} data-dock={dock}>
+          <div ref={stage} className={stageClass} style={words && !playing ? { opacity: 0 } : undefined} />
+          <p className={css.words} role="status">
+            {words}
+          </p>
+          {mark.tampered && (
+            <div className={css.invite} style={{ position: 'absolute', inset: 0 }}>
+              <p role="alert">The watermark was removed, so the picture is paused.</p>
+              <button type="button" className={button} onClick={mark.restore}>
+                Put it back and go on
+              </button>
+            </div>
+          )}
+          {playing && player.muted && !mark.tampered && dock === 'none' && (
+            <button type="button" className={css.pill} data-place={free ? 'below' : 'above'} onClick={() => player.setMuted(false)}>
+              <Icon name="muted" />
+              Sound is off – click to hear
             </button>
-          </div>
-        )}
-        <Bar
-          visit={visit}
-          presence={presence}
-          player={player}
-          shown={chrome.shown}
-          panel={panel}
-          onPanel={toggle}
-          full={full.full}
-          onFull={full.toggle}
-          callHidden={callHidden}
-          onCall={toggleCall}
-          onFront={() => {
-            setCallHidden(false)
-            setFront('call')
-          }}
-          onLeave={leave}
-        />
-        {playing && player.muted && !mark.tampered && (
-          <button type="button" className={css.pill} data-place={free ? 'below' : 'above'} onClick={() => player.setMuted(false)}>
-            <Icon name="muted" />
-            Sound is off – click to hear
-          </button>
-        )}
-        <Suspense>
-          {panel === 'quality' && <QualityPanel facts={facts} events={events} player={player} onClose={() => setPanel(null)} />}
-          {panel === 'people' && <People presence={presence} onClose={() => setPanel(null)} />}
-          {panel === 'help' && <Help onClose={() => setPanel(null)} />}
-        </Suspense>
+          )}
+        </div>
+        <Boundary {...failure}>
+          <Bar
+            visit={visit}
+            presence={presence}
+            player={player}
+            shown={chrome.shown}
+            panel={panel}
+            onPanel={toggle}
+            full={full.full}
+            onFull={full.toggle}
+            callHidden={callHidden}
+            onCall={toggleCall}
+            onFront={() => {
+              setCallHidden(false)
+              setFront('call')
+            }}
+            onLeave={() => setPanel('leave')}
+          />
+        </Boundary>
+        <Boundary key={panel} {...failure}>
+          {panel === 'quality' && <QualityPanel visit={visit} facts={facts} events={events} player={player} />}
+          {panel === 'people' && <People presence={presence} />}
+          {panel === 'help' && <Help onClose={close} />}
+          {panel === 'leave' && <Leave onStay={close} onLeave={leave} />}
+        </Boundary>
       </section>
       <section className={css.call} aria-label="Call" data-half="call" inert={callHidden} style={split.dragging ? { pointerEvents: 'none' } : undefined}>
-        <Call visit={visit} presence={presence} />
+        <Boundary note={css.invite} button={button}>
+          <Call visit={visit} presence={presence} way={player} />
+        </Boundary>
         {front === 'call' && (
           <button type="button" className={`${iconButton} ${css.back} ${css.onlyLyingDown}`} aria-label="Back to the picture" onClick={() => setFront('picture')}>
             <Icon name="whole" />

@@ -8,12 +8,26 @@ export function Sheet({ title, onClose, children }: { title: string; onClose: ()
   useEffect(() => {
     if (!dialog.current?.open) dialog.current?.showModal()
   }, [])
+  // The sheet fills the dialog, so that the dialog itself is hit beside it
+  // alone. Pressed and let go there: marking text out of the sheet is no wish to close.
+  const pressedBeside = useRef(false)
   return (
-    <dialog ref={dialog} className={css.dialog} aria-labelledby={id} onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
-      <h2 className={css.dialogTitle} id={id}>
-        {title}
-      </h2>
-      {children}
+    <dialog
+      ref={dialog}
+      className={css.dialog}
+      aria-labelledby={id}
+      onClose={onClose}
+      onPointerDown={(event) => {
+        pressedBeside.current = event.target === dialog.current
+      }}
+      onClick={(event) => pressedBeside.current && event.target === dialog.current && onClose()}
+    >
+      <div className={css.sheet}>
+        <h2 className={css.dialogTitle} id={id}>
+          {title}
+        </h2>
+        {children}
+      </div>
     </dialog>
   )
 }

@@ -4,6 +4,10 @@ import { style } from '@vanilla-extract/css'
 import { tone } from '../theme.css'
 
 const lyingDown = '(orientation: landscape) and (max-height: 480px)'
+// A half this wide has room beside its picture, any other below it.
+const wide = '(min-aspect-ratio: 2/1)'
+const qualityWidth = 'min(600px, 46%)'
+const peopleWidth = '280px'
 
 export const halves = style({
   position: 'relative',
@@ -13,10 +17,12 @@ export const halves = style({
   height: '100dvh',
   overflow: 'hidden',
   background: tone.page,
+  vars: { '--bar': '44px' },
   selectors: {
     '&[data-call=hidden]': { gridTemplateRows: 'minmax(0, 1fr) minmax(0, 0)' },
   },
   '@media': {
+    '(pointer: coarse)': { vars: { '--bar': '48px' } },
     // A phone lying down: the picture fills, the call is one tap away.
     [lyingDown]: {
       gridTemplateRows: 'minmax(0, 1fr) minmax(0, 0)',
@@ -28,7 +34,24 @@ export const halves = style({
   },
 })
 
-export const picture = style({ position: 'relative', overflow: 'hidden', minHeight: 0, background: tone.page })
+export const picture = style({ position: 'relative', overflow: 'hidden', minHeight: 0, background: tone.page, containerType: 'size' })
+// Where the picture is: all of its half, or what an open panel leaves.
+export const screen = style({
+  position: 'absolute',
+  inset: 0,
+  selectors: {
+    '&[data-dock=quality]': { top: 'var(--bar)', bottom: '50%' },
+    '&[data-dock=people]': { top: 'var(--bar)', bottom: '40%' },
+  },
+  '@container': {
+    [wide]: {
+      selectors: {
+        '&[data-dock=quality]': { bottom: 0, right: qualityWidth },
+        '&[data-dock=people]': { bottom: 0, right: peopleWidth },
+      },
+    },
+  },
+})
 export const call = style({
   position: 'relative',
   overflow: 'hidden',
@@ -55,7 +78,7 @@ export const bar = style({
   top: 0,
   left: 0,
   right: 0,
-  height: 44,
+  height: 'var(--bar)',
   display: 'flex',
   alignItems: 'center',
   gap: 4,
@@ -64,7 +87,6 @@ export const bar = style({
   transition: 'opacity 160ms',
   selectors: { '&[data-shown=false]': { opacity: 0, pointerEvents: 'none' } },
   '@media': {
-    '(pointer: coarse)': { height: 48 },
     '(prefers-reduced-motion: reduce)': { transition: 'none' },
     '(max-width: 480px)': { paddingLeft: 12, gap: 0 },
   },
@@ -92,8 +114,11 @@ export const pill = style({
   cursor: 'pointer',
   ':hover': { background: tone.raised },
   selectors: { '&[data-place=below]': { bottom: 16 }, '&[data-place=above]': { top: 56 } },
-  '@media': { '(max-width: 480px)': { left: 12 } },
+  // Lying down there is no black beside the picture: the bar says it.
+  '@media': { '(max-width: 480px)': { left: 12 }, [lyingDown]: { display: 'none' } },
 })
+export const soundOffWords = style({ display: 'none', '@media': { [lyingDown]: { display: 'inline' } } })
+export const soundOff = style({ '@media': { [lyingDown]: { width: 'auto', display: 'inline-flex', alignItems: 'center', gap: 8, padding: '0 8px', fontSize: 14 } } })
 
 export const divider = style({
   position: 'absolute',
@@ -119,22 +144,27 @@ export const notLyingDown = style({ '@media': { [lyingDown]: { display: 'none' }
 // The one control of the call in front of a lying phone.
 export const back = style({ position: 'absolute', zIndex: 3, top: 8, right: 8, background: tone.bar })
 
+// Beside the picture, never on it (see `screen`).
 export const panel = style({
   position: 'absolute',
   zIndex: 3,
-  top: 44,
+  left: 0,
   right: 0,
-  maxHeight: 'calc(100% - 44px)',
+  bottom: 0,
   overflowY: 'auto',
   scrollbarWidth: 'thin',
   background: tone.bar,
   color: tone.text,
   padding: 16,
   display: 'grid',
+  alignContent: 'start',
   gap: 12,
-  '@media': { '(pointer: coarse)': { top: 48, maxHeight: 'calc(100% - 48px)' } },
+  outlineOffset: -2,
+  '@container': { [wide]: { left: 'auto', top: 'var(--bar)' } },
 })
-export const people = style([panel, { width: 'min(280px, 100%)' }])
+export const qualityPanel = style([panel, { height: '50%', '@container': { [wide]: { height: 'auto', width: qualityWidth } } }])
+export const people = style([panel, { height: '40%', '@container': { [wide]: { height: 'auto', width: peopleWidth } } }])
+export const failure = style({ position: 'absolute', zIndex: 3, top: 'var(--bar)', right: 0, maxWidth: '100%', padding: 16, display: 'grid', gap: 12, background: tone.bar, color: tone.text })
 export const person = style({ display: 'flex', gap: 8, alignItems: 'baseline', minHeight: 28 })
 export const personName = style({ flex: 1, minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tone.strong })
 export const quiet = style({ color: tone.quiet, fontSize: 13 })
@@ -144,18 +174,20 @@ export const dialog = style({
   borderRadius: 8,
   background: tone.bar,
   color: tone.text,
-  padding: 24,
+  // All of it is the sheet: only what lies beside it is the dialog's own.
+  padding: 0,
   width: 'min(420px, calc(100vw - 32px))',
   maxHeight: 'calc(100dvh - 32px)',
-  overflowY: 'auto',
-  scrollbarWidth: 'thin',
+  overflow: 'hidden',
   textAlign: 'left',
   '::backdrop': { background: 'rgb(0 0 0 / 70%)' },
 })
+export const sheet = style({ padding: 24, maxHeight: 'calc(100dvh - 34px)', overflowY: 'auto', scrollbarWidth: 'thin' })
 export const dialogTitle = style({ fontSize: 16, lineHeight: '24px', fontWeight: 600, color: tone.strong, marginBottom: 12 })
 export const keys = style({ display: 'grid', gridTemplateColumns: 'auto 1fr', gap: '8px 16px', alignItems: 'baseline' })
 export const key = style({ font: '13px/20px ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace', border: `1px solid ${tone.line}`, borderRadius: 4, padding: '0 6px', color: tone.strong, justifySelf: 'start' })
 export const dialogEnd = style({ display: 'flex', justifyContent: 'flex-end', gap: 8, marginTop: 20 })
+export const dialogAside = style({ color: tone.quiet, fontSize: 13, marginTop: 12, textAlign: 'right' })
 
 // ---- Call
 export const frame = style({ display: 'block', border: 0, width: '100%', height: '100%', minHeight: 0, background: tone.page })

@@ -1,0 +1,2 @@
+export const LIVE_PICTURES: Record<string, string>
+export const PORTAL_PICTURES: Record<string, string>
