@@ -305,7 +305,7 @@ fn without_rights(house: &mut House) -> Result<(), String> {
     };
     let result = wait("it is told", &|status| {
         common::issue(status, "engine-denied").is_some_and(|issue| {
-            issue["why"].as_str().is_some_and(|why| why.contains("may not be opened"))
+            issue["what"].as_str().is_some_and(|what| what.contains("may not be opened"))
         })
     })
     .and_then(|()| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common;
 
 /// A start on a busy machine.
-pub const START: Duration = Duration::from_secs(30);
+pub const START: Duration = Duration::from_secs(90);
 
 /// One without an engine: files and database are its work.
 pub struct House {
