@@ -7,7 +7,6 @@
 
 #![expect(clippy::unwrap_used)]
 
-mod common;
 #[path = "faults/alone.rs"]
 #[allow(
     dead_code,
@@ -16,6 +15,7 @@ mod common;
     reason = "shared by the suites that need no engine; not every binary uses all of it"
 )]
 mod alone;
+mod common;
 #[path = "faults/report.rs"]
 #[allow(
     dead_code,
@@ -211,7 +211,10 @@ fn full_at(base: u16, work: Work, at: usize) -> (bool, Result<(), String>) {
     let perhaps = asked.is_some_and(end);
     let result = is_told(&small, &mut serving)
         .and_then(|made| goes_on(&small, &mut serving, made, perhaps, secrets.as_deref()));
-    (true, result.map_err(|why| format!("{why}\n{}", small.house.said())))
+    (
+        true,
+        result.map_err(|why| format!("{why}\n{}", small.house.said())),
+    )
 }
 
 /// While it is full: a room can be made and has its route, or something names
@@ -281,10 +284,16 @@ fn goes_on(
                 small.house.status()
             ));
         }
-        after = after || ask(small, &json!({"title": "After"})).is_some_and(|(code, _)| code == 201);
+        after =
+            after || ask(small, &json!({"title": "After"})).is_some_and(|(code, _)| code == 201);
         pause(200);
     }
-    if secrets.is_some() && std::fs::read(small.state.join("secrets.json")).ok().as_deref() != secrets {
+    if secrets.is_some()
+        && std::fs::read(small.state.join("secrets.json"))
+            .ok()
+            .as_deref()
+            != secrets
+    {
         return Err("secrets were made anew".to_owned());
     }
     let rooms = small.house.rooms();
@@ -311,8 +320,11 @@ fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
     for (work, base) in [(Work::FirstStart, 28_300), (Work::Room, 28_600)] {
         let small = prepared(base, work);
         let list = small.house.folder.path().join("points");
-        let (serving, asked, _) =
-            begun(&small, work, &[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
+        let (serving, asked, _) = begun(
+            &small,
+            work,
+            &[("COLOURSTREAM_POINTS", list.to_str().unwrap())],
+        );
         assert!(asked.is_none_or(end));
         drop(serving);
         let points: Vec<String> = std::fs::read_to_string(&list)
@@ -326,7 +338,9 @@ fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
         let cases: Vec<usize> = (1..=all).step_by(of_full(1, 17)).collect();
         let mut count = Count::of(&format!("disk full from a write on: {work:?}"))
             .note("no engine; stopped at each write, commit and rename while its file system is filled; named or all done, then well again by itself");
-        for (at, (reached, result)) in side_by_side(base, &cases, |base, at| full_at(base, work, *at)) {
+        for (at, (reached, result)) in
+            side_by_side(base, &cases, |base, at| full_at(base, work, *at))
+        {
             let result = if reached || at + 2 > all {
                 result
             } else {
@@ -336,7 +350,8 @@ fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
         }
         report.add(count);
     }
-    let mut count = Count::of("disk full while a backup is made").note("refused with a word, nothing half is left, and made once there is room");
+    let mut count = Count::of("disk full while a backup is made")
+        .note("refused with a word, nothing half is left, and made once there is room");
     count.case("a backup", backup_on_a_full_disk());
     report.add(count);
     report.conclude();

@@ -263,7 +263,12 @@ fn rest(
 fn by_hand_is_gone(house: &House) {
     let name = format!("name=^/{}-", house.stack.name);
     let all = docker(&[
-        "ps", "-aq", "--filter", "label=by-hand=yes", "--filter", &name,
+        "ps",
+        "-aq",
+        "--filter",
+        "label=by-hand=yes",
+        "--filter",
+        &name,
     ]);
     for id in all.lines() {
         try_docker(&["rm", "-f", id]);

@@ -6,7 +6,6 @@
 
 #![expect(clippy::unwrap_used)]
 
-mod common;
 #[path = "faults/alone.rs"]
 #[allow(
     dead_code,
@@ -15,6 +14,7 @@ mod common;
     reason = "shared by the suites that need no engine; not every binary uses all of it"
 )]
 mod alone;
+mod common;
 #[path = "faults/report.rs"]
 #[allow(
     dead_code,
@@ -157,10 +157,7 @@ fn second_start(house: &House, script: &[(&'static str, String)]) -> (bool, bool
         // The socket of the one before lies there, too.
         if asked.is_none() && house.status().is_some() {
             let created = house.command(&["room", "create", "Perhaps"]).status();
-            asked = created
-                .unwrap()
-                .success()
-                .then(Instant::now);
+            asked = created.unwrap().success().then(Instant::now);
         }
         asked.is_some_and(|at| at.elapsed() > Duration::from_millis(2_500))
     });
@@ -246,11 +243,14 @@ fn killed_at_any_point_of_an_upgrade_the_next_start_goes_on() {
     is_upgraded(&house).unwrap();
     // What it does of old is killed elsewhere: up to what is asked of it last.
     let mut points = recorded(&list);
-    let last = points.iter().rposition(|point| point.contains("to be migrated"));
+    let last = points
+        .iter()
+        .rposition(|point| point.contains("to be migrated"));
     points.truncate(last.unwrap() + 6);
     let mut report = Report::new("kill-switch-upgrade");
-    let mut count = Count::of("the process killed at a write: an upgrade")
-        .note("the database of an older version, its backup, then the migration; rooms and secrets stay");
+    let mut count = Count::of("the process killed at a write: an upgrade").note(
+        "the database of an older version, its backup, then the migration; rooms and secrets stay",
+    );
     killed_at_each(&mut count, 28_000, &points, of_full(1, 5), |base, at| {
         let house = old_state(base);
         let secrets = read(&house.state().join("secrets.json"));

@@ -77,7 +77,10 @@ impl Said {
         let begun = Instant::now();
         let mut code = None;
         while code.is_none() && begun.elapsed() < LONGEST {
-            code = child.try_wait().unwrap().map(|end| end.code().unwrap_or(-1));
+            code = child
+                .try_wait()
+                .unwrap()
+                .map(|end| end.code().unwrap_or(-1));
             if code.is_none() {
                 std::thread::sleep(Duration::from_millis(3));
             }
@@ -88,7 +91,8 @@ impl Said {
         }
         // Who holds the other end longer than that is not waited for.
         let rest = |from: mpsc::Receiver<String>| {
-            from.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
+            from.recv_timeout(Duration::from_secs(5))
+                .unwrap_or_default()
         };
         let mut said = Self {
             code: code.unwrap_or(-1),
@@ -188,12 +192,7 @@ pub fn http(
 }
 
 /// A call to the control socket in a state folder.
-pub fn ask_control(
-    state: &Path,
-    method: &str,
-    path: &str,
-    body: &Value,
-) -> Option<(u16, Value)> {
+pub fn ask_control(state: &Path, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
     let body = if body.is_null() {
         String::new()
     } else {

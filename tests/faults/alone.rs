@@ -92,7 +92,12 @@ impl House {
 
     /// The status, if somebody answers.
     pub fn status(&self) -> Option<serde_json::Value> {
-        let asked = common::ask_control(&self.state(), "GET", "/api/v1/status", &serde_json::Value::Null);
+        let asked = common::ask_control(
+            &self.state(),
+            "GET",
+            "/api/v1/status",
+            &serde_json::Value::Null,
+        );
         asked.filter(|(code, _)| *code == 200).map(|(_, body)| body)
     }
 
