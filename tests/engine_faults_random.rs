@@ -71,7 +71,8 @@ fn happening(rng: &mut Rng, drifts: &[Drift]) -> Happening {
         // Mostly good ones.
         5..=6 => {
             let call = CALLS[rng.below(8) % CALLS.len() % (2 + rng.below(3))];
-            Happening::Settings(call, *rng.pick(&SETTINGS))
+            let more: &&str = rng.pick(&SETTINGS);
+            Happening::Settings(call, more)
         }
         7 => Happening::Room,
         8 => Happening::CloseAndOpen,
