@@ -154,7 +154,8 @@ impl Runner {
         let base = 21_000 + u16::try_from(number).unwrap() * 100;
         let mut house = House::new(&format!("crash{number}"), base);
         house.install()?;
-        let pulled = ["one", "two"].map(|tag| format!("127.0.0.1:{REGISTRY}/crash{number}/call:{tag}"));
+        let pulled =
+            ["one", "two"].map(|tag| format!("127.0.0.1:{REGISTRY}/crash{number}/call:{tag}"));
         Ok(Self {
             house,
             turn: false,
@@ -228,9 +229,9 @@ impl Runner {
                 let (wanted, other) = (wanted.clone(), other.clone());
                 self.house.image(&wanted);
                 let goal = move |house: &House| {
-                    house.status().is_some_and(|status| {
-                        status["services"][2]["image"] == wanted.as_str()
-                    })
+                    house
+                        .status()
+                        .is_some_and(|status| status["services"][2]["image"] == wanted.as_str())
                 };
                 self.survive(case, "the pulled image", &goal, &[])?;
                 // To be pulled again, the next time.
@@ -276,7 +277,9 @@ impl Runner {
         goal: &dyn Fn(&House) -> bool,
         kept: &[&str],
     ) -> Result<(), String> {
-        self.meet(case, &|house, status| common::is_ready(status) && goal(house));
+        self.meet(case, &|house, status| {
+            common::is_ready(status) && goal(house)
+        });
         self.house.settle_with(what, goal, kept)?;
         self.heard = self.house.proxy.calls();
         self.house.check()
@@ -293,7 +296,8 @@ impl Runner {
             let rests = house.status().is_some_and(|status| is_done(house, &status));
             if !rests {
                 quiet = None;
-            } else if quiet.get_or_insert_with(Instant::now).elapsed() > Duration::from_millis(2500) {
+            } else if quiet.get_or_insert_with(Instant::now).elapsed() > Duration::from_millis(2500)
+            {
                 break;
             }
             if house.stack.has_ended() {
@@ -510,7 +514,11 @@ impl Edits {
             ("POST", "/links", 201) => self.link = answer["id"].as_str().map(str::to_owned),
             _ => {}
         }
-        let room = if answer["room"].is_object() { &answer["room"] } else { answer };
+        let room = if answer["room"].is_object() {
+            &answer["room"]
+        } else {
+            answer
+        };
         if let Some(stream) = room["stream"].as_str() {
             self.stream = Some(stream.to_owned());
         }
@@ -561,7 +569,10 @@ impl Edits {
     /// The room as it is; keys and streams are counted by who saw the first.
     fn are_kept(&self, house: &House) -> Result<(), String> {
         let stack = &house.stack;
-        let all = [stack.get("/api/v1/rooms?limit=200"), stack.get("/api/v1/rooms?archived=true&limit=200")];
+        let all = [
+            stack.get("/api/v1/rooms?limit=200"),
+            stack.get("/api/v1/rooms?archived=true&limit=200"),
+        ];
         let room = all
             .iter()
             .flat_map(|page| page["items"].as_array().into_iter().flatten())
@@ -595,7 +606,9 @@ impl Edits {
         }
         // Shutting and opening a room gives it another stream, too.
         let open = &EDITS[self.answered..self.tried];
-        if open.iter().all(|edit| edit.more.contains("key") || edit.more.contains("links"))
+        if open
+            .iter()
+            .all(|edit| edit.more.contains("key") || edit.more.contains("links"))
             && self.stream.as_deref() != Some(stream)
         {
             return Err(format!("its stream is {stream}, not {:?}", self.stream));

@@ -311,7 +311,9 @@ fn run(house: &mut House, front: &Front, reference: &str, case: &Case) -> Result
             common::is_ready(status) && status["services"][2]["image"] == asked.as_str()
         })?;
         let (again, ranges) = (*front.sent.lock().unwrap(), *front.ranges.lock().unwrap());
-        common::tell(&format!("{had} bytes, then {again}; {ranges} parts asked for"));
+        common::tell(&format!(
+            "{had} bytes, then {again}; {ranges} parts asked for"
+        ));
         // An engine that keeps nothing of a pull that was given up has all of
         // it once more, and never more than that.
         if again > LAYER + (1 << 20) {
@@ -405,9 +407,21 @@ fn the_tag_moves(house: &mut House, front: &Front) -> Result<(), String> {
     let reference = pushed("moving");
     house.begin();
     house.image(&reference);
-    let image = |house: &House| docker(&["inspect", "--format", "{{.Image}}", &house.stack.of("mirotalk")]);
+    let image = |house: &House| {
+        docker(&[
+            "inspect",
+            "--format",
+            "{{.Image}}",
+            &house.stack.of("mirotalk"),
+        ])
+    };
     let asked = |house: &House| {
-        docker(&["inspect", "--format", "{{.Config.Image}}", &house.stack.of("mirotalk")])
+        docker(&[
+            "inspect",
+            "--format",
+            "{{.Config.Image}}",
+            &house.stack.of("mirotalk"),
+        ])
     };
     house.until("the first pull", 60, |status| {
         common::is_ready(status) && status["services"][2]["image"] == reference.as_str()
@@ -421,7 +435,9 @@ fn the_tag_moves(house: &mut House, front: &Front) -> Result<(), String> {
     if moved == first {
         return Err("the tag did not move".to_owned());
     }
-    house.until("it is told", 60, |status| issue(status, "image-moved").is_some())?;
+    house.until("it is told", 60, |status| {
+        issue(status, "image-moved").is_some()
+    })?;
     docker(&["rm", "-f", &house.stack.of("mirotalk")]);
     house.a_look()?;
     house.until("healed", 60, |status| {

@@ -71,7 +71,8 @@ fn happening(rng: &mut Rng, drifts: &[Drift]) -> Happening {
         // Mostly good ones.
         5..=6 => {
             let call = CALLS[rng.below(8) % CALLS.len() % (2 + rng.below(3))];
-            Happening::Settings(call, *rng.pick(&SETTINGS))
+            let more: &&str = rng.pick(&SETTINGS);
+            Happening::Settings(call, more)
         }
         7 => Happening::Room,
         8 => Happening::CloseAndOpen,
@@ -263,7 +264,12 @@ fn rest(
 fn by_hand_is_gone(house: &House) {
     let name = format!("name=^/{}-", house.stack.name);
     let all = docker(&[
-        "ps", "-aq", "--filter", "label=by-hand=yes", "--filter", &name,
+        "ps",
+        "-aq",
+        "--filter",
+        "label=by-hand=yes",
+        "--filter",
+        &name,
     ]);
     for id in all.lines() {
         try_docker(&["rm", "-f", id]);

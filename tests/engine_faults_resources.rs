@@ -341,7 +341,11 @@ fn read_only_meanwhile(small: &mut Small) -> Result<(), String> {
     house.settle("it can be written again")?;
     if let Some((201, room)) = made {
         let id = room["room"]["id"].as_str().unwrap();
-        if house.stack.api("GET", &format!("/api/v1/rooms/{id}"), &Value::Null).is_none_or(|(code, _)| code != 200) {
+        if house
+            .stack
+            .api("GET", &format!("/api/v1/rooms/{id}"), &Value::Null)
+            .is_none_or(|(code, _)| code != 200)
+        {
             return Err("the room was answered and is lost".to_owned());
         }
         house.remove_room(id);

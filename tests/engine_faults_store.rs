@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::issue;
 use faults::house::{BOUND, House};
-use faults::report::{Count, Report};
+use faults::report::{Count, Report, is_full};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -88,7 +88,9 @@ fn locked_meanwhile(house: &mut House) -> Result<(), String> {
     house.settle("a good start")?;
     house.begin();
     let other = Connection::open(database(house)).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE theirs (a);").unwrap();
+    other
+        .execute_batch("BEGIN IMMEDIATE; CREATE TABLE theirs (a);")
+        .unwrap();
     let mut made = None;
     let result = stays_on_air(house, 20, true, |house| {
         made = house
@@ -105,7 +107,9 @@ fn locked_meanwhile(house: &mut House) -> Result<(), String> {
         return Err(format!("a person is blamed: {said}"));
     }
     house.settle("it is free again")?;
-    house.until("nothing is told any more", BOUND, |status| !is_named(status))?;
+    house.until("nothing is told any more", BOUND, |status| {
+        !is_named(status)
+    })?;
     if let Some((201, room)) = made {
         return Err(format!("made while it was locked: {room}"));
     }
@@ -155,9 +159,11 @@ fn damaged_meanwhile(house: &mut House) -> Result<(), String> {
 fn log_lost(house: &mut House) -> Result<(), String> {
     house.settle("a good start")?;
     house.begin();
-    let made = house
-        .stack
-        .api("POST", "/api/v1/rooms", &json!({"title": "In the log alone"}));
+    let made = house.stack.api(
+        "POST",
+        "/api/v1/rooms",
+        &json!({"title": "In the log alone"}),
+    );
     let Some((201, _)) = made else {
         return Err(format!("no room could be made: {made:?}"));
     };
@@ -202,6 +208,9 @@ fn a_store_that_is_spoilt_meanwhile_takes_nothing_off_the_air() {
         ("damaged pages", damaged_meanwhile),
     ];
     for (name, run) in cases {
+        if !is_full() && name != "damaged pages" {
+            continue;
+        }
         let begun = Instant::now();
         let result = run(&mut house);
         common::tell(&format!(

@@ -274,7 +274,10 @@ fn without_rights(house: &mut House) -> Result<(), String> {
     allow(house.stack.dir.path(), 0o777);
     allow(&socket, 0o600);
     let text = std::fs::read_to_string(house.stack.config()).unwrap();
-    let text = text.replace("reconcile: {sweep: 2s}", "reconcile: {sweep: 2s, mode: report}");
+    let text = text.replace(
+        "reconcile: {sweep: 2s}",
+        "reconcile: {sweep: 2s, mode: report}",
+    );
     let config = folder.path().join("colourstream.yaml");
     std::fs::write(&config, text).unwrap();
     let state = folder.path().join("nobody");
@@ -305,7 +308,9 @@ fn without_rights(house: &mut House) -> Result<(), String> {
     };
     let result = wait("it is told", &|status| {
         common::issue(status, "engine-denied").is_some_and(|issue| {
-            issue["why"].as_str().is_some_and(|why| why.contains("may not be opened"))
+            issue["what"]
+                .as_str()
+                .is_some_and(|what| what.contains("may not be opened"))
         })
     })
     .and_then(|()| {

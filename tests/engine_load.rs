@@ -190,7 +190,10 @@ async fn under_load(stack: &Stack) {
             .await
             .unwrap();
         if number < seats {
-            let path = format!("/api/v1/rooms/{}/ingest", made["room"]["id"].as_str().unwrap());
+            let path = format!(
+                "/api/v1/rooms/{}/ingest",
+                made["room"]["id"].as_str().unwrap()
+            );
             let ingest = control
                 .ask(Method::GET, &path, None, Value::Null)
                 .await

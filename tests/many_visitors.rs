@@ -4,7 +4,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic)]
 
-mod common;
 #[path = "faults/alone.rs"]
 #[allow(
     dead_code,
@@ -13,6 +12,7 @@ mod common;
     reason = "shared by the suites that need no engine; not every binary uses all of it"
 )]
 mod alone;
+mod common;
 #[path = "faults/report.rs"]
 #[allow(
     dead_code,
@@ -95,7 +95,8 @@ fn ask(house: &House, method: &str, path: &str, body: &Value) -> (u16, Value) {
 }
 
 fn visitor(house: &House, number: usize) -> Visitor {
-    let link = json!({"title": format!("Reel {number}"), "link": {"role": "viewer", "name": "Ann"}});
+    let link =
+        json!({"title": format!("Reel {number}"), "link": {"role": "viewer", "name": "Ann"}});
     let (status, made) = ask(house, "POST", "/api/v1/rooms", &link);
     assert_eq!(status, 201, "{made}");
     let url = made["link"]["url"].as_str().unwrap();
@@ -161,7 +162,9 @@ fn ten_thousand_streams_slow_readers_and_bodies_without_end() {
     let house = House::new(BASE);
     let mut serving = house.serve(&[]);
     assert!(!serving.is_killed(|| house.answers()));
-    let visitors: Vec<Visitor> = (0..of_full(200, 190)).map(|number| visitor(&house, number)).collect();
+    let visitors: Vec<Visitor> = (0..of_full(200, 190))
+        .map(|number| visitor(&house, number))
+        .collect();
     page();
     let (files_before, memory_before) = (files(&serving), memory(&serving));
     let mut report = Report::new("many-visitors");
@@ -172,7 +175,10 @@ fn ten_thousand_streams_slow_readers_and_bodies_without_end() {
         .map(|number| visitors[number % visitors.len()].listen())
         .collect();
     let statuses: Vec<Option<u16>> = streams.iter_mut().map(status).collect();
-    let open = statuses.iter().filter(|status| **status == Some(200)).count();
+    let open = statuses
+        .iter()
+        .filter(|status| **status == Some(200))
+        .count();
     let refused = statuses
         .iter()
         .filter(|status| matches!(status, Some(429 | 503)))
@@ -198,7 +204,10 @@ fn ten_thousand_streams_slow_readers_and_bodies_without_end() {
     case(
         "every handle comes back",
         back,
-        format!("{files_before} before, {files_open} open, {} after", files(&serving)),
+        format!(
+            "{files_before} before, {files_open} open, {} after",
+            files(&serving)
+        ),
     );
     let mut again = visitors[0].listen();
     case(
@@ -286,7 +295,9 @@ fn ten_thousand_streams_slow_readers_and_bodies_without_end() {
     case(
         "memory comes back",
         memory_after <= memory_open + 8.0 && memory_open <= memory_before + 150.0,
-        format!("{memory_before:.0} MB before, {memory_open:.0} MB open, {memory_after:.0} MB after"),
+        format!(
+            "{memory_before:.0} MB before, {memory_open:.0} MB open, {memory_after:.0} MB after"
+        ),
     );
     assert!(!house.said().contains("panicked"), "{}", house.said());
     report.add(count.note(&format!(
@@ -299,8 +310,12 @@ fn ten_thousand_streams_slow_readers_and_bodies_without_end() {
 /// before they are sent.
 fn raw(port: u16, request: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
-    stream.set_write_timeout(Some(Duration::from_secs(40))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(40)))
+        .unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(40)))
+        .unwrap();
     let _given_up = stream.write_all(request.as_bytes());
     status(&mut stream)
 }
@@ -325,17 +340,70 @@ fn a_megabyte_in_any_field_of_a_visitor_or_a_hook_is_refused() {
     let json = |key: &str| json!({ key: much }).to_string();
     let requests = [
         ("link", pages, post("/api/v1/session/link", &json("token"))),
-        ("passcode", pages, post("/api/v1/session/passcode", &json!({"slug": "reel", "passcode": much}).to_string())),
-        ("slug", pages, post("/api/v1/session/passcode", &json!({"slug": much, "passcode": "x"}).to_string())),
-        ("name", pages, post("/api/v1/session/reel/name", &json("name"))),
+        (
+            "passcode",
+            pages,
+            post(
+                "/api/v1/session/passcode",
+                &json!({"slug": "reel", "passcode": much}).to_string(),
+            ),
+        ),
+        (
+            "slug",
+            pages,
+            post(
+                "/api/v1/session/passcode",
+                &json!({"slug": much, "passcode": "x"}).to_string(),
+            ),
+        ),
+        (
+            "name",
+            pages,
+            post("/api/v1/session/reel/name", &json("name")),
+        ),
         ("path", pages, get(&format!("/{much}"), "")),
         ("query", pages, get(&format!("/reel?{much}"), "")),
-        ("cookie", pages, get("/reel", &format!("cookie: __Host-cs_session={much}\r\n"))),
-        ("header", pages, get("/reel", &format!("x-forwarded-for: {much}\r\n"))),
-        ("admission", internal, post("/internal/ome/admission", &json("request"))),
-        ("admission, signature", internal, post("/internal/ome/admission", "{}").replace("connection:", &format!("x-ome-signature: {much}\r\nconnection:"))),
-        ("forward-auth, address", internal, get("/internal/forward-auth", &format!("x-forwarded-host: live.localhost\r\nx-forwarded-uri: /live/{much}\r\n"))),
-        ("forward-auth, cookie", internal, get("/internal/forward-auth", &format!("x-forwarded-host: live.localhost\r\nx-forwarded-uri: /live/a\r\ncookie: {much}\r\n"))),
+        (
+            "cookie",
+            pages,
+            get("/reel", &format!("cookie: __Host-cs_session={much}\r\n")),
+        ),
+        (
+            "header",
+            pages,
+            get("/reel", &format!("x-forwarded-for: {much}\r\n")),
+        ),
+        (
+            "admission",
+            internal,
+            post("/internal/ome/admission", &json("request")),
+        ),
+        (
+            "admission, signature",
+            internal,
+            post("/internal/ome/admission", "{}").replace(
+                "connection:",
+                &format!("x-ome-signature: {much}\r\nconnection:"),
+            ),
+        ),
+        (
+            "forward-auth, address",
+            internal,
+            get(
+                "/internal/forward-auth",
+                &format!("x-forwarded-host: live.localhost\r\nx-forwarded-uri: /live/{much}\r\n"),
+            ),
+        ),
+        (
+            "forward-auth, cookie",
+            internal,
+            get(
+                "/internal/forward-auth",
+                &format!(
+                    "x-forwarded-host: live.localhost\r\nx-forwarded-uri: /live/a\r\ncookie: {much}\r\n"
+                ),
+            ),
+        ),
     ];
     let mut report = Report::new("megabytes");
     let mut count = Count::of("a megabyte in a field of a visitor or a hook")
@@ -344,14 +412,23 @@ fn a_megabyte_in_any_field_of_a_visitor_or_a_hook_is_refused() {
     for (name, port, request) in requests {
         let answered = raw(port, &request);
         let refused = answered.is_none_or(|status| matches!(status, 400..=431));
-        let page = common::http("GET", &format!("127.0.0.1:{pages}"), "live.localhost", "/", "");
+        let page = common::http(
+            "GET",
+            &format!("127.0.0.1:{pages}"),
+            "live.localhost",
+            "/",
+            "",
+        );
         let good = refused && matches!(page, Some((200, _)));
         count.case(
             name,
             if good {
                 Ok(())
             } else {
-                Err(format!("{answered:?}, then {:?}", page.map(|(status, _)| status)))
+                Err(format!(
+                    "{answered:?}, then {:?}",
+                    page.map(|(status, _)| status)
+                ))
             },
         );
     }

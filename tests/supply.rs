@@ -250,7 +250,8 @@ fn is_exact(version: &str) -> bool {
     let number = version.trim_start_matches('v');
     let number = number.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<&str> = number.split('.').collect();
-    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     parts.len() >= 3 && parts.iter().all(is_number)
 }
 
@@ -333,7 +334,9 @@ fn fetches(line: &str, then: &str, file: &str) -> Option<&'static str> {
     }
     let loads = words.iter().any(|word| word == "curl" || word == "wget")
         && (has("https://") || has("http://"));
-    let here = ["//127.0.0.1", "//localhost", "//[::1]"].iter().any(|host| has(host));
+    let here = ["//127.0.0.1", "//localhost", "//[::1]"]
+        .iter()
+        .any(|host| has(host));
     let checked = |text: &str| text.contains("sha256sum") && text.contains("-c");
     if loads && !here && !checked(line) && !checked(then) {
         return Some("a download without its SHA-256 beside it");
@@ -349,7 +352,9 @@ fn fetches(line: &str, then: &str, file: &str) -> Option<&'static str> {
             .then_some("an action that is not fixed by its commit");
     }
     if let Some(place) = at("docker", "pull") {
-        let image = words[place + 2..].iter().find(|word| !word.starts_with('-'));
+        let image = words[place + 2..]
+            .iter()
+            .find(|word| !word.starts_with('-'));
         // A variable is looked at where it is set.
         let fixed = image.is_some_and(|image| image.starts_with('$') || is_fixed_image(image));
         return (!fixed).then_some("an image that moves");
@@ -392,7 +397,8 @@ fn what_moves_is_recognised() {
         "git clone https://example.org/x",
     ] {
         let all = statements(bad);
-        let found = (0..all.len()).any(|place| fetches(&all[place].1, &behind(&all, place), bad).is_some());
+        let found =
+            (0..all.len()).any(|place| fetches(&all[place].1, &behind(&all, place), bad).is_some());
         assert!(found, "{bad}");
     }
     for good in [
@@ -410,7 +416,11 @@ fn what_moves_is_recognised() {
     ] {
         let all = statements(good);
         for place in 0..all.len() {
-            assert_eq!(fetches(&all[place].1, &behind(&all, place), good), None, "{good}");
+            assert_eq!(
+                fetches(&all[place].1, &behind(&all, place), good),
+                None,
+                "{good}"
+            );
         }
     }
 }
@@ -454,7 +464,9 @@ fn no_build_or_test_step_fetches_what_may_change() {
         .lines()
         .filter(|line| line.contains('=') && line.contains(':'))
     {
-        let fixed = line.split_once('=').is_some_and(|(_, image)| is_fixed_image(image));
+        let fixed = line
+            .split_once('=')
+            .is_some_and(|(_, image)| is_fixed_image(image));
         count.case(
             line,
             if fixed || line.trim_start().starts_with('#') {

@@ -198,6 +198,15 @@ impl From<StoreError> for Problem {
                 "That cannot be done now",
                 why,
             ),
+            error if error.lacks_space() => {
+                tracing::error!(%error, "the store failed");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "no-space",
+                    "There is no space left on the disk",
+                    "Nothing was changed. Free space where the state folder is, then repeat it.",
+                )
+            }
             error => {
                 tracing::error!(%error, "the store failed");
                 Self::failed()

@@ -87,3 +87,10 @@ pub enum StoreError {
     #[error("the store failed: {0}")]
     Sql(#[from] rusqlite::Error),
 }
+
+impl StoreError {
+    /// Whether there was no room on the disk; nothing was changed then.
+    pub fn lacks_space(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}

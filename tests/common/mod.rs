@@ -75,27 +75,25 @@ impl Said {
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (out, err) = (heard(out), heard(err));
         let begun = Instant::now();
-        let mut code = None;
-        while code.is_none() && begun.elapsed() < LONGEST {
-            code = child.try_wait().unwrap().map(|end| end.code().unwrap_or(-1));
-            if code.is_none() {
-                std::thread::sleep(Duration::from_millis(3));
-            }
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < LONGEST {
+            std::thread::sleep(Duration::from_millis(3));
         }
-        if code.is_none() {
+        let late = begun.elapsed() >= LONGEST;
+        if late {
             let _gone = child.kill();
-            let _gone = child.wait();
         }
+        let code = child.wait().unwrap().code();
         // Who holds the other end longer than that is not waited for.
         let rest = |from: mpsc::Receiver<String>| {
-            from.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
+            from.recv_timeout(Duration::from_secs(5))
+                .unwrap_or_default()
         };
         let mut said = Self {
             code: code.unwrap_or(-1),
             out: rest(out),
             err: rest(err),
         };
-        if code.is_none() {
+        if late {
             said.err += &format!("\nended: it took longer than {LONGEST:?}");
         }
         said
@@ -188,12 +186,7 @@ pub fn http(
 }
 
 /// A call to the control socket in a state folder.
-pub fn ask_control(
-    state: &Path,
-    method: &str,
-    path: &str,
-    body: &Value,
-) -> Option<(u16, Value)> {
+pub fn ask_control(state: &Path, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
     let body = if body.is_null() {
         String::new()
     } else {

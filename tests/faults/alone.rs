@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common;
 
 /// A start on a busy machine.
-pub const START: Duration = Duration::from_secs(30);
+pub const START: Duration = Duration::from_secs(90);
 
 /// One without an engine: files and database are its work.
 pub struct House {
@@ -92,7 +92,12 @@ impl House {
 
     /// The status, if somebody answers.
     pub fn status(&self) -> Option<serde_json::Value> {
-        let asked = common::ask_control(&self.state(), "GET", "/api/v1/status", &serde_json::Value::Null);
+        let asked = common::ask_control(
+            &self.state(),
+            "GET",
+            "/api/v1/status",
+            &serde_json::Value::Null,
+        );
         asked.filter(|(code, _)| *code == 200).map(|(_, body)| body)
     }
 

@@ -137,12 +137,18 @@ fn is_ours_label(key: &str) -> bool {
 fn of_role(role: &'static str) -> Vec<Drift> {
     use Outcome::{Mended, Told, Untouched};
     let named = |what: &str| format!("{what}: {role}");
-    let other = if role == "traefik" { "mirotalk" } else { "traefik" };
+    let other = if role == "traefik" {
+        "mirotalk"
+    } else {
+        "traefik"
+    };
     vec![
         drift(named("stop"), Mended, move |house| {
             at(house, role, &["stop", "-t", "1"], &[])
         }),
-        drift(named("kill"), Mended, move |house| at(house, role, &["kill"], &[])),
+        drift(named("kill"), Mended, move |house| {
+            at(house, role, &["kill"], &[])
+        }),
         drift(named("rm -f"), Mended, move |house| {
             at(house, role, &["rm", "-f"], &[])
         }),
@@ -180,12 +186,16 @@ fn of_role(role: &'static str) -> Vec<Drift> {
             let forged = ["--label", "org.colourstream.spec=0000"];
             made_by_hand(house, role, &house.stack.of(role), &spec, &forged)
         }),
-        drift(named("role label forged"), Told("name-taken"), move |house| {
-            let own = |key: &str| is_ours_label(key) && key != "org.colourstream.role";
-            let forged = format!("org.colourstream.role={other}");
-            let more = ["--label", &forged];
-            made_by_hand(house, role, &house.stack.of(role), &own, &more)
-        })
+        drift(
+            named("role label forged"),
+            Told("name-taken"),
+            move |house| {
+                let own = |key: &str| is_ours_label(key) && key != "org.colourstream.role";
+                let forged = format!("org.colourstream.role={other}");
+                let more = ["--label", &forged];
+                made_by_hand(house, role, &house.stack.of(role), &own, &more)
+            },
+        )
         .undone_by(move |house| at(house, role, &["rm", "-f"], &[])),
         drift(named("label removed"), Told("name-taken"), move |house| {
             let own = house.stack.of(role);
@@ -229,7 +239,8 @@ pub fn drifts() -> Vec<Drift> {
             house.stack.while_it_sleeps(|| {
                 let network = &house.stack.name;
                 for role in crate::common::ROLES {
-                    let _not_joined = at(house, role, &["network", "disconnect", "-f", network], &[]);
+                    let _not_joined =
+                        at(house, role, &["network", "disconnect", "-f", network], &[]);
                 }
                 result = by_hand(&["network", "rm", network]);
             });
@@ -317,9 +328,11 @@ pub fn drifts() -> Vec<Drift> {
     ];
     for (what, spoil) in spoils {
         let spoilt = move |path: PathBuf| spoil(&path).map_err(|error| error.to_string());
-        all.push(drift(format!("watched file {what}"), Untouched, move |house| {
-            spoilt(only_dynamic(house))
-        }));
+        all.push(drift(
+            format!("watched file {what}"),
+            Untouched,
+            move |house| spoilt(only_dynamic(house)),
+        ));
         all.push(drift(format!("own file {what}"), Untouched, move |house| {
             spoilt(server_xml(house))
         }));

@@ -340,6 +340,12 @@ impl House {
     /// Each role once, running, and nothing beside them.
     pub fn only_three(&self, kept: &[&str]) -> Result<(), String> {
         let mut found = world::containers(&self.stack.name);
+        // What is just being removed has no name any more.
+        let until = Instant::now() + Duration::from_secs(5);
+        while found.values().any(|state| state == "removing") && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+            found = world::containers(&self.stack.name);
+        }
         for name in kept {
             found.remove(&self.stack.of(name));
         }

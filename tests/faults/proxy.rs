@@ -444,11 +444,7 @@ impl Shared {
     }
 
     /// Every name that what a path is about has had.
-    fn names(
-        &self,
-        had: &BTreeMap<String, BTreeSet<String>>,
-        target: &str,
-    ) -> BTreeSet<String> {
+    fn names(&self, had: &BTreeMap<String, BTreeSet<String>>, target: &str) -> BTreeSet<String> {
         let path = target.split('?').next().unwrap_or_default();
         let known = path.split('/').filter_map(|part| had.get(part)).flatten();
         known

@@ -290,8 +290,19 @@ fn ids(stack: &Stack) -> Vec<String> {
 /// there to show a secret.
 fn answers(stack: &Stack) -> Vec<(String, String)> {
     let mut paths: Vec<String> = [
-        "status", "plan", "journal?limit=200", "rooms?limit=200", "files", "audit", "admins", "tokens",
-        "profiles", "me", "series", "backups", "setup",
+        "status",
+        "plan",
+        "journal?limit=200",
+        "rooms?limit=200",
+        "files",
+        "audit",
+        "admins",
+        "tokens",
+        "profiles",
+        "me",
+        "series",
+        "backups",
+        "setup",
     ]
     .iter()
     .map(|name| format!("/api/v1/{name}"))
@@ -467,7 +478,8 @@ pub fn journal_is_complete(
         };
         let from = lanes.get(&stem(&name)).copied().unwrap_or_default();
         let tries = verb == "try out";
-        let place = (from..entries.len()).find(|at| (tries || !taken[*at]) && named(&entries[*at].1));
+        let place =
+            (from..entries.len()).find(|at| (tries || !taken[*at]) && named(&entries[*at].1));
         let Some(place) = place else {
             return Err(format!(
                 "no journal entry for {} ({verb} {stems:?}) in its order among {entries:?}",
