@@ -344,8 +344,11 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     inside.run(Some(&volume));
     inside.ready();
     rig::good(inside.exec(&["plan", "--detailed-exitcode"]));
-    wait("the playlist, by the cookie of before", 30, || {
-        (viewer.ask(&viewer.playlist, "").0 == 200).then_some(())
+    // Its page asks again where the picture is: by the cookie of before.
+    wait("the playlist", 30, || {
+        let (code, visit) = viewer.ask("/api/v1/session/northlight", "");
+        let again = (code == 200).then(|| Viewer::path(&visit, "llhls"))?;
+        (viewer.ask(&again, "").0 == 200).then_some(())
     });
     assert_eq!(watching(), watched, "the same session of the same viewer");
     assert!(signalling.is_open(), "its signalling was never cut");
@@ -451,15 +454,17 @@ impl<'a> Viewer<'a> {
             .unwrap()
             .1;
         viewer.cookie = cookie.split(';').next().unwrap().to_owned();
-        let visit: Value = serde_json::from_str(&body).unwrap();
-        let path = |kind: &str| {
-            let url = visit["playback"][kind].as_str().unwrap();
-            let (_, rest) = url.split_once("://").unwrap();
-            rest[rest.find('/').unwrap()..].to_owned()
-        };
-        viewer.playlist = path("llhls");
-        viewer.signalling = path("webrtc");
+        viewer.playlist = Self::path(&body, "llhls");
+        viewer.signalling = Self::path(&body, "webrtc");
         viewer
+    }
+
+    /// Where the picture is, by what the room says of itself.
+    fn path(visit: &str, kind: &str) -> String {
+        let visit: Value = serde_json::from_str(visit).unwrap();
+        let url = visit["playback"][kind].as_str().unwrap();
+        let (_, rest) = url.split_once("://").unwrap();
+        rest[rest.find('/').unwrap()..].to_owned()
     }
 
     fn host(&self) -> String {
