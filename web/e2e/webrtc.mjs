@@ -122,8 +122,8 @@ export async function webrtc() {
       await page.mouse.move(300, 120)
       await page.keyboard.press('i')
       await says(page, /Compatible mode/)
-      // It saw no connection come about, so it may name UDP.
-      await says(page, /no direct connection came about/)
+      // It says what it saw: on a busy machine the offer itself may have come late.
+      await says(page, /no direct connection came about|did not answer in time/)
       await page.keyboard.press('Escape')
       if (took > 4000) throw new Error(`after ${seconds(took)}`)
       return `after ${seconds(took)}`

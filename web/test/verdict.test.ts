@@ -82,6 +82,9 @@ describe('is it them or me', () => {
     const stuck = { ...facts, server: { bitrate_in: 8e6, bitrate_out: 0, webrtc: 1, llhls: 0 } }
     expect(lights({ facts: stuck, phase: 'connecting', sample: null })[1]).toBe('error')
     expect(lights({ facts: stuck })[1]).toBe('good')
+    // Nobody is connected, this browser neither: not the server's doing.
+    const idle = { ...facts, server: { bitrate_in: 8e6, bitrate_out: 0, webrtc: 0, llhls: 0 } }
+    expect(lights({ facts: idle, phase: 'reconnecting', sample: null })).toEqual(['good', 'good', 'error'])
   })
   it('does not call an encoder steady of which nothing is heard any more', () => {
     expect(verdicts({ ...well, facts: null }).encoder).toEqual({ light: 'unknown', line: 'No encoder is sending' })

@@ -112,8 +112,9 @@ function server({ facts, events, picture, phase }: Evidence): Verdict {
     }
   }
   if (facts === null || !facts.live_since) return { light: 'good', line: 'Ready, waiting' }
-  const { server: figures, receiving, viewers } = facts
-  if (figures && receiving && figures.bitrate_in > 0 && figures.bitrate_out === 0 && viewers > 0 && !shows) {
+  const { server: figures, receiving } = facts
+  // Somebody is connected and gets nothing; without a connection there is nothing to send.
+  if (figures && receiving && figures.bitrate_in > 0 && figures.bitrate_out === 0 && figures.webrtc + figures.llhls > 0 && !shows) {
     return {
       light: 'error',
       line: 'Passes nothing on',

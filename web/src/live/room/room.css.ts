@@ -155,10 +155,10 @@ export const panel = style({
   scrollbarWidth: 'thin',
   background: tone.bar,
   color: tone.text,
-  padding: 16,
+  padding: '12px 16px',
   display: 'grid',
   alignContent: 'start',
-  gap: 12,
+  gap: 8,
   outlineOffset: -2,
   '@container': { [wide]: { left: 'auto', top: 'var(--bar)' } },
 })
