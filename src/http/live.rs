@@ -11,7 +11,7 @@ use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::assets::{self, Page};
-use super::problem::{Body, Problem};
+use super::problem::{Body, Invitation, Problem};
 use super::views::{Visit, visit};
 use super::{App, client_address, events, is_same_site};
 use crate::access::{Entered, EntryError, cookie};
@@ -191,9 +191,12 @@ async fn refused_link(app: &App, link: Digest, error: EntryError) -> Problem {
     let Some(room) = app.access.room_of_link(link).await else {
         return problem;
     };
-    Problem {
+    let invitation = Invitation {
         host: app.name_of(&room.owner),
         room: holds.then(|| room.title.clone()),
+    };
+    Problem {
+        invitation: Some(Box::new(invitation)),
         ..problem
     }
 }

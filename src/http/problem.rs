@@ -40,11 +40,17 @@ pub struct Problem {
     /// Seconds to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<i64>,
-    /// Who invited, where the link that is refused may tell.
+    /// What the link that is refused may tell.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Box<Invitation>>,
+}
+
+/// Who invited, and to what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Invitation {
+    /// Who invited.
     pub host: Option<String>,
-    /// To what, where the link still holds and the room does not take more.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// To which room, while the link holds.
     pub room: Option<String>,
 }
 
@@ -63,8 +69,7 @@ impl Problem {
             status: status.as_u16(),
             field: None,
             retry_after: None,
-            host: None,
-            room: None,
+            invitation: None,
         }
     }
 

@@ -1494,7 +1494,8 @@ async fn a_refused_link_names_whom_to_ask_and_an_unknown_one_nobody() {
         let body = json!({"token": token});
         let answer = house.live("", "POST", "/api/v1/session/link", body).await;
         let problem = answer.json();
-        [&problem["type"], &problem["host"], &problem["room"]].map(Value::clone)
+        let told = &problem["invitation"];
+        [&problem["type"], &told["host"], &told["room"]].map(Value::clone)
     };
     let (_, used_up) = made(json!({"role": "viewer", "max_uses": 1})).await;
     house.enter(&used_up).await;

@@ -115,7 +115,7 @@ describe('a link', () => {
 
   it('tells whom to ask, where the server says', async () => {
     history.replaceState(null, '', '/j#t')
-    answers['POST /api/v1/session/link'] = () => refuse('room-full', 403, { host: 'Maya', room: 'Northlight' })
+    answers['POST /api/v1/session/link'] = () => refuse('room-full', 403, { invitation: { host: 'Maya', room: 'Northlight' } })
     const { result } = renderHook(() => useSession())
     await waitFor(() => expect(result.current.session).toMatchObject({ kind: 'refused', problem: { host: 'Maya', room: 'Northlight' } }))
   })

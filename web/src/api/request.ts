@@ -17,8 +17,8 @@ export class Problem extends Error {
     this.detail = body.detail ?? ''
     this.status = body.status ?? 0
     this.retryAfter = body.retry_after ?? retryAfter
-    this.host = body.host ?? null
-    this.room = body.room ?? null
+    this.host = body.invitation?.host ?? null
+    this.room = body.invitation?.room ?? null
   }
 }
 

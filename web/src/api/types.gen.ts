@@ -264,6 +264,14 @@ export interface IngestAddress {
   url: string
 }
 
+/** Who invited, and to what. */
+export interface Invitation {
+  /** Who invited. */
+  host?: string | null
+  /** To which room, while the link holds. */
+  room?: string | null
+}
+
 /** One thing that is wrong: a sentence, a cause, a way out. */
 export interface Issue {
   /** Its stable name. */
@@ -553,12 +561,9 @@ export interface Problem {
   detail?: string
   /** Which field is wrong. */
   field?: string | null
-  /** Who invited, where the link that is refused may tell. */
-  host?: string | null
+  invitation?: Invitation | null
   /** Seconds to wait. */
   retry_after?: number | null
-  /** To what, where the link still holds and the room does not take more. */
-  room?: string | null
   /** The HTTP status. */
   status: number
   /** A sentence for a person. */
