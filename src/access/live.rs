@@ -317,41 +317,38 @@ impl Live {
         told
     }
 
-    /// Which of these places, each with its name, are in the call. Where only
-    /// the name is known (a restart forgot the rest), as many as the call has.
+    /// Which of these places, each with its name, are in the call, and the
+    /// names of the others who are. Where only the name is known (a restart
+    /// forgot the rest), as many as the call has.
     pub fn callers<'a>(
         &self,
         stream: &StreamName,
         here: impl Iterator<Item = (&'a Id, &'a str)>,
-    ) -> BTreeSet<Id> {
+    ) -> (BTreeSet<Id>, Vec<String>) {
         let mut found = BTreeSet::new();
         let Some(room) = self.rooms.get(stream) else {
-            return found;
+            return (found, Vec::new());
         };
         let (known, unknown): (Vec<_>, Vec<_>) =
             here.partition(|(place, _)| room.joins.contains_key(*place));
-        let is_there = |name: &str| room.callers.iter().any(|caller| caller == name);
+        let mut others = room.callers.clone();
+        let mut claim = |name: &str| {
+            let at = others.iter().position(|caller| caller == name);
+            at.map(|at| others.remove(at)).is_some()
+        };
         for (place, _) in known {
-            if room
-                .joins
-                .get(place)
-                .is_some_and(|join| is_there(&join.told))
-            {
+            let told = room.joins.get(place).map(|join| &join.told);
+            if told.is_some_and(|told| claim(told)) {
                 found.insert(place.clone());
             }
         }
-        let mut nameless: Vec<&String> = room
-            .callers
-            .iter()
-            .filter(|caller| room.joins.values().all(|join| join.told != **caller))
-            .collect();
         for (place, name) in unknown {
-            if let Some(at) = nameless.iter().position(|caller| *caller == name) {
-                nameless.swap_remove(at);
+            let is_anothers = room.joins.values().any(|join| join.told == name);
+            if !is_anothers && claim(name) {
                 found.insert(place.clone());
             }
         }
-        found
+        (found, others)
     }
 
     /// How many people watch now.
@@ -501,7 +498,7 @@ mod tests {
 
         let here = [(&one, "Sam"), (&two, "Sam"), (&three, "Kim")];
         let in_call = |live: &Live| -> Vec<Id> {
-            let found = live.callers(&stream, here.into_iter());
+            let (found, _) = live.callers(&stream, here.into_iter());
             found.into_iter().collect()
         };
         let call = |live: &mut Live, names: &[&str]| {

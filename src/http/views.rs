@@ -765,7 +765,7 @@ pub(super) fn presence(app: &App, room: &Room, me: &Id) -> Presence {
             .map(|(_, grant)| grant)
             .collect();
         here.sort_by(|a, b| (a.seat, &a.name, &a.id).cmp(&(b.seat, &b.name, &b.id)));
-        let talking = live.callers(
+        let (talking, _) = live.callers(
             &room.stream,
             here.iter().map(|grant| (&grant.id, &*grant.name)),
         );
@@ -794,31 +794,32 @@ pub(super) fn presence(app: &App, room: &Room, me: &Id) -> Presence {
 pub(super) fn present(app: &App, room: &Room) -> Vec<Present> {
     let (index, now) = (app.access.index(), app.access.now());
     app.access.live(|live| {
-        let mut callers = live
-            .room(&room.stream)
-            .map(|room| room.callers.clone())
-            .unwrap_or_default();
         let places: BTreeSet<&Id> = live
             .pages_in(&room.id)
             .chain(live.watchers(&room.stream, now))
             .collect();
-        let mut people: Vec<Present> = places
+        let here: Vec<_> = places
             .into_iter()
-            .filter_map(|place| {
-                let grant = index.place_by_id(place, now).map(|(_, grant)| grant);
+            .map(|place| (place, index.place_by_id(place, now).map(|(_, grant)| grant)))
+            .collect();
+        let named = here
+            .iter()
+            .filter_map(|(place, grant)| grant.map(|grant| (*place, grant.name.as_str())));
+        let (talking, others) = live.callers(&room.stream, named);
+        let mut people: Vec<Present> = here
+            .into_iter()
+            .filter_map(|(place, grant)| {
                 let watching = live.is_watching(&room.stream, place, now);
-                let name = grant.map_or_else(String::new, |grant| grant.name.clone());
-                let call = grant.and_then(|_| callers.iter().position(|caller| *caller == name));
                 (grant.is_some() || watching).then(|| Present {
+                    name: grant.map_or_else(String::new, |grant| grant.name.clone()),
                     role: grant.map(|grant| grant.seat),
                     link: grant.and_then(|grant| grant.link.clone()),
                     watching,
-                    in_call: call.map(|at| callers.swap_remove(at)).is_some(),
-                    name,
+                    in_call: talking.contains(place),
                 })
             })
             .collect();
-        people.extend(callers.into_iter().map(|name| Present {
+        people.extend(others.into_iter().map(|name| Present {
             name,
             role: None,
             link: None,
