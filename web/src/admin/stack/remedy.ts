@@ -51,6 +51,7 @@ const OF: Record<IssueCode, Of> = {
   'settings-invalid': (issue) => [place(issue), LOOK],
   'template-invalid': (issue) => [place(issue), LOOK],
   'state-unwritable': looksAgain,
+  'state-empty': looksAgain,
   'store-failed': looksAgain,
   'database-damaged': looksAgain,
   'database-newer': looksAgain,
