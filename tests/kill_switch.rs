@@ -242,13 +242,13 @@ fn is_upgraded(house: &House) -> Result<(), String> {
     let schema: i64 = database
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
-    let kept: Vec<String> = std::fs::read_dir(state.join("backups"))
+    let kept: Vec<String> = std::fs::read_dir(state.join("backups/before-upgrade"))
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
-    let good = |name: &String| name.contains("before-upgrade") && name.ends_with(".backup");
+    let good = |name: &String| name.ends_with(&format!(".{}", colourstream::backup::EXTENSION));
     if schema < 2 || !kept.iter().any(good) {
         return Err(format!("schema {schema}, backups {kept:?}"));
     }
