@@ -5,9 +5,9 @@
 mod rig;
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use rig::{Tidy, docker, docker_try, http, summary, text, wait};
@@ -312,6 +312,27 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         (inside.status()?["live"]["streams"] == 1).then_some(())
     });
 
+    // Somebody watches: over LLHLS, asked about at every request, and over
+    // WebRTC, asked about once.
+    let viewer = Viewer::come(&inside);
+    wait("the first playlist", 20, || {
+        (viewer.ask(&viewer.playlist, "").0 == 200).then_some(())
+    });
+    let mut signalling = viewer.signal();
+    assert!(signalling.ask().contains("offer"));
+    let watching = || inside.ome("sessions", "")["viewers"].clone();
+    let watched = watching();
+    assert!(!watched.as_array().unwrap().is_empty());
+
+    // What has just begun may be silent for a while; after that, silence is
+    // an illness. That nobody can be heard from outside the network is none.
+    let media = format!("{}-ovenmediaengine", inside.name);
+    wait("OvenMediaEngine to be past its start", 40, || {
+        let started = docker(&["inspect", "--format", "{{.State.StartedAt}}", &media]);
+        let started: jiff::Timestamp = started.trim().parse().unwrap();
+        (jiff::Timestamp::now().duration_since(started).as_secs() > 22).then_some(())
+    });
+
     // The controller is killed and made anew: nobody notices.
     let publishers = || {
         let sessions = inside.ome("sessions", "");
@@ -326,9 +347,21 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     let (runs, sessions) = (inside.runs(), publishers());
     assert_eq!(sessions.len(), 1);
     docker(&["rm", "-f", &inside.controller()]);
+    // Meanwhile: who is in stays in, and nobody is let in unasked.
+    assert_eq!(watching(), watched, "the WebRTC session goes on");
+    let (code, _) = viewer.ask(&viewer.playlist, "");
+    assert_ne!(code, 200, "nobody can say that he may");
     inside.run(Some(&volume));
     inside.ready();
     rig::good(inside.exec(&["plan", "--detailed-exitcode"]));
+    // Its page asks again where the picture is: by the cookie of before.
+    wait("the playlist", 30, || {
+        let (code, visit) = viewer.ask("/api/v1/session/northlight", "");
+        let again = (code == 200).then(|| Viewer::path(&visit, "llhls"))?;
+        (viewer.ask(&again, "").0 == 200).then_some(())
+    });
+    assert_eq!(watching(), watched, "the same session of the same viewer");
+    assert!(signalling.is_open(), "its signalling was never cut");
     assert_eq!(inside.runs(), runs, "no container was touched");
     assert_eq!(
         publishers(),
@@ -396,6 +429,152 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     for kind in ["container", "network", "volume"] {
         let all = docker(&[kind, "ls", "--format", "{{.}}"]);
         assert!(!all.contains(&inside.name), "{kind}: {all}");
+    }
+}
+
+/// A browser with a link into the room.
+struct Viewer<'a> {
+    inside: &'a Inside,
+    cookie: String,
+    /// Paths on the live host, with their tickets.
+    playlist: String,
+    signalling: String,
+}
+
+impl<'a> Viewer<'a> {
+    fn come(inside: &'a Inside) -> Self {
+        let link = inside.json(&["link", "create", "northlight", "--name", "Maya"]);
+        let url = link["url"].as_str().unwrap();
+        let token = url.split_once("/j#").unwrap().1;
+        let mut viewer = Self {
+            inside,
+            cookie: String::new(),
+            playlist: String::new(),
+            signalling: String::new(),
+        };
+        let order = format!("{{\"token\":\"{token}\"}}");
+        let (head, body) = wait("the link to open", 20, || {
+            let (code, head, body) = viewer.curl("/api/v1/session/link", &order);
+            (code == 200).then_some((head, body))
+        });
+        let cookie = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+            .unwrap()
+            .1;
+        viewer.cookie = cookie.split(';').next().unwrap().to_owned();
+        viewer.playlist = Self::path(&body, "llhls");
+        viewer.signalling = Self::path(&body, "webrtc");
+        viewer
+    }
+
+    /// Where the picture is, by what the room says of itself.
+    fn path(visit: &str, kind: &str) -> String {
+        let visit: Value = serde_json::from_str(visit).unwrap();
+        let url = visit["playback"][kind].as_str().unwrap();
+        let (_, rest) = url.split_once("://").unwrap();
+        rest[rest.find('/').unwrap()..].to_owned()
+    }
+
+    fn host(&self) -> String {
+        format!("{}.localhost", self.inside.name)
+    }
+
+    /// Status and body of a call through Traefik.
+    fn ask(&self, path: &str, body: &str) -> (u16, String) {
+        let (code, _, body) = self.curl(path, body);
+        (code, body)
+    }
+
+    fn curl(&self, path: &str, body: &str) -> (u16, String, String) {
+        let (host, port) = (self.host(), self.inside.base + 1);
+        let mut command = Command::new("curl");
+        command
+            .args(["-sk", "--max-time", "10", "-D", "-", "-w", "\n%{http_code}"])
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1")])
+            .args(["-H", &format!("Origin: https://{host}:{port}")])
+            .args(["-H", &format!("Cookie: {}", self.cookie)]);
+        if !body.is_empty() {
+            command.args(["-H", "Content-Type: application/json", "-d", body]);
+        }
+        let output = command
+            .arg(format!("https://{host}:{port}{path}"))
+            .output()
+            .unwrap();
+        let out = text(&output.stdout);
+        let (rest, code) = out.rsplit_once('\n').unwrap();
+        let (head, body) = rest.split_once("\r\n\r\n").unwrap_or_default();
+        (code.parse().unwrap(), head.to_owned(), body.to_owned())
+    }
+
+    /// Opens the socket over which the player asks for its picture.
+    fn signal(&self) -> Signalling {
+        let (host, port) = (self.host(), self.inside.base + 1);
+        let mut tunnel = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect"])
+            .arg(format!("127.0.0.1:{port}"))
+            .args(["-servername", &host])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: https://{host}:{port}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {}\r\n\r\n",
+            self.signalling, self.cookie
+        );
+        let input = tunnel.stdin.as_mut().unwrap();
+        input.write_all(request.as_bytes()).unwrap();
+        input.flush().unwrap();
+        let mut out = BufReader::new(tunnel.stdout.take().unwrap());
+        let mut first = String::new();
+        out.read_line(&mut first).unwrap();
+        assert!(first.contains(" 101 "), "{first}");
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            out.read_line(&mut line).unwrap();
+        }
+        Signalling { tunnel, out }
+    }
+}
+
+/// See [`Viewer::signal`].
+struct Signalling {
+    tunnel: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Signalling {
+    /// Asks for the picture; the answer as it comes.
+    fn ask(&mut self) -> String {
+        let order = "{\"command\":\"request_offer\"}";
+        let mut frame = vec![0x81, 0x80 | u8::try_from(order.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(order.as_bytes());
+        let input = self.tunnel.stdin.as_mut().unwrap();
+        input.write_all(&frame).unwrap();
+        input.flush().unwrap();
+        let mut head = [0; 4];
+        self.out.read_exact(&mut head).unwrap();
+        let length = u16::from_be_bytes([head[2], head[3]]);
+        let mut body = vec![0; usize::from(length)];
+        self.out.read_exact(&mut body).unwrap();
+        text(&body)
+    }
+
+    /// Whether nobody has closed it.
+    fn is_open(&mut self) -> bool {
+        matches!(self.tunnel.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Signalling {
+    fn drop(&mut self) {
+        let _gone = self.tunnel.kill();
+        let _ended = self.tunnel.wait();
     }
 }
 
@@ -705,7 +884,7 @@ fn the_image_of_the_tests_is_the_one_that_ships() {
     let last = |text: &str| text.split_once("\nFROM scratch\n").unwrap().1.to_owned();
     assert_eq!(last(&read("Dockerfile")), last(&read("Dockerfile.local")));
     assert!(
-        read("Dockerfile").contains("FROM rust:1.95-"),
+        read("Dockerfile").contains("FROM rust:1.95."),
         "the toolchain of Cargo.toml"
     );
     // What the tests above run is what the documents say.

@@ -55,8 +55,16 @@ pub fn plan(target: &Target, observed: &Observed, policy: &Policy) -> Plan {
     };
     if let Some(engine) = &observed.engine {
         ground::network_and_volumes(target, observed, engine, &mut plan);
-        for role in Role::ALL {
-            service::lane(target, observed, engine, policy, role, &mut plan);
+        // From outside nobody knows whether they are well, nor who is live:
+        // first in, then the next look decides.
+        let is_there = |role: &Role| {
+            let name = target.container_name(*role);
+            engine.containers.iter().any(|facts| facts.name == name)
+        };
+        if !(observed.is_outside() && Role::ALL.iter().any(is_there)) {
+            for role in Role::ALL {
+                service::lane(target, observed, engine, policy, role, &mut plan);
+            }
         }
         service::look_alikes(target, observed, engine, &mut plan.issues);
     }

@@ -41,6 +41,14 @@ pub struct Observed {
     pub issues: Vec<Issue>,
 }
 
+impl Observed {
+    /// Whether services cannot be reached, and so not be judged, because our
+    /// own container is not in their network yet: it was made anew.
+    pub fn is_outside(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| !own.joined)
+    }
+}
+
 /// The container we run in ourselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Own {

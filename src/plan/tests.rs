@@ -47,6 +47,36 @@ fn what_is_as_wanted_needs_nothing() {
 }
 
 #[test]
+fn from_outside_their_network_nobody_is_judged() {
+    let (target, mut world) = settled();
+    // Our own container was made anew: nothing answers it, nobody is known to
+    // be live, and a specification differs as after an upgrade.
+    world.observed.own = Some(Own {
+        id: "controller".into(),
+        joined: false,
+    });
+    world.observed.live = Live::default();
+    for role in Role::ALL {
+        let why = "it does not answer".to_owned();
+        world
+            .observed
+            .health
+            .insert(role, Health::Unhealthy { why });
+    }
+    let mut newer = target.clone();
+    newer.containers[0].env.insert("NEW".into(), "1".into());
+    let plan = look(&newer, &world);
+    assert_eq!(whats(&plan), ["join network colourstream as controller"]);
+    // Where nothing is there yet, nothing has to be asked.
+    let mut world = World::empty();
+    world.observed.own = Some(Own {
+        id: "controller".into(),
+        joined: false,
+    });
+    assert!(look(&target, &world).steps.len() > 10);
+}
+
+#[test]
 fn a_removed_container_is_made_again() {
     let (target, mut world) = settled();
     world

@@ -624,15 +624,19 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             let question = question(target, engine, now, thorough);
             let traefik = question.running.get(&Role::Traefik);
             self.state.traefik_since = traefik.and_then(|running| running.started_at);
+            observed.own = self.own(target, engine);
             let Probed {
                 health,
                 live,
                 issues,
-            } = self.probe.probe(question).await;
+            } = if observed.is_outside() {
+                unjudged(&question)
+            } else {
+                self.probe.probe(question).await
+            };
             observed.health = health;
             observed.live = live;
             observed.issues.extend(issues);
-            observed.own = self.own(target, engine);
             for role in Role::ALL {
                 let name = target.container_name(role);
                 let main = engine.containers.iter().find(|facts| facts.name == name);
@@ -956,6 +960,16 @@ fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: boo
         running,
         now,
         thorough,
+    }
+}
+
+/// What is known of services that cannot be reached from where we are.
+fn unjudged(question: &Question) -> Probed {
+    let why = "the controller is not in their network yet";
+    let starting = |role: &Role| (*role, Health::Starting { why: why.into() });
+    Probed {
+        health: question.running.keys().map(starting).collect(),
+        ..Probed::default()
     }
 }
 
