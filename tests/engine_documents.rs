@@ -361,7 +361,9 @@ impl Drop for Story {
         while let Some((_, mut child, _)) = self.running.pop() {
             end_group(&mut child);
         }
-        // The story began on an engine without any of these names.
+        // The story began on an engine without any of these names. The
+        // controller first: it would make anew what goes before it.
+        docker_try(&["rm", "-fv", "colourstream-controller"]);
         for id in docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]).lines() {
             docker_try(&["rm", "-fv", id]);
         }
