@@ -348,14 +348,8 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;
     let before = stage.main(OME);
-    stage
-        .script
-        .mute
-        .lock()
-        .unwrap()
-        .insert("sha256:ome-new".into());
-    let newer = format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
-    stage.settings(&newer).await;
+    stage.mute_newer_ome();
+    stage.settings(&format!("{PLAIN}{NEWER_OME}")).await;
     let pass = stage.settle().await;
     assert!(
         has(&pass.plan.issues, IssueCode::ReplacementFailed),
@@ -391,20 +385,14 @@ async fn of_two_changes_in_a_row_the_one_that_worked_comes_back() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;
     let before = stage.main(OME);
-    stage
-        .script
-        .mute
-        .lock()
-        .unwrap()
-        .insert("sha256:ome-new".into());
-    let newer = "images: {ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}\n";
-    stage.settings(&format!("{PLAIN}{newer}")).await;
+    stage.mute_newer_ome();
+    stage.settings(&format!("{PLAIN}{NEWER_OME}")).await;
     // In place, and not given up yet: it has not proved anything either way.
     for _ in 0..8 {
         stage.pass(&[Trigger::Recheck]).await;
     }
     assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
-    stage.settings(&format!("{MOVED}{newer}")).await;
+    stage.settings(&format!("{MOVED}{NEWER_OME}")).await;
     let pass = stage.settle().await;
     assert!(
         has(&pass.plan.issues, IssueCode::ReplacementFailed),
@@ -428,8 +416,7 @@ async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
             .lock()
             .unwrap()
             .insert("sha256:ome-new".into());
-        let newer =
-            format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+        let newer = format!("{PLAIN}{NEWER_OME}");
         stage.settings(&newer).await;
         stage.settle().await;
         stage.world.remove(&name(Role::Mirotalk));
@@ -461,13 +448,8 @@ async fn a_clock_set_a_day_back_or_ahead_holds_nothing_up() {
 async fn a_person_who_says_now_does_not_wait_for_a_failed_replacement_s_time() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;
-    stage
-        .script
-        .mute
-        .lock()
-        .unwrap()
-        .insert("sha256:ome-new".into());
-    let newer = format!("{PLAIN}images: {{ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}}\n");
+    stage.mute_newer_ome();
+    let newer = format!("{PLAIN}{NEWER_OME}");
     stage.settings(&newer).await;
     stage.settle().await;
     stage.script.mute.lock().unwrap().clear();

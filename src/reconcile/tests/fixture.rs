@@ -306,6 +306,8 @@ pub struct Stage {
 
 /// No names to resolve, no certificate to make: fast enough for hundreds.
 pub const PLAIN: &str = "tls: off\npublic_address: 192.0.2.7\n";
+/// Another image of the media server.
+pub const NEWER_OME: &str = "images: {ovenmediaengine: airensoft/ovenmediaengine:v0.22.0}\n";
 /// Everything restarts: new ports for all three.
 pub const MOVED: &str = "tls: off\npublic_address: 192.0.2.7\nports: {http: 8090, https: 8453, rtmp: 1945, call: 40010-40011}\n";
 
@@ -423,6 +425,12 @@ impl Stage {
     pub fn write_settings(&self, text: &str) {
         let state = self.folder.path().join("state");
         std::fs::write(&self.file, format!("{text}state: {}\n", state.display())).unwrap();
+    }
+
+    /// What runs from the other image of the media server never answers.
+    pub fn mute_newer_ome(&self) {
+        let mut mute = self.script.mute.lock().unwrap();
+        mute.insert("sha256:ome-new".into());
     }
 
     /// A new controller on what the old one left.
