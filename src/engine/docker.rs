@@ -139,6 +139,24 @@ impl DockerEngine {
         Ok(info)
     }
 
+    /// Whether it is an engine that answers. A filter in front of it that has
+    /// not come up yet says 404 to everything, which is no word of an engine.
+    ///
+    /// # Errors
+    /// As any call; [`EngineError::Away`] for whatever is no engine's answer.
+    pub async fn answers(&self) -> Result<(), EngineError> {
+        match self.version().await {
+            Ok(_) => Ok(()),
+            Err(EngineError::NotFound(reason) | EngineError::Other(reason)) => {
+                Err(EngineError::Away {
+                    address: self.address.to_string(),
+                    reason,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Inspects a container as a candidate for being ourselves; `None` if
     /// there is none of this id or name.
     ///

@@ -17,7 +17,12 @@ pub async fn find(engine: &DockerEngine, state: &Path) -> Result<Placement, Engi
     let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
-    for candidate in candidates(&mountinfo, &hostname) {
+    let candidates = candidates(&mountinfo, &hostname);
+    // That it does not know us counts only from one that answers at all.
+    if !candidates.is_empty() {
+        engine.answers().await?;
+    }
+    for candidate in candidates {
         if let Some(found) = engine.inspect_self(&candidate).await?
             && found.running
             && found.id.starts_with(&candidate)

@@ -569,11 +569,13 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     self.locate = None;
                 }
                 // Nothing can be applied while it is away; files still can.
+                // Nor is it looked at: it may be back by now, and where we are
+                // is not known.
                 Err(
-                    EngineError::Away { .. }
+                    error @ (EngineError::Away { .. }
                     | EngineError::Denied { .. }
-                    | EngineError::Slow { .. },
-                ) => {}
+                    | EngineError::Slow { .. }),
+                ) => observed.issues.push(engine_issue(&error)),
                 Err(error) => {
                     // Where bind mounts start is not known: touch nothing.
                     observed.issues.push(engine_issue(&error));
@@ -589,9 +591,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             return (None, observed);
         };
         let references = references(&settings, &records.pins);
-        match self.engine.observe(&settings.instance, &references).await {
-            Ok(facts) => observed.engine = Some(facts),
-            Err(error) => observed.issues.push(engine_issue(&error)),
+        if self.locate.is_none() {
+            match self.engine.observe(&settings.instance, &references).await {
+                Ok(facts) => observed.engine = Some(facts),
+                Err(error) => observed.issues.push(engine_issue(&error)),
+            }
         }
         let rooms = store::open_rooms(&records.rooms, now);
         observed.issues.extend(profiles_missing(&settings, &rooms));
