@@ -290,7 +290,7 @@ fn compose_starts_it_and_the_first_room_is_live_within_a_minute() {
     );
     let (_, answer) = http(&format!("{address}:9998"), "POST", "/publish", "ome", &body).unwrap();
     assert!(answer.contains("accepted"), "{answer}");
-    wait("the room to be live", 30, || {
+    wait("the room to be live", 5, || {
         let status: Value = serde_json::from_str(&exec(&["status", "--json"])).unwrap();
         (status["live"]["streams"] == 1).then_some(())
     });

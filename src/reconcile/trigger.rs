@@ -20,6 +20,8 @@ pub enum Trigger {
     Sweep,
     /// Something waited for may be there.
     Recheck,
+    /// There are more or fewer pictures, viewers or callers.
+    Live,
     /// The engine hinted at a change, or its event stream came back.
     Engine,
     /// A rendered file changed.

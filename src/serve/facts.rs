@@ -1,18 +1,18 @@
 //! Keeps what is live known: asks OvenMediaEngine and MiroTalk every second,
-//! and at once when a hook hints at a change.
+//! and at once when a hook hints at a change; tells the loop of it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
 use crate::access::{Access, SeenStream, StreamFacts};
 use crate::desired::Secrets;
 use crate::model::Role;
-use crate::reconcile::Scene;
+use crate::reconcile::{Scene, Trigger};
 use crate::services::{Ovenmediaengine, ServiceError, Services};
 use crate::settings::Settings;
 
@@ -63,6 +63,22 @@ pub(super) async fn follow(
     }
 }
 
+/// Has the loop look when there are more or fewer pictures, viewers or callers,
+/// at most once in [`EVERY`]: the status names them, steps wait for their end,
+/// and neither should be a sweep late. Runs for ever. Cancel-safe.
+pub(super) async fn tell(access: Arc<Access>, loop_: mpsc::Sender<Trigger>) {
+    let mut told = (0, 0, 0);
+    loop {
+        let now = access.live_counts();
+        if now != told {
+            told = now;
+            // A full inbox already holds a reason to look.
+            let _full = loop_.try_send(Trigger::Live);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 async fn streams(
     ome: &Ovenmediaengine,
     settings: &Settings,
@@ -86,4 +102,66 @@ async fn streams(
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::access::{AdmissionKeys, TicketKey};
+    use crate::model::{Id, Room, Secret, Slug};
+    use crate::store::Store;
+
+    fn room() -> Room {
+        Room {
+            id: Id::kept("room"),
+            version: 1,
+            title: "Room one".into(),
+            slug: Slug::kept("room-one"),
+            stream: "roomone1".parse().unwrap(),
+            key: "sk_abc123".parse().unwrap(),
+            profile: "live".into(),
+            passcode: None,
+            opens_at: None,
+            expires_at: None,
+            closed: false,
+            archived: false,
+            viewer_cap: None,
+            allowed_addresses: Vec::new(),
+            watermark: false,
+            owner: Id::kept("anna"),
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_loop_looks_as_soon_as_somebody_comes_or_goes() {
+        let keys = AdmissionKeys {
+            hook: Secret::new("h".into()),
+            tickets: TicketKey::new(Secret::new("t".into())),
+        };
+        let clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+        let store = Arc::new(Store::in_memory().unwrap());
+        store.insert_room(&room(), Timestamp::UNIX_EPOCH).unwrap();
+        let access = Access::new(store, keys, clock).unwrap();
+        let (loop_, mut inbox) = mpsc::channel(4);
+        let _task = tokio::spawn(tell(Arc::clone(&access), loop_));
+        let within = Duration::from_millis(1_100);
+        let call = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            access.see_calls(vec![("roomone1".into(), names)]);
+        };
+        // Nobody is there, nothing changes: no reason to look.
+        tokio::time::sleep(within).await;
+        assert!(inbox.try_recv().is_err());
+        for names in [&["Ann", "Bo"][..], &["Ann"], &[]] {
+            call(names);
+            let told = tokio::time::timeout(within, inbox.recv()).await;
+            assert_eq!(told.unwrap(), Some(Trigger::Live), "{names:?}");
+        }
+        tokio::time::sleep(within).await;
+        assert!(inbox.try_recv().is_err(), "once for each change");
+    }
 }

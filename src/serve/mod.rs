@@ -122,6 +122,7 @@ pub async fn run(
     let background = [
         tokio::spawn(Arc::clone(&access).run(Arc::new(cutter))),
         tokio::spawn(facts),
+        tokio::spawn(facts::tell(access, triggers.sender.clone())),
         tokio::spawn(lookout.run(seen, triggers.sender.clone())),
         tokio::spawn(series),
         tokio::spawn(Arc::clone(&keeper).run()),
