@@ -374,17 +374,19 @@ impl Session {
         let disk = Arc::new(disk);
         service_folders(&disk)?;
         let wanted = Wanted::new(source(common), settings.clone(), Arc::clone(&disk), secrets);
+        let store = Arc::new(store);
         let probe = Ask {
             services: Services::default(),
             secrets: wanted.secrets(),
             settings: wanted.follow(),
             people: Arc::default(),
+            store: Arc::clone(&store),
         };
         let (status, published) = watch::channel(Arc::new(Status::default()));
         let controller = Controller::new(
             engine,
             Arc::new(probe),
-            Arc::new(store),
+            store,
             disk,
             wanted,
             Some(locate),

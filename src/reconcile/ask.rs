@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::debug;
 
 use super::look::{Probe, Probed, Question};
-use crate::access::Access;
+use crate::access::{Access, blocking};
 use crate::desired::Secrets;
 use crate::engine::ContainerState;
 use crate::plan::Health;
-use crate::services::{Services, Subject};
+use crate::services::{Run, Services, Subject};
 use crate::settings::Settings;
+use crate::store::Store;
 
 /// Asks over plain HTTP, by the containers' own addresses.
 #[derive(Debug)]
@@ -26,6 +28,39 @@ pub struct Ask {
     /// Who is here by our own tickets, once they are issued: OvenMediaEngine
     /// cannot tell LLHLS viewers behind Traefik apart.
     pub people: Arc<OnceLock<Arc<Access>>>,
+    /// Where it is kept which run of MiroTalk had its gate shut.
+    pub store: Arc<Store>,
+}
+
+/// Under which name it is kept.
+const GATED: &str = "mirotalk_gated";
+
+/// What was found by a controller before us. A store that cannot be read for a
+/// moment only means that the gate is tried once more.
+async fn recall(services: &Services, store: &Arc<Store>) -> Option<Run> {
+    if let Some(run) = services.gated() {
+        return Some(run);
+    }
+    let store = Arc::clone(store);
+    let kept = blocking(move || store.meta(GATED)).await.ok()??;
+    let run: Run = serde_json::from_str(&kept).ok()?;
+    services.recall_gated(run.clone());
+    Some(run)
+}
+
+/// Keeps what is known now, unless it was known `before`.
+async fn keep(services: &Services, store: &Arc<Store>, before: Option<Run>) {
+    let now = services.gated();
+    if now == before {
+        return;
+    }
+    let Ok(text) = serde_json::to_string(&now) else {
+        return;
+    };
+    let store = Arc::clone(store);
+    if let Err(error) = blocking(move || store.set_meta(GATED, &text)).await {
+        debug!(%error, "that MiroTalk's gate is shut could not be kept");
+    }
 }
 
 impl Probe for Ask {
@@ -55,10 +90,12 @@ impl Probe for Ask {
             }
         }
         let settings = Arc::clone(&self.settings.borrow());
+        let gated = recall(&self.services, &self.store).await;
         let seen = self
             .services
             .observe(&subjects, &self.secrets, &settings, question.now)
             .await;
+        keep(&self.services, &self.store, gated).await;
         probed.health.extend(seen.health);
         probed.live = seen.live;
         if let Some(access) = self.people.get() {
@@ -69,5 +106,27 @@ impl Probe for Ask {
         }
         probed.issues = seen.issues;
         probed
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_next_controller_knows_which_gate_was_shut() {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let first = Services::default();
+        assert_eq!(recall(&first, &store).await, None);
+        let run: Run = ("a1b2".into(), Timestamp::UNIX_EPOCH);
+        first.recall_gated(run.clone());
+        keep(&first, &store, None).await;
+        let next = Services::default();
+        assert_eq!(recall(&next, &store).await, Some(run.clone()));
+        assert_eq!(next.gated(), Some(run));
+        // What cannot be read is as if nothing had been kept.
+        store.set_meta(GATED, "{").unwrap();
+        assert_eq!(recall(&Services::default(), &store).await, None);
     }
 }

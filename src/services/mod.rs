@@ -85,19 +85,21 @@ pub struct Services {
 struct Memory {
     versions: HashMap<Run, String>,
     probe: Option<(Run, Probe)>,
+    /// The run whose gate was found shut.
+    gated: Option<Run>,
     live: Live,
 }
 
-/// One run of one container.
-type Run = (String, Timestamp);
+/// One run of one container: its id, and when it was started.
+pub type Run = (String, Timestamp);
 
 /// The last round of safety probes.
 #[derive(Clone, Debug)]
 struct Probe {
     at: Timestamp,
     open: Vec<String>,
-    /// The probe without a token was passed, or came too late to mean anything.
-    gate_known: bool,
+    /// The probe without a token came too late to mean anything.
+    is_late: bool,
 }
 
 /// How long a service may take from its start to its first answer.
@@ -160,6 +162,18 @@ impl Services {
         address: IpAddr,
     ) -> Result<Vec<traefik::Listed>, ServiceError> {
         traefik::certificates(&self.http, &base(address, self.ports.traefik)).await
+    }
+
+    /// The run of MiroTalk whose gate was found shut. Whoever asks it next, as
+    /// after a restart of the controller, may find that a call was opened
+    /// meanwhile, and must know: keep it.
+    pub fn gated(&self) -> Option<Run> {
+        self.memory().gated.clone()
+    }
+
+    /// Takes over what was kept of [`Services::gated`].
+    pub fn recall_gated(&self, run: Run) {
+        self.memory().gated.get_or_insert(run);
     }
 
     /// Asks all subjects at once. Takes 2 s at most, but for rounds of probes
@@ -360,24 +374,30 @@ impl Services {
         }
         // Once anybody has opened a call, this probe says "open" of a safe
         // server too: it counts only from the start on, until it is passed.
-        let gate_known = match &last {
-            Some(last) => last.gate_known,
+        let is_late = match &last {
+            Some(last) => last.is_late,
             None => !is_starting(subject, now),
         };
+        let is_gated = self.memory().gated.as_ref() == Some(&run);
         let input = ProbeInput {
             secrets,
             now: now.as_second(),
             room: random_hex()?,
             salts: [random()?, random()?, random()?, random()?],
-            without_token: !gate_known,
+            without_token: !is_late && !is_gated,
         };
         let open = mirotalk.probe(&input).await?;
         let probe = Probe {
             at: now,
-            gate_known: gate_known || open.is_empty(),
+            is_late,
             open: open.clone(),
         };
-        self.memory().probe = Some((run, probe));
+        let mut memory = self.memory();
+        if input.without_token && open.is_empty() {
+            memory.gated = Some(run.clone());
+        }
+        memory.probe = Some((run, probe));
+        drop(memory);
         Ok((!open.is_empty()).then_some(open))
     }
 

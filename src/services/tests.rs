@@ -567,6 +567,28 @@ async fn the_tokenless_probe_counts_only_right_after_a_start() {
 }
 
 #[tokio::test]
+async fn a_gate_that_was_found_shut_is_known_to_the_next_controller() {
+    let (before, _) = call(Flavour::Sfu, Wrong::Nothing).await;
+    look(&before, Role::Mirotalk, Flavour::Sfu, after(2)).await;
+    let run = before.gated().unwrap();
+    // A call was opened and the controller made anew while it still starts.
+    let (next, _) = call(Flavour::Sfu, Wrong::FlagFlipped).await;
+    next.recall_gated(run.clone());
+    let (health, seen) = look(&next, Role::Mirotalk, Flavour::Sfu, after(5)).await;
+    assert!(matches!(health, Health::Healthy { .. }), "{health:?}");
+    assert_eq!(seen.issues, []);
+    // What holds for one run says nothing of another.
+    let (other, _) = call(Flavour::Sfu, Wrong::FlagFlipped).await;
+    other.recall_gated((run.0, after(-60)));
+    let (health, _) = look(&other, Role::Mirotalk, Flavour::Sfu, after(5)).await;
+    assert!(matches!(health, Health::Starting { .. }), "{health:?}");
+    assert_eq!(
+        other.gated(),
+        Some((subject(Role::Mirotalk).container, after(-60)))
+    );
+}
+
+#[tokio::test]
 async fn a_good_verdict_holds_for_one_sweep_and_one_run() {
     let (services, joins) = call(Flavour::Sfu, Wrong::Nothing).await;
     let mut asked = Vec::new();
