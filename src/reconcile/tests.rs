@@ -1120,6 +1120,45 @@ async fn an_engine_that_dies_in_the_middle_is_gone_on_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_hour_without_a_word_of_the_engine_hides_nothing() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.guard.silent.store(true, Ordering::SeqCst);
+    let looks = stage.world.looks();
+    let mut running = Running::start(&mut stage);
+    running.ready(45).await;
+    for minutes in [6, 17, 29] {
+        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        // Nobody tells of it: the next sweep finds it.
+        stage.world.kill("colourstream-ovenmediaengine");
+        let noticed = |status: &Status| status.summary != Summary::Ready;
+        running.until("noticed", 31, noticed).await;
+        running.ready(45).await;
+    }
+    tokio::time::sleep(Duration::from_secs(60 * 8)).await;
+    // A stream that says nothing may be one that is dead: it is opened anew,
+    // from where the last one began, so that nothing is missed between.
+    let listened = std::mem::take(&mut *stage.guard.listened.lock().unwrap());
+    assert!((12..=13).contains(&listened.len()), "{listened:?}");
+    assert!(
+        listened
+            .iter()
+            .all(|since| *since == listened[0] && since.is_some())
+    );
+    // The sweeps go on as ever, and nothing else does.
+    let looks = stage.world.looks() - looks;
+    assert!((118..=150).contains(&looks), "{looks} looks in an hour");
+    stage.guard.silent.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    stage.world.kill("colourstream-mirotalk");
+    let noticed = |status: &Status| status.summary != Summary::Ready;
+    running.until("noticed at once", 2, noticed).await;
+    running.ready(45).await;
+    running.end().await;
+    stage.assert_sane();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pull_tells_how_far_it_is_and_holds_up_its_own_service_only() {
     let mut stage = Stage::new(PLAIN);
     let (reference, id) = IMAGES[1];

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
@@ -63,6 +63,10 @@ pub struct Guard {
     strike: Mutex<Option<(usize, Strike)>>,
     dead: AtomicBool,
     killed: Notify,
+    /// Whether streams of events stay open and say nothing.
+    pub silent: AtomicBool,
+    /// From when on events were asked for, each time.
+    pub listened: Mutex<Vec<Option<i64>>>,
 }
 
 impl Guard {
@@ -186,6 +190,10 @@ impl Engine for Guard {
         instance: &str,
         since: Option<i64>,
     ) -> BoxStream<'static, Result<EngineHint, EngineError>> {
+        self.listened.lock().unwrap().push(since);
+        if self.silent.load(Ordering::SeqCst) {
+            return futures_util::stream::pending().boxed();
+        }
         self.world.events(instance, since)
     }
 
@@ -392,6 +400,8 @@ impl Stage {
                 strike: Mutex::default(),
                 dead: AtomicBool::new(false),
                 killed: Notify::new(),
+                silent: AtomicBool::new(false),
+                listened: Mutex::default(),
             }),
             script,
             store: Arc::new(Store::in_memory().unwrap()),
