@@ -459,7 +459,8 @@ impl Shared {
         }
     }
 
-    /// A path without ids and without our instance's name.
+    /// A path without ids, without our instance's name, and without the
+    /// reference that is pulled: houses beside each other have their own.
     fn name(&self, names: &BTreeMap<String, String>, target: &str) -> String {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let short = |text: &str| {
@@ -481,7 +482,10 @@ impl Shared {
         let more: Vec<String> = query
             .split('&')
             .filter(|pair| told.iter().any(|key| pair.starts_with(key)))
-            .map(short)
+            .map(|pair| match pair.starts_with("fromImage=") {
+                true => "fromImage".to_owned(),
+                false => short(pair),
+            })
             .collect();
         let mark = if more.is_empty() { "" } else { "?" };
         format!("{}{mark}{}", out.join("/"), more.join("&"))

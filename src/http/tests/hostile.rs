@@ -1464,7 +1464,7 @@ async fn a_wrong_guess_takes_as_long_whoever_it_is_for() {
     ];
     let mut times = vec![Vec::new(); cases.len()];
     let mut answers = vec![BTreeSet::new(); cases.len()];
-    for round in 0..40 {
+    for round in 0..200 {
         // In turn, so that whatever else the machine does strikes all alike.
         for (index, (host, path, body)) in cases.iter().enumerate() {
             let asked = ask("POST", host, path)
@@ -1484,8 +1484,9 @@ async fn a_wrong_guess_takes_as_long_whoever_it_is_for() {
     let medians: Vec<u128> = times.into_iter().map(median).collect();
     for (one, two) in [(0, 1), (2, 3), (2, 4)] {
         let (one, two) = (medians[one].max(1), medians[two].max(1));
-        // Without the hash it would be a twentieth.
-        assert!(one.max(two) <= 3 * one.min(two), "{medians:?}");
+        // Measured apart: 1.15 at most. Without the hash it would be a
+        // twentieth, with a second one twice as long.
+        assert!(10 * one.max(two) <= 14 * one.min(two), "{medians:?}");
     }
 }
 
