@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::backup::{self, BackupFile};
 use crate::desired::{PlannedPort, Protocol, labels, port_plan};
-use crate::engine::{Engine, EngineError, EngineFacts};
+use crate::engine::{Engine, EngineError, EngineFacts, services_of};
 use crate::host::{self, Listener, Names, Space};
 use crate::model::{Issue, Severity};
 use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
@@ -143,6 +143,7 @@ pub async fn examine(
     checks.extend(check_names(settings, announced.address.as_deref(), names).await);
     checks.extend(check_state(&view.state));
     checks.extend(check_database(settings, &view.state));
+    checks.extend(check_beside(settings, facts, &view.state));
     checks.push(check_backup(settings, view, now));
     if let Some(facts) = facts {
         checks.extend(
@@ -522,6 +523,17 @@ fn check_database(settings: &Settings, state: &StateView) -> Option<Check> {
             ))
         }
     }
+}
+
+/// Services that run beside a state folder in which nothing was ever kept.
+fn check_beside(
+    settings: &Settings,
+    facts: Option<&EngineFacts>,
+    state: &StateView,
+) -> Option<Check> {
+    let running = services_of(&settings.instance, facts?);
+    let is_new = state.database.is_none() && !running.is_empty();
+    is_new.then(|| of_issue("state", &backup::lost(&running, settings)))
 }
 
 /// A backup that is older than this many intervals was due long ago.
@@ -924,6 +936,32 @@ mod tests {
         world.go_away();
         let text = shown(&settings, &view(), &world, &book).await;
         assert!(text.contains("does not answer"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn services_beside_an_empty_state_are_told() {
+        let settings = settings("");
+        let world = world(&settings);
+        world.add_container(ContainerFacts {
+            labels: BTreeMap::from([(labels::INSTANCE.to_owned(), settings.instance.clone())]),
+            state: ContainerState::Running,
+            ..blank("abc", "colourstream-mirotalk")
+        });
+        let book = Book::new(&[]);
+        let text = shown(&settings, &view(), &world, &book).await;
+        for words in [
+            "the state folder is empty",
+            "colourstream-mirotalk",
+            "colourstream down",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+        let mut kept = view();
+        kept.state.database = Some(Err(StoreError::Gone {
+            path: "/srv/colourstream/colourstream.db".into(),
+        }));
+        let text = shown(&settings, &kept, &world, &book).await;
+        assert!(!text.contains("state folder is empty"), "{text}");
     }
 
     #[tokio::test]

@@ -589,6 +589,17 @@ fn an_empty_state_beside_services_that_run_is_told_and_they_are_left_alone() {
     let said = stack.run(&["apply"]);
     assert_eq!(said.code, 1, "{}", said.out);
     assert!(said.err.contains("state folder is empty"), "{}", said.err);
+    let said = stack.run(&["admin", "add", "dora"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("state folder is empty"), "{}", said.err);
+    assert!(!database(&stack).exists());
+    let said = stack.run(&["doctor"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.out.contains("the state folder is empty"),
+        "{}",
+        said.out
+    );
     assert_eq!(stack.runs(), runs);
 
     // The right one again: as if nothing had been.

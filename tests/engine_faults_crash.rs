@@ -553,9 +553,10 @@ impl Edits {
                 }
                 (_, "/close") => room["closed"] = true.into(),
                 (_, "/open") => room["closed"] = false.into(),
-                (_, "/rotate-key" | "/rotate-stream") => {}
+                (_, "/rotate-key") => {}
                 (_, "/links") => room["links"] = json!([false]),
-                (_, "/links/") => room["links"] = json!([true]),
+                // Another stream takes every link back.
+                (_, "/links/" | "/rotate-stream") => room["links"] = json!([true]),
                 ("DELETE", _) => room["archived"] = true.into(),
                 (_, "/restore") => room["archived"] = false.into(),
                 other => unreachable!("{other:?}"),

@@ -176,8 +176,9 @@ fn second_start(house: &House, script: &[(&'static str, String)]) -> (bool, bool
     let mut asked = None;
     let mut rests = Rests::default();
     let killed = serving.is_killed(|| {
-        // The socket of the one before lies there, too.
-        if asked.is_none() && house.status().is_some() {
+        // When the other names are out, or what is written would be now one
+        // file for both, now two.
+        if asked.is_none() && is_routed(house, "other.localhost") {
             let created = house.command(&["room", "create", "Perhaps"]).status();
             asked = created.unwrap().success().then_some(());
         }

@@ -9,6 +9,25 @@ use crate::store::StoreError;
 /// The issue of a state folder in which nothing was ever kept, while `running`
 /// are here: beginning with new keys would lock everybody out of them.
 pub fn lost(running: &[String], settings: &Settings) -> Issue {
+    beside(
+        running,
+        settings,
+        "The state folder is empty, but services of this instance run",
+        "has neither rooms nor keys",
+    )
+}
+
+/// The same, where the folder was begun while the engine was away.
+pub fn unknown(running: &[String], settings: &Settings) -> Issue {
+    beside(
+        running,
+        settings,
+        "The state folder is new, but services of this instance run already",
+        "was empty at the first start, when the engine could not be asked",
+    )
+}
+
+fn beside(running: &[String], settings: &Settings, what: &str, state_is: &str) -> Issue {
     let state = settings.state.display();
     let restore = match super::newest(settings) {
         Some(last) => format!("`colourstream restore {}`", last.path.display()),
@@ -19,9 +38,9 @@ pub fn lost(running: &[String], settings: &Settings) -> Issue {
         severity: Severity::Error,
         role: None,
         subject: "store".into(),
-        what: "The state folder is empty, but services of this instance run".into(),
+        what: what.into(),
         why: format!(
-            "{state} has neither rooms nor keys, and {} run: the wrong folder is mounted, or its disk is not. They are left alone; nobody new is let in until then",
+            "{state} {state_is}, and {} run: the wrong folder is mounted, or its disk is not. They are left alone; nobody new is let in until then",
             running.join(", ")
         ),
         fix: format!(

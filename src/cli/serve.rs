@@ -67,7 +67,7 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                 let shared = Arc::new(settings.clone());
                 let is_mended = async |lock: Option<&StateLock>| {
                     tokio::task::block_in_place(|| session::is_mended(&settings, lock))
-                        && session::left_running(&settings).await.is_empty()
+                        && session::ground(&settings).await.is_ok()
                 };
                 // Cancel-safe: it only waits and answers.
                 tokio::select! {
@@ -89,11 +89,11 @@ async fn begin(
     settings: &Settings,
 ) -> Result<Begun, (Unready, Option<StateLock>)> {
     let (disk, lock) = session::hold(&settings.state).map_err(|error| (error.into(), None))?;
-    let running = session::left_running(settings).await;
-    if !running.is_empty() {
-        return Err((Unready::Lost(running), Some(lock)));
-    }
-    match Session::open_alone(common, settings, disk, &lock) {
+    let ground = match session::ground(settings).await {
+        Ok(ground) => ground,
+        Err(unready) => return Err((unready, Some(lock))),
+    };
+    match Session::open_alone(common, settings, disk, &lock, ground) {
         Ok((controller, status)) => Ok((controller, status, lock)),
         Err(unready) => Err((unready, Some(lock))),
     }

@@ -10,12 +10,12 @@ use tracing::{info, warn};
 
 use super::{Common, Failure};
 use crate::backup::{self, BackupError};
-use crate::desired::{Secrets, Target, labels};
+use crate::desired::{Secrets, Target};
 use crate::disk::{
     Disk, DiskError, Draft, RENDERED, StateLock, finish_swap, load_existing_secrets,
     load_or_create_secrets, passing_secrets,
 };
-use crate::engine::{DockerEngine, Engine as _, Placement, is_our_name, placement};
+use crate::engine::{DockerEngine, Engine as _, Placement, placement, services_of};
 use crate::host;
 use crate::model::{Issue, Severity};
 use crate::reconcile::{Ask, Controller, Source, Wanted};
@@ -208,7 +208,10 @@ pub fn is_mended(settings: &Settings, lock: Option<&StateLock>) -> bool {
         };
         service_folders(&disk)?;
         if is_in_use(settings) {
-            load_existing_secrets(&disk, None)?;
+            // A first start that came as far as the database has none yet.
+            if settings.state.join(SECRETS).is_file() || was_rendered(&settings.state) {
+                load_existing_secrets(&disk, None)?;
+            }
             store::examine(&settings.state.join(store::FILE), VERSION, false)?;
         }
         Ok(())
@@ -244,29 +247,41 @@ fn was_rendered(state: &Path) -> bool {
     false
 }
 
-/// Our services that run though nothing was ever kept in this state folder: it
-/// is the wrong one, or empty because its disk is not mounted. An engine that
-/// does not answer says nothing.
-pub async fn left_running(settings: &Settings) -> Vec<String> {
+/// What is known of our services before something is kept in a state folder
+/// for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// None run, or the folder was in use before.
+    Clear,
+    /// The engine did not answer: the loop finds out when it does.
+    Unseen,
+}
+
+/// Whether our services run though nothing was ever kept in this state folder:
+/// it is the wrong one, or empty because its disk is not mounted.
+///
+/// # Errors
+/// [`Unready::Lost`], with those that run.
+pub async fn ground(settings: &Settings) -> Result<Ground, Unready> {
     if is_in_use(settings) || is_full(&settings.state.join(store::FILE)) {
-        return Vec::new();
+        return Ok(Ground::Clear);
     }
     let Ok(engine) = DockerEngine::new(&settings.engine) else {
-        return Vec::new();
+        return Ok(Ground::Unseen);
     };
-    let instance = &settings.instance;
-    let seen = engine.observe(instance, &[]).await;
-    let containers = seen.map(|facts| facts.containers).unwrap_or_default();
-    containers
-        .into_iter()
-        .filter(|one| one.labels.get(labels::INSTANCE) == Some(instance))
-        .filter(|one| is_our_name(instance, &one.name))
-        .map(|one| one.name)
-        .collect()
+    let Ok(facts) = engine.observe(&settings.instance, &[]).await else {
+        return Ok(Ground::Unseen);
+    };
+    let running = services_of(&settings.instance, &facts);
+    if running.is_empty() {
+        Ok(Ground::Clear)
+    } else {
+        Err(Unready::Lost(running))
+    }
 }
 
 /// Opens the store as its owner: after a backup, where it has to be changed.
-pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready> {
+pub fn open_store(common: &Common, settings: &Settings, ground: Ground) -> Result<Store, Unready> {
     let path = settings.state.join(store::FILE);
     if is_in_use(settings) {
         // Before a database is made: an empty one beside services that have
@@ -287,7 +302,11 @@ pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready
         }
         return Ok(Store::open_kept(&path, VERSION)?);
     }
-    Ok(Store::open(&path, VERSION)?)
+    let store = Store::open(&path, VERSION)?;
+    if ground == Ground::Unseen {
+        store.doubt(true)?;
+    }
+    Ok(store)
 }
 
 /// Opens the store to look at it: one that is older as a copy, brought up to
@@ -318,16 +337,12 @@ impl Session {
             }
             Err(error) => return Err(told_disk(error)),
         };
-        let running = left_running(&settings).await;
-        if !running.is_empty() {
-            return Err(unready(Unready::Lost(running)));
-        }
+        let ground = ground(&settings).await.map_err(unready)?;
+        let open = || open_store(common, &settings, ground).map_err(unready);
         let (store, copy) = match (&lock, intent) {
-            (Some(_), Intent::Work) => (open_store(common, &settings).map_err(unready)?, None),
+            (Some(_), Intent::Work) => (open()?, None),
             // A first look may make an empty one; any other changes nothing.
-            (Some(_), Intent::Look) if !is_in_use(&settings) => {
-                (open_store(common, &settings).map_err(unready)?, None)
-            }
+            (Some(_), Intent::Look) if !is_in_use(&settings) => (open()?, None),
             _ => store_to_look_at(&settings).map_err(unready)?,
         };
         let (controller, status) =
@@ -346,9 +361,10 @@ impl Session {
         settings: &Settings,
         disk: Disk,
         lock: &StateLock,
+        ground: Ground,
     ) -> Result<(Parts, Published), Unready> {
         // The store before the secrets: these say that something was kept here.
-        let store = open_store(common, settings)?;
+        let store = open_store(common, settings, ground)?;
         Self::assemble(common, settings, disk, Some(lock), store)
     }
 

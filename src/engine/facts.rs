@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::desired::{ContainerSpec, Mount, PortBinding, Protocol, RestartPolicy, Tmpfs};
+use crate::desired::{ContainerSpec, Mount, PortBinding, Protocol, RestartPolicy, Tmpfs, labels};
 use crate::model::Role;
 
 /// The one security option our containers carry.
@@ -225,6 +225,16 @@ pub fn is_our_name(instance: &str, name: &str) -> bool {
             Role::ALL.iter().any(|known| known.as_str() == role)
                 && matches!(suffix, "" | "next" | "prev" | "failed" | "check")
         })
+}
+
+/// Names of the services of an instance that are here.
+pub fn services_of(instance: &str, facts: &EngineFacts) -> Vec<String> {
+    let containers = facts.containers.iter();
+    containers
+        .filter(|one| one.labels.get(labels::INSTANCE).map(String::as_str) == Some(instance))
+        .filter(|one| is_our_name(instance, &one.name))
+        .map(|one| one.name.clone())
+        .collect()
 }
 
 /// The list in order.

@@ -18,6 +18,8 @@ pub(super) struct Records {
     pub failures: BTreeMap<Role, ReplacementFailure>,
     /// Ids and marks of what we made.
     pub made: BTreeMap<String, Role>,
+    /// Whether what is here may be of another store.
+    pub doubted: bool,
 }
 
 impl Records {
@@ -27,6 +29,7 @@ impl Records {
             pins: store.pins()?,
             failures: store.failures()?,
             made: store.made()?,
+            doubted: store.is_doubted()?,
         })
     }
 }

@@ -23,7 +23,7 @@ use super::wanted::Wanted;
 use crate::backup::{self, Kept};
 use crate::desired::{Orders, RoomRoute, Seen, Target, labels};
 use crate::disk::Disk;
-use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement};
+use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement, services_of};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
@@ -595,6 +595,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             match self.engine.observe(&settings.instance, &references).await {
                 Ok(facts) => observed.engine = Some(facts),
                 Err(error) => observed.issues.push(engine_issue(&error)),
+            }
+        }
+        if let (true, Some(engine)) = (records.doubted, &observed.engine) {
+            let theirs = services_of(&settings.instance, engine);
+            if !theirs.is_empty() {
+                observed.issues.push(backup::unknown(&theirs, &settings));
+                return (None, observed);
+            }
+            // What is made now must be known as ours at the next look.
+            if let Err(error) = self.store.doubt(false) {
+                observed.issues.push(backup::rescue(&error, &settings));
+                return (None, observed);
             }
         }
         let rooms = store::open_rooms(&records.rooms, now);

@@ -27,7 +27,7 @@ use crate::engine::{ContainerState, Ended, EngineCall, EngineError};
 use crate::model::{IssueCode, Role};
 use crate::plan::{Disruption, Wait, views};
 use crate::settings::Mode;
-use crate::store::Visits;
+use crate::store::{Store, Visits};
 
 const OME: Role = Role::Ovenmediaengine;
 const DYNAMIC: &str = "write traefik/dynamic/colourstream.yml";
@@ -1095,6 +1095,49 @@ async fn without_an_engine_it_renders_says_so_and_goes_on_when_it_comes() {
     running.ready(45).await;
     running.end().await;
     stage.assert_sane();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_begun_while_the_engine_was_away_takes_over_no_services() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.world.names();
+    // Another folder is mounted, and nobody could see whether it may be.
+    stage.store = Arc::new(Store::in_memory().unwrap());
+    stage.store.doubt(true).unwrap();
+    stage.world.go_away();
+    stage.restart();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(has(&pass.plan.issues, IssueCode::EngineAway));
+    stage.world.come_back();
+    stage.world.take_calls();
+    for trigger in [
+        Trigger::Engine,
+        Trigger::Person(Command::ApplyNow),
+        Trigger::Sweep,
+    ] {
+        let pass = stage.pass(&[trigger]).await;
+        assert!(has(&pass.plan.issues, IssueCode::StateEmpty), "{trigger:?}");
+        assert!(pass.plan.steps.is_empty(), "{:?}", pass.plan);
+    }
+    assert_eq!(stage.world.take_calls(), []);
+    assert_eq!(stage.world.names(), before);
+    let status = stage.status.borrow().clone();
+    let told = status
+        .issues
+        .iter()
+        .find(|it| it.code == IssueCode::StateEmpty);
+    assert!(
+        told.unwrap().why.contains("colourstream-mirotalk"),
+        "{told:?}"
+    );
+    // They are taken away: it begins anew by itself, and doubts no more.
+    for role in Role::ALL {
+        stage.world.remove(&format!("{INSTANCE}-{role}"));
+    }
+    stage.settle().await;
+    assert!(!stage.store.is_doubted().unwrap());
+    stage.assert_converged().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! From Docker's values to ours.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -51,9 +51,11 @@ pub(super) fn is_ours(instance: &str, summary: &ContainerSummary) -> bool {
         || facts::is_our_name(instance, summary_name(summary))
 }
 
-pub(super) fn port_holders(all: &[ContainerSummary]) -> Vec<PortHolder> {
+/// Who publishes which port, but for those that are `gone` meanwhile.
+pub(super) fn port_holders(all: &[ContainerSummary], gone: &BTreeSet<&str>) -> Vec<PortHolder> {
     let mut holders: Vec<PortHolder> = Vec::new();
-    for summary in all {
+    let id = |summary: &ContainerSummary| summary.id.clone().unwrap_or_default();
+    for summary in all.iter().filter(|one| !gone.contains(id(one).as_str())) {
         for port in summary.ports.iter().flatten() {
             let protocol = match port.typ {
                 Some(PortSummaryTypeEnum::TCP) => Protocol::Tcp,
@@ -65,7 +67,7 @@ pub(super) fn port_holders(all: &[ContainerSummary]) -> Vec<PortHolder> {
             };
             holders.push(PortHolder {
                 container: summary_name(summary).to_owned(),
-                id: summary.id.clone().unwrap_or_default(),
+                id: id(summary),
                 port: public,
                 protocol,
                 // "Every address" is listed twice, as 0.0.0.0 and as ::.
@@ -375,5 +377,29 @@ pub(crate) fn read_answers(bytes: &[u8]) {
     let _network = read(bytes).map(network_facts);
     let _volume = read(bytes).map(volume_facts);
     let _image = read(bytes).map(image_facts);
-    let _ports = read::<Vec<ContainerSummary>>(bytes).map(|all| port_holders(&all));
+    let _ports =
+        read::<Vec<ContainerSummary>>(bytes).map(|all| port_holders(&all, &BTreeSet::new()));
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_went_while_we_looked_holds_no_port() {
+        let listed = r#"[
+            {"Id": "ours", "Names": ["/cs-traefik"], "Ports": [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]},
+            {"Id": "theirs", "Names": ["/nginx"], "Ports": [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8081, "Type": "tcp"}, {"IP": "::", "PrivatePort": 80, "PublicPort": 8081, "Type": "tcp"}]}
+        ]"#;
+        let all: Vec<ContainerSummary> = serde_json::from_str(listed).unwrap();
+        let names = |gone: &[&str]| -> Vec<String> {
+            let gone = gone.iter().copied().collect();
+            let held = port_holders(&all, &gone).into_iter();
+            held.map(|held| format!("{} {}", held.container, held.port))
+                .collect()
+        };
+        assert_eq!(names(&[]), ["cs-traefik 8080", "nginx 8081"]);
+        assert_eq!(names(&["ours"]), ["nginx 8081"]);
+    }
 }

@@ -29,15 +29,20 @@ impl DockerEngine {
                 .iter()
                 .filter(|summary| is_ours(instance, summary))
                 .filter_map(|summary| summary.id.as_deref());
-            let inspected = try_join_all(ours.map(|id| self.inspect(id))).await?;
-            // One that went between list and inspection is simply gone.
+            let ours: Vec<&str> = ours.collect();
+            let inspected = try_join_all(ours.iter().map(|id| self.inspect(id))).await?;
+            // One that went between list and inspection is simply gone, and
+            // its ports with it: they would be nobody's we know.
+            let there: Vec<bool> = inspected.iter().map(Option::is_some).collect();
+            let gone = ours.iter().zip(there).filter(|(_, there)| !there);
+            let ports = port_holders(&all, &gone.map(|(id, _)| *id).collect());
             let mut facts: Vec<_> = inspected
                 .into_iter()
                 .flatten()
                 .map(container_facts)
                 .collect();
             facts.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok((facts, port_holders(&all)))
+            Ok((facts, ports))
         };
         let volumes = async {
             let list = self
