@@ -23,7 +23,9 @@ use super::wanted::Wanted;
 use crate::backup::{self, Kept};
 use crate::desired::{Orders, RoomRoute, Seen, Target, labels};
 use crate::disk::Disk;
-use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement, services_of};
+use crate::engine::{
+    ContainerState, Engine, EngineError, EngineFacts, Placement, is_our_name, services_of,
+};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
@@ -691,13 +693,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     }
 
     /// What we made. A container whose making was begun and whose id nobody
-    /// lived to record is known by its mark, and recorded now.
+    /// lived to record is known by its mark, and recorded now. Of several with
+    /// one mark all but one are copies: ours has the name it was made under.
     fn made(
         &self,
         mut made: BTreeMap<String, Role>,
         engine: Option<&EngineFacts>,
     ) -> BTreeMap<String, Role> {
-        for facts in engine.iter().flat_map(|engine| &engine.containers) {
+        let instance = &self.wanted.settings().instance;
+        let all = engine.iter().flat_map(|engine| &engine.containers);
+        let (named, others): (Vec<_>, Vec<_>) =
+            all.partition(|facts| is_our_name(instance, &facts.name));
+        for facts in named.into_iter().chain(others) {
             let Some(mark) = facts.labels.get(labels::MARK) else {
                 continue;
             };
