@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE=$PWD/.cache
 mkdir -p "$CACHE/logs"
+# What is made here because no distribution has it.
+PATH=$CACHE/cargo-deny/bin:$PATH
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 warn() { say "$*" >&2; }

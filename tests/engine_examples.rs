@@ -44,6 +44,16 @@ fn is_compose(path: &Path) -> bool {
 }
 
 /// Compose as the tests have it aside, or the machine's own.
+/// Does something with a project made of these files, which must work.
+fn project(name: &str, files: &[&Path], arguments: &[&str]) -> String {
+    let mut all = vec!["--project-name", name];
+    for file in files {
+        all.extend(["--file", file.to_str().unwrap()]);
+    }
+    all.extend(arguments);
+    rig::good(compose(&all).output().unwrap())
+}
+
 fn compose(arguments: &[&str]) -> Command {
     let aside = std::env::var("COLOURSTREAM_TEST_TOOLS")
         .map(|tools| Path::new(&tools).join("compose/docker-compose"))
@@ -245,19 +255,11 @@ fn compose_starts_it_and_the_first_room_is_live_within_a_minute() {
         ),
     )
     .unwrap();
-    let project = |arguments: &[&str]| {
-        let example = examples().join("compose.yaml");
-        let more = dir.path().join("override.yaml");
-        let files = [
-            "--project-name",
-            NAME,
-            "--file",
-            example.to_str().unwrap(),
-            "--file",
-            more.to_str().unwrap(),
-        ];
-        rig::good(compose(&[&files[..], arguments].concat()).output().unwrap())
-    };
+    let files = [
+        examples().join("compose.yaml"),
+        dir.path().join("override.yaml"),
+    ];
+    let project = |arguments: &[&str]| project(NAME, &[&files[0], &files[1]], arguments);
     let controller = format!("{NAME}-controller");
     let log = || {
         let log = docker_try(&["logs", &controller]);
@@ -784,19 +786,11 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
         ),
     )
     .unwrap();
-    let project = |arguments: &[&str]| {
-        let example = examples().join("hardened/compose.yaml");
-        let more = dir.path().join("override.yaml");
-        let files = [
-            "--project-name",
-            NAME,
-            "--file",
-            example.to_str().unwrap(),
-            "--file",
-            more.to_str().unwrap(),
-        ];
-        rig::good(compose(&[&files[..], arguments].concat()).output().unwrap())
-    };
+    let files = [
+        examples().join("hardened/compose.yaml"),
+        dir.path().join("override.yaml"),
+    ];
+    let project = |arguments: &[&str]| project(NAME, &[&files[0], &files[1]], arguments);
     project(&["up", "--detach"]);
     let controller = format!("{NAME}-controller");
     let exec = |arguments: &[&str]| {
@@ -830,15 +824,7 @@ fn the_compose_file_of_two_instances_starts_both() {
     }
     std::fs::write(dir.path().join("cloudflare-token"), "token").unwrap();
     let file = dir.path().join("compose.yaml");
-    let project = |arguments: &[&str]| {
-        let files = [
-            "--project-name",
-            "cst3-both",
-            "--file",
-            file.to_str().unwrap(),
-        ];
-        rig::good(compose(&[&files[..], arguments].concat()).output().unwrap())
-    };
+    let project = |arguments: &[&str]| project("cst3-both", &[&file], arguments);
     project(&["up", "--detach"]);
     let status = |name: &str| -> Option<Value> {
         let controller = format!("{name}-controller");

@@ -242,6 +242,14 @@ mod tests {
         swap
     }
 
+    /// Lays out and commits it; answers what the old ones are kept in.
+    fn commit(dir: &Path, lock: &StateLock) -> PathBuf {
+        let new = vec![put("db"), put("tls/key")];
+        lay_out(dir, lock)
+            .commit(lock, "then", new, vec!["db-wal".into()])
+            .unwrap()
+    }
+
     fn is_new(dir: &Path) {
         assert_eq!(fs::read_to_string(dir.join("db")).unwrap(), "new");
         assert_eq!(fs::read_to_string(dir.join("tls/key")).unwrap(), "key");
@@ -255,14 +263,7 @@ mod tests {
     #[test]
     fn what_is_replaced_is_set_aside() {
         let (dir, lock) = state();
-        let aside = lay_out(dir.path(), &lock)
-            .commit(
-                &lock,
-                "then",
-                vec![put("db"), put("tls/key")],
-                vec!["db-wal".into()],
-            )
-            .unwrap();
+        let aside = commit(dir.path(), &lock);
         assert_eq!(aside, dir.path().join("aside/then"));
         is_new(dir.path());
         assert_eq!(finish(dir.path(), &lock).unwrap(), None);
@@ -278,14 +279,7 @@ mod tests {
             let read = |name: &str| fs::read_to_string(at.join(name)).ok();
             to.lock().unwrap().push((read("db"), read("db-wal")));
         });
-        lay_out(dir.path(), &lock)
-            .commit(
-                &lock,
-                "then",
-                vec![put("db"), put("tls/key")],
-                vec!["db-wal".into()],
-            )
-            .unwrap();
+        commit(dir.path(), &lock);
         drop(watch);
         is_new(dir.path());
         let seen = seen.lock().unwrap();

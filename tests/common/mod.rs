@@ -319,9 +319,14 @@ impl Stack {
         format!("{}.localhost", self.name)
     }
 
-    /// A command of the product, to be started by the caller.
+    /// A command of the product, to be started by the caller: of the binary
+    /// in `COLOURSTREAM_TEST_BINARY`, or of the one built for the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(env!("CARGO_BIN_EXE_colourstream"));
+        let other = std::env::var("COLOURSTREAM_TEST_BINARY");
+        let binary = other
+            .as_deref()
+            .unwrap_or(env!("CARGO_BIN_EXE_colourstream"));
+        let mut command = command(binary);
         command
             .args(["--config", self.config().to_str().unwrap()])
             .args(arguments)
