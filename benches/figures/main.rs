@@ -212,6 +212,7 @@ async fn idle_pass(house: &House, table: &mut Table) -> Result<(), Failed> {
         secrets: Arc::new(secrets),
         settings: wanted.follow(),
         people: Arc::default(),
+        store: Arc::clone(&store),
     };
     let references: Vec<String> = [
         &settings.images.traefik,
