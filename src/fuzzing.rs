@@ -31,25 +31,7 @@ fn now() -> Timestamp {
 }
 
 fn room() -> Option<Room> {
-    Some(Room {
-        id: Id::kept("room"),
-        version: 1,
-        title: "Room".into(),
-        slug: Slug::kept("room-one"),
-        stream: "roomone1".parse().ok()?,
-        key: "sk_abc123".parse().ok()?,
-        profile: "live".into(),
-        passcode: None,
-        opens_at: None,
-        expires_at: None,
-        closed: false,
-        archived: false,
-        viewer_cap: None,
-        allowed_addresses: Vec::new(),
-        watermark: false,
-        owner: Id::kept("anna"),
-        created_at: now(),
-    })
+    Room::sample(now())
 }
 
 fn index() -> Index {

@@ -253,25 +253,7 @@ mod tests {
     }
 
     fn index(change: impl FnOnce(&mut Room)) -> Index {
-        let mut room = Room {
-            id: Id::kept("room"),
-            version: 1,
-            title: "Room one".into(),
-            slug: Slug::kept("room-one"),
-            stream: "roomone1".parse().unwrap(),
-            key: "sk_abc123".parse().unwrap(),
-            profile: "live".into(),
-            passcode: None,
-            opens_at: None,
-            expires_at: None,
-            closed: false,
-            archived: false,
-            viewer_cap: None,
-            allowed_addresses: Vec::new(),
-            watermark: false,
-            owner: Id::kept("anna"),
-            created_at: now(),
-        };
+        let mut room = Room::sample(now()).unwrap();
         let other = Room {
             id: Id::kept("other"),
             stream: "roomtwo2".parse().unwrap(),

@@ -48,25 +48,7 @@ fn clock() -> Clock {
 }
 
 fn room(now: Timestamp) -> Room {
-    Room {
-        id: Id::kept("room"),
-        version: 1,
-        title: "Room one".into(),
-        slug: Slug::kept("room-one"),
-        stream: "roomone1".parse().unwrap(),
-        key: "sk_abc123".parse().unwrap(),
-        profile: "live".into(),
-        passcode: None,
-        opens_at: None,
-        expires_at: None,
-        closed: false,
-        archived: false,
-        viewer_cap: None,
-        allowed_addresses: Vec::new(),
-        watermark: false,
-        owner: Id::kept("anna"),
-        created_at: now,
-    }
+    Room::sample(now).unwrap()
 }
 
 fn facts() -> StreamFacts {

@@ -137,6 +137,32 @@ pub enum Gate {
     Archived,
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Room {
+    /// An open room that is always the same, for tests.
+    pub(crate) fn sample(now: Timestamp) -> Option<Self> {
+        Some(Self {
+            id: Id::kept("room"),
+            version: 1,
+            title: "Room one".into(),
+            slug: Slug::kept("room-one"),
+            stream: "roomone1".parse().ok()?,
+            key: "sk_abc123".parse().ok()?,
+            profile: "live".into(),
+            passcode: None,
+            opens_at: None,
+            expires_at: None,
+            closed: false,
+            archived: false,
+            viewer_cap: None,
+            allowed_addresses: Vec::new(),
+            watermark: false,
+            owner: Id::kept("anna"),
+            created_at: now,
+        })
+    }
+}
+
 impl Room {
     /// Whether it may be used at `now`.
     pub fn gate(&self, now: Timestamp) -> Gate {
