@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::backup::{self, BackupFile};
 use crate::desired::{PlannedPort, Protocol, labels, port_plan};
+use crate::disk::is_unseen;
 use crate::engine::{Engine, EngineError, EngineFacts, services_of};
 use crate::host::{self, Listener, Names, Space};
 use crate::model::{Issue, Severity};
@@ -532,7 +533,9 @@ fn check_beside(
     state: &StateView,
 ) -> Option<Check> {
     let running = services_of(&settings.instance, facts?);
-    let is_new = state.database.is_none() && !running.is_empty();
+    // Who may not look into the folder cannot tell that it is empty.
+    let is_empty = state.database.is_none() && state.unwritable.is_none();
+    let is_new = (is_empty || is_unseen(&state.path)) && !running.is_empty();
     is_new.then(|| of_issue("state", &backup::lost(&running, settings)))
 }
 

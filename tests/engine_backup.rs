@@ -620,3 +620,81 @@ fn an_empty_state_beside_services_that_run_is_told_and_they_are_left_alone() {
     stack.well("anew", INSTALL);
     assert_ne!(stack.runs(), runs);
 }
+
+/// The wrong folder is mounted, and the engine is away when it begins: nobody
+/// can see that. It takes over nothing once they can.
+#[test]
+fn a_state_begun_while_the_engine_was_away_leaves_services_alone() {
+    let mut stack = Stack::on("unseen-state", 21_260, |dir| {
+        format!("unix://{}/engine.sock", dir.display())
+    });
+    let socket = stack.dir.path().join("engine.sock");
+    let engine = common::engine_address();
+    let engine = engine.trim_start_matches("unix://").to_owned();
+    let come = || std::os::unix::fs::symlink(&engine, &socket).unwrap();
+    come();
+    stack.serve();
+    stack.until("the first install", INSTALL, is_ready);
+    let visitor = Visitor::come(&stack);
+    assert_eq!(publish(&stack, &visitor.key), "accepted");
+    let kept = stack.dir.path().join("kept.backup");
+    let made = stack.run(&["backup", kept.to_str().unwrap()]);
+    assert_eq!(made.code, 0, "{}{}", made.out, made.err);
+    let (runs, sessions) = (stack.runs(), publishers(&stack));
+    stack.stop();
+    let away = stack.dir.path().join("away");
+    let is_told = |status: &Value| issue(status, "state-empty").is_some();
+    let is_away = |status: &Value| issue(status, "engine-away").is_some();
+
+    for right_folder in [true, false] {
+        std::fs::rename(stack.state(), &away).unwrap();
+        std::fs::remove_file(&socket).unwrap();
+        stack.serve();
+        stack.until("the engine is away", HEAL, is_away);
+        assert!(stack.state().join("unseen").exists());
+        come();
+        let status = stack.until("it is told", HEAL, is_told);
+        let told = issue(&status, "state-empty").unwrap();
+        assert!(text(&told["why"]).contains(&stack.of("mirotalk")), "{told}");
+        pause(3_000);
+        assert_eq!(stack.runs(), runs);
+        assert_eq!(publishers(&stack), sessions, "the stream goes on");
+        // Another start knows it as well; so do those who look.
+        stack.stop();
+        stack.serve();
+        stack.until("it is told again", HEAL, is_told);
+        let doctor = stack.run(&["doctor"]);
+        assert!(doctor.out.contains("ran before it"), "{}", doctor.out);
+        assert_eq!(stack.runs(), runs);
+        if right_folder {
+            // The right folder again: as if nothing had been.
+            stack.stop();
+            std::fs::remove_dir_all(stack.state()).unwrap();
+            std::fs::rename(&away, stack.state()).unwrap();
+            stack.serve();
+            stack.well("the right folder", HEAL);
+            assert_eq!(stack.runs(), runs);
+            assert_eq!(visitor.is_in(&stack).0, "200");
+            stack.stop();
+        }
+    }
+    // What is restored is what runs, so nothing is begun anew.
+    let restored = stack.run(&["restore", kept.to_str().unwrap(), "--yes"]);
+    assert_eq!(restored.code, 0, "{}{}", restored.out, restored.err);
+    stack.well("restored", HEAL);
+    assert!(!stack.state().join("unseen").exists());
+    assert_eq!(visitor.is_in(&stack).0, "200");
+
+    // Or they are taken away, and it begins by itself.
+    stack.stop();
+    std::fs::remove_dir_all(stack.state()).unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    stack.serve();
+    stack.until("the engine is away", HEAL, is_away);
+    come();
+    stack.until("it is told", HEAL, is_told);
+    let down = stack.run(&["down", "--yes"]);
+    assert_eq!(down.code, 0, "{}{}", down.out, down.err);
+    stack.well("anew", INSTALL);
+    assert_ne!(stack.runs(), runs);
+}

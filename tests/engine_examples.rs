@@ -43,7 +43,6 @@ fn is_compose(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "compose.yaml")
 }
 
-/// Compose as the tests have it aside, or the machine's own.
 /// Does something with a project made of these files, which must work.
 fn project(name: &str, files: &[&Path], arguments: &[&str]) -> String {
     let mut all = vec!["--project-name", name];
@@ -54,6 +53,7 @@ fn project(name: &str, files: &[&Path], arguments: &[&str]) -> String {
     rig::good(compose(&all).output().unwrap())
 }
 
+/// Compose as the tests have it aside, or the machine's own.
 fn compose(arguments: &[&str]) -> Command {
     let aside = std::env::var("COLOURSTREAM_TEST_TOOLS")
         .map(|tools| Path::new(&tools).join("compose/docker-compose"))

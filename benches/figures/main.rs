@@ -20,7 +20,7 @@ use base64::Engine as _;
 use colourstream::desired::Secrets;
 use colourstream::disk::{Disk, load_existing_secrets};
 use colourstream::engine::{DockerEngine, Engine as _};
-use colourstream::reconcile::{Ask, Controller, Source, Trigger, Wanted};
+use colourstream::reconcile::{Ask, Controller, Gate, Source, Trigger, Wanted};
 use colourstream::services::Services;
 use colourstream::settings::{Overrides, load};
 use colourstream::store::Store;
@@ -212,7 +212,7 @@ async fn idle_pass(house: &House, table: &mut Table) -> Result<(), Failed> {
         secrets: Arc::new(secrets),
         settings: wanted.follow(),
         people: Arc::default(),
-        store: Arc::clone(&store),
+        gate: Gate::new(Arc::clone(&store)),
     };
     let references: Vec<String> = [
         &settings.images.traefik,

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::gather::Source;
 use super::kept::{folder, list, name, newest, prune, upgrades};
 use super::{BackupError, BackupFile, Made, Order, Why, archive, make};
-use crate::disk::{DiskError, Draft, private_folder, read_secret};
+use crate::disk::{DiskError, Draft, is_unseen, private_folder, read_secret};
 use crate::model::{Issue, Secret};
 use crate::settings::Settings;
 use crate::store::{BackupEntry, Store};
@@ -116,6 +116,10 @@ impl Keeper {
     /// When the next is due; never where none are made.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let settings = Arc::clone(&self.settings.borrow());
+        // Nobody knows yet whether this is the folder that should be kept.
+        if is_unseen(&settings.state) {
+            return None;
+        }
         let every = SignedDuration::try_from(settings.backup.every?).ok()?;
         // Those of the future say that the clock was set back.
         let last = list(&settings).into_iter().find(|one| one.at <= now);

@@ -33,7 +33,7 @@ pub use archive::{make, peek, read_item, unpack, verify};
 pub use gather::Source;
 pub use keeper::{Keeper, Kept, before_upgrade, passphrase};
 pub use kept::{BackupFile, EXTENSION, folder, list, newest, prune, upgrades};
-pub use rescue::{issue as rescue, lost, unknown};
+pub use rescue::{issue as rescue, lost};
 pub use restore::{Restored, begin_empty, restore};
 
 use crate::disk::DiskError;

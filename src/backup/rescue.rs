@@ -2,32 +2,25 @@
 //! in the log, the status, `doctor` and on the portal.
 
 use super::{BackupFile, Why};
+use crate::disk::is_unseen;
 use crate::model::{Issue, IssueCode, Severity};
 use crate::settings::Settings;
 use crate::store::StoreError;
 
-/// The issue of a state folder in which nothing was ever kept, while `running`
-/// are here: beginning with new keys would lock everybody out of them.
+/// The issue of a state folder that made none of the services that are
+/// `running`: beginning with new keys would lock everybody out of them.
 pub fn lost(running: &[String], settings: &Settings) -> Issue {
-    beside(
-        running,
-        settings,
-        "The state folder is empty, but services of this instance run",
-        "has neither rooms nor keys",
-    )
-}
-
-/// The same, where the folder was begun while the engine was away.
-pub fn unknown(running: &[String], settings: &Settings) -> Issue {
-    beside(
-        running,
-        settings,
-        "The state folder is new, but services of this instance run already",
-        "was empty at the first start, when the engine could not be asked",
-    )
-}
-
-fn beside(running: &[String], settings: &Settings, what: &str, state_is: &str) -> Issue {
+    let (what, state_is) = if is_unseen(&settings.state) {
+        (
+            "The state folder is new, but services of this instance ran before it",
+            "was begun when the engine could not be asked",
+        )
+    } else {
+        (
+            "The state folder is empty, but services of this instance run",
+            "has neither rooms nor keys",
+        )
+    };
     let state = settings.state.display();
     let restore = match super::newest(settings) {
         Some(last) => format!("`colourstream restore {}`", last.path.display()),

@@ -94,11 +94,12 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
         }
         None => {
             // Nobody else writes meanwhile; or it says who does.
-            let (_disk, _lock) = session::hold(&state).map_err(told)?;
+            let (disk, _lock) = session::hold(&state).map_err(told)?;
             let settings = session::settings(common)?;
             let told = |unready: session::Unready| unready.told(&settings);
             let ground = session::ground(&settings).await.map_err(told)?;
-            let store = session::open_store(common, &settings, ground).map_err(told)?;
+            ground.note(&disk).map_err(|error| told(error.into()))?;
+            let store = session::open_store(common, &settings).map_err(told)?;
             let role = role_for(role, store.needs_setup().map_err(Failure::told)?)?;
             let name = one_line("name", name, 60).map_err(Failure::told)?;
             let password = Passwords::default()

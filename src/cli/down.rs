@@ -21,6 +21,7 @@ use crate::engine::{
 };
 use crate::model::Role;
 use crate::plan::{Action, CONTROLLER, Live, Observed, Own, Plan, leave};
+use crate::reconcile::recognise;
 use crate::settings::Settings;
 use crate::status::Status;
 use crate::store::{self, Store};
@@ -278,12 +279,7 @@ impl House {
     fn made(&self, engine: &EngineFacts) -> BTreeMap<String, Role> {
         let made = self.store.as_ref().and_then(|(store, _)| store.made().ok());
         let mut made = made.unwrap_or_default();
-        for facts in &engine.containers {
-            let mark = facts.labels.get(crate::desired::labels::MARK);
-            if let Some(role) = mark.and_then(|mark| made.remove(&store::marked(mark))) {
-                made.insert(facts.id.clone(), role);
-            }
-        }
+        recognise(&mut made, &self.instance, &engine.containers);
         made
     }
 

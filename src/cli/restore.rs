@@ -13,7 +13,7 @@ use super::session::{self, VERSION, settings_here, told_settings};
 use super::terminal;
 use super::{Common, Failure, backup as command};
 use crate::backup::{self, BackupError, Manifest, Restored};
-use crate::disk::{Disk, DiskError, StateLock, finish_swap, hand_over};
+use crate::disk::{Disk, DiskError, StateLock, UNSEEN, discard, finish_swap, hand_over};
 use crate::engine::placement;
 use crate::model::Secret;
 use crate::settings::{self, Settings};
@@ -92,6 +92,7 @@ fn replace(
         }
         let aside =
             backup::begin_empty(&settings.state, lock, now, VERSION).map_err(Failure::told)?;
+        discard(&settings.state.join(UNSEEN)).map_err(session::told_disk)?;
         terminal::line(
             "The database is empty. Make your account: `colourstream admin setup-link`, or `colourstream admin add NAME`.",
         );
@@ -118,6 +119,8 @@ fn replace(
     match restored {
         Ok(None) => Ok(unchanged()),
         Ok(Some(restored)) => {
+            // A person chose it: what runs is to be its own.
+            discard(&settings.state.join(UNSEEN)).map_err(session::told_disk)?;
             tell(common, &restored, passing, settings)?;
             Ok(ExitCode::SUCCESS)
         }

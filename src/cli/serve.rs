@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::session::{self, Session, Unready};
+use super::session::{self, Ground, Session, Unready};
 use super::{Common, Failure, telemetry, terminal};
 use crate::disk::StateLock;
+use crate::reconcile::End;
 use crate::serve::{self, Story};
 use crate::settings::Settings;
 
@@ -43,11 +44,16 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                 let story = Story::new(controller.wanted.settings(), file, |line| {
                     terminal::line(line)
                 });
-                serve::run(controller, status, story, common.config.clone(), stop)
+                let file = common.config.clone();
+                let ended = serve::run(controller, status, story, file, stop.as_mut())
                     .await
                     .map_err(Failure::told)?;
                 drop(lock);
-                return Ok(ExitCode::SUCCESS);
+                match ended {
+                    End::Stopped => return Ok(ExitCode::SUCCESS),
+                    // It begins again, and finds out why it cannot.
+                    End::Beside => continue,
+                }
             }
             Err((unready, lock)) => {
                 let Some(issue) = unready.issue(&settings) else {
@@ -64,10 +70,18 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                     terminal::line(format!("    → {}", issue.fix));
                     last = Some(issue.clone());
                 }
+                let is_lost = matches!(unready, Unready::Lost(_));
                 let shared = Arc::new(settings.clone());
                 let is_mended = async |lock: Option<&StateLock>| {
-                    tokio::task::block_in_place(|| session::is_mended(&settings, lock))
-                        && session::ground(&settings).await.is_ok()
+                    let ready = tokio::task::block_in_place(|| session::is_mended(&settings, lock));
+                    ready
+                        && match session::ground(&settings).await {
+                            Ok(Ground::Clear) => true,
+                            // What was seen to run is not gone because nobody
+                            // can be asked for a moment.
+                            Ok(Ground::Unseen) => !is_lost,
+                            Err(_) => false,
+                        }
                 };
                 // Cancel-safe: it only waits and answers.
                 tokio::select! {

@@ -12,13 +12,13 @@ use super::{Common, Failure};
 use crate::backup::{self, BackupError};
 use crate::desired::{Secrets, Target};
 use crate::disk::{
-    Disk, DiskError, Draft, RENDERED, StateLock, finish_swap, load_existing_secrets,
-    load_or_create_secrets, passing_secrets,
+    Disk, DiskError, Draft, RENDERED, StateLock, UNSEEN, discard, finish_swap, is_unseen,
+    load_existing_secrets, load_or_create_secrets, passing_secrets,
 };
 use crate::engine::{DockerEngine, Engine as _, Placement, placement, services_of};
 use crate::host;
 use crate::model::{Issue, Severity};
-use crate::reconcile::{Ask, Controller, Source, Wanted};
+use crate::reconcile::{Ask, Controller, Gate, Source, Wanted};
 use crate::serve::{Parts, Published};
 use crate::services::Services;
 use crate::settings::{self, Overrides, Settings};
@@ -247,23 +247,40 @@ fn was_rendered(state: &Path) -> bool {
     false
 }
 
-/// What is known of our services before something is kept in a state folder
-/// for the first time.
+/// What is known of services that ran before a state folder was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// None run, or the folder was in use before.
+    /// None did.
     Clear,
     /// The engine did not answer: the loop finds out when it does.
     Unseen,
 }
 
-/// Whether our services run though nothing was ever kept in this state folder:
-/// it is the wrong one, or empty because its disk is not mounted.
+impl Ground {
+    /// Keeps it, before anything else is kept.
+    ///
+    /// # Errors
+    /// See [`DiskError`].
+    pub fn note(self, disk: &Disk) -> Result<(), DiskError> {
+        let mark = disk.state().join(UNSEEN);
+        match (self, mark.exists()) {
+            (Self::Unseen, false) => disk.keep(Path::new(UNSEEN), b"", 0o600),
+            (Self::Clear, true) => discard(&mark),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether our services run though this state folder never made any: it is the
+/// wrong one, or empty because its disk is not mounted. Without secrets and
+/// rendered files no service can have been made from it, whatever else is there.
 ///
 /// # Errors
 /// [`Unready::Lost`], with those that run.
 pub async fn ground(settings: &Settings) -> Result<Ground, Unready> {
-    if is_in_use(settings) || is_full(&settings.state.join(store::FILE)) {
+    let state = &settings.state;
+    let is_used = state.join(SECRETS).is_file() || was_rendered(state);
+    if is_used && !is_unseen(state) {
         return Ok(Ground::Clear);
     }
     let Ok(engine) = DockerEngine::new(&settings.engine) else {
@@ -281,7 +298,7 @@ pub async fn ground(settings: &Settings) -> Result<Ground, Unready> {
 }
 
 /// Opens the store as its owner: after a backup, where it has to be changed.
-pub fn open_store(common: &Common, settings: &Settings, ground: Ground) -> Result<Store, Unready> {
+pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready> {
     let path = settings.state.join(store::FILE);
     if is_in_use(settings) {
         // Before a database is made: an empty one beside services that have
@@ -302,11 +319,7 @@ pub fn open_store(common: &Common, settings: &Settings, ground: Ground) -> Resul
         }
         return Ok(Store::open_kept(&path, VERSION)?);
     }
-    let store = Store::open(&path, VERSION)?;
-    if ground == Ground::Unseen {
-        store.doubt(true)?;
-    }
-    Ok(store)
+    Ok(Store::open(&path, VERSION)?)
 }
 
 /// Opens the store to look at it: one that is older as a copy, brought up to
@@ -338,7 +351,10 @@ impl Session {
             Err(error) => return Err(told_disk(error)),
         };
         let ground = ground(&settings).await.map_err(unready)?;
-        let open = || open_store(common, &settings, ground).map_err(unready);
+        let open = || {
+            ground.note(&disk).map_err(|error| unready(error.into()))?;
+            open_store(common, &settings).map_err(unready)
+        };
         let (store, copy) = match (&lock, intent) {
             (Some(_), Intent::Work) => (open()?, None),
             // A first look may make an empty one; any other changes nothing.
@@ -363,8 +379,9 @@ impl Session {
         lock: &StateLock,
         ground: Ground,
     ) -> Result<(Parts, Published), Unready> {
+        ground.note(&disk)?;
         // The store before the secrets: these say that something was kept here.
-        let store = open_store(common, settings, ground)?;
+        let store = open_store(common, settings)?;
         Self::assemble(common, settings, disk, Some(lock), store)
     }
 
@@ -396,7 +413,7 @@ impl Session {
             secrets: wanted.secrets(),
             settings: wanted.follow(),
             people: Arc::default(),
-            store: Arc::clone(&store),
+            gate: Gate::new(Arc::clone(&store)),
         };
         let (status, published) = watch::channel(Arc::new(Status::default()));
         let controller = Controller::new(

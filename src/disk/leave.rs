@@ -18,12 +18,13 @@ const FOLDERS: [&str; 6] = [
     "traefik/acme",
 ];
 /// Files of ours; the lock is the last, for it says that nobody else works here.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "colourstream.db",
     "colourstream.db-wal",
     "colourstream.db-shm",
     "colourstream.db-open",
     "secrets.json",
+    super::UNSEEN,
     "tls/authority.pem",
     "tls/authority.key",
     "tls/certificate.pem",

@@ -10,6 +10,7 @@
 //!   restore/         a restore that goes on
 //!   aside/           what a restore replaced
 //!   secrets.json     generated once
+//!   unseen           begun before anybody could see what runs on the engine
 //!   lock             held by the one controller
 //! ```
 //!
@@ -52,6 +53,15 @@ use crate::plan::{FileFacts, FileState};
 /// Folder of rendered files, below the state folder.
 pub const RENDERED: &str = "rendered";
 const TMP: &str = "tmp";
+/// Says that this state folder was begun while the engine could not be asked:
+/// services that are there may be of another one. A file, so that it is there
+/// before the database is, and in no backup of it.
+pub const UNSEEN: &str = "unseen";
+
+/// Whether services that are there may be of another state folder.
+pub fn is_unseen(state: &Path) -> bool {
+    state.join(UNSEEN).exists()
+}
 const QUARANTINE: &str = "quarantine";
 
 /// Why the disk did not do as told; each names the path, and what to do.

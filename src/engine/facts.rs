@@ -227,6 +227,15 @@ pub fn is_our_name(instance: &str, name: &str) -> bool {
         })
 }
 
+/// Whether a container of this role may be called so.
+pub fn is_name_of(instance: &str, role: Role, name: &str) -> bool {
+    let rest = name
+        .strip_prefix(instance)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.strip_prefix(role.as_str()));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && is_our_name(instance, name)
+}
+
 /// Names of the services of an instance that are here.
 pub fn services_of(instance: &str, facts: &EngineFacts) -> Vec<String> {
     let containers = facts.containers.iter();

@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 pub use docker::DockerEngine;
 pub use facts::{
     Attachment, ContainerFacts, ContainerState, EngineFacts, EngineInfo, ImageFacts, NetworkFacts,
-    PortHolder, VolumeFacts, is_our_name, services_of,
+    PortHolder, VolumeFacts, is_name_of, is_our_name, services_of,
 };
 
 use crate::desired::{ContainerSpec, NetworkSpec, VolumeSpec};

@@ -1,7 +1,7 @@
 //! The real [`Probe`]: asks the services over the network.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -28,38 +28,64 @@ pub struct Ask {
     /// Who is here by our own tickets, once they are issued: OvenMediaEngine
     /// cannot tell LLHLS viewers behind Traefik apart.
     pub people: Arc<OnceLock<Arc<Access>>>,
-    /// Where it is kept which run of MiroTalk had its gate shut.
-    pub store: Arc<Store>,
+    /// Which run of MiroTalk had its gate shut.
+    pub gate: Gate,
+}
+
+/// Which run of MiroTalk had its gate shut, kept for the next controller.
+#[derive(Debug)]
+pub struct Gate {
+    store: Arc<Store>,
+    /// What the store holds, once that is known.
+    kept: Mutex<Option<Run>>,
 }
 
 /// Under which name it is kept.
 const GATED: &str = "mirotalk_gated";
 
-/// What was found by a controller before us. A store that cannot be read for a
-/// moment only means that the gate is tried once more.
-async fn recall(services: &Services, store: &Arc<Store>) -> Option<Run> {
-    if let Some(run) = services.gated() {
-        return Some(run);
+impl Gate {
+    /// As this store knows it.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            kept: Mutex::default(),
+        }
     }
-    let store = Arc::clone(store);
-    let kept = blocking(move || store.meta(GATED)).await.ok()??;
-    let run: Run = serde_json::from_str(&kept).ok()?;
-    services.recall_gated(run.clone());
-    Some(run)
-}
 
-/// Keeps what is known now, unless it was known `before`.
-async fn keep(services: &Services, store: &Arc<Store>, before: Option<Run>) {
-    let now = services.gated();
-    if now == before {
-        return;
+    fn kept(&self) -> MutexGuard<'_, Option<Run>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let Ok(text) = serde_json::to_string(&now) else {
-        return;
-    };
-    let store = Arc::clone(store);
-    if let Err(error) = blocking(move || store.set_meta(GATED, &text)).await {
-        debug!(%error, "that MiroTalk's gate is shut could not be kept");
+
+    /// Tells what was found by a controller before us. A store that cannot be
+    /// read for a moment only means that the gate is tried once more.
+    async fn recall(&self, services: &Services) {
+        if self.kept().is_some() {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        let Ok(Some(text)) = blocking(move || store.meta(GATED)).await else {
+            return;
+        };
+        if let Ok(run) = serde_json::from_str::<Run>(&text) {
+            services.recall_gated(run.clone());
+            *self.kept() = Some(run);
+        }
+    }
+
+    /// Keeps what is known now. What could not be kept is tried again.
+    async fn keep(&self, services: &Services) {
+        let Some(now) = services.gated() else { return };
+        if self.kept().as_ref() == Some(&now) {
+            return;
+        }
+        let Ok(text) = serde_json::to_string(&now) else {
+            return;
+        };
+        let store = Arc::clone(&self.store);
+        match blocking(move || store.set_meta(GATED, &text)).await {
+            Ok(()) => *self.kept() = Some(now),
+            Err(error) => debug!(%error, "that MiroTalk's gate is shut could not be kept"),
+        }
     }
 }
 
@@ -90,12 +116,12 @@ impl Probe for Ask {
             }
         }
         let settings = Arc::clone(&self.settings.borrow());
-        let gated = recall(&self.services, &self.store).await;
+        self.gate.recall(&self.services).await;
         let seen = self
             .services
             .observe(&subjects, &self.secrets, &settings, question.now)
             .await;
-        keep(&self.services, &self.store, gated).await;
+        self.gate.keep(&self.services).await;
         probed.health.extend(seen.health);
         probed.live = seen.live;
         if let Some(access) = self.people.get() {
@@ -117,16 +143,24 @@ mod tests {
     #[tokio::test]
     async fn the_next_controller_knows_which_gate_was_shut() {
         let store = Arc::new(Store::in_memory().unwrap());
-        let first = Services::default();
-        assert_eq!(recall(&first, &store).await, None);
+        let gate = || Gate::new(Arc::clone(&store));
+        let (first, services) = (gate(), Services::default());
+        first.recall(&services).await;
+        assert_eq!(services.gated(), None);
         let run: Run = ("a1b2".into(), Timestamp::UNIX_EPOCH);
-        first.recall_gated(run.clone());
-        keep(&first, &store, None).await;
+        services.recall_gated(run.clone());
+        // What could not be kept is tried again at the next look.
+        store.behind("ALTER TABLE meta RENAME TO gone").unwrap();
+        first.keep(&services).await;
+        store.behind("ALTER TABLE gone RENAME TO meta").unwrap();
+        first.keep(&services).await;
         let next = Services::default();
-        assert_eq!(recall(&next, &store).await, Some(run.clone()));
+        gate().recall(&next).await;
         assert_eq!(next.gated(), Some(run));
         // What cannot be read is as if nothing had been kept.
         store.set_meta(GATED, "{").unwrap();
-        assert_eq!(recall(&Services::default(), &store).await, None);
+        let other = Services::default();
+        gate().recall(&other).await;
+        assert_eq!(other.gated(), None);
     }
 }

@@ -17,10 +17,11 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-pub use ask::Ask;
+pub use ask::{Ask, Gate};
 pub use look::{Probe, Probed, Question, Running};
 pub use memory::Memory;
-pub use run::{Controller, Locate, Pass, Scene};
+pub use records::recognise;
+pub use run::{Controller, End, Locate, Pass, Scene};
 pub use trigger::{Trigger, Triggers};
 pub use wanted::{Source, Wanted};
 

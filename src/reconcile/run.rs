@@ -17,20 +17,18 @@ use super::execute::{Effects, Hands};
 use super::look::{Probe, Probed, Question, Running};
 use super::memory::Memory;
 use super::publish;
-use super::records::Records;
+use super::records::{Records, recognise};
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::{self, Kept};
-use crate::desired::{Orders, RoomRoute, Seen, Target, labels};
-use crate::disk::Disk;
-use crate::engine::{
-    ContainerState, Engine, EngineError, EngineFacts, Placement, is_our_name, services_of,
-};
+use crate::desired::{Orders, RoomRoute, Seen, Target};
+use crate::disk::{Disk, UNSEEN, discard, is_unseen};
+use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement, services_of};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
 use crate::status::{BackupStatus, Command, Status};
-use crate::store::{self, Store, marked};
+use crate::store::{self, Store};
 use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
@@ -84,6 +82,15 @@ pub struct Controller<E, P> {
 /// Finds out where the controller runs.
 pub type Locate = Box<dyn Fn() -> BoxFuture<'static, Result<Placement, EngineError>> + Send + Sync>;
 
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Somebody asked for it.
+    Stopped,
+    /// Services run that ran before this state folder was begun.
+    Beside,
+}
+
 /// What was seen at the last look, beyond the status.
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
@@ -114,6 +121,8 @@ struct State {
     knock: Option<watch::Receiver<Option<Instant>>>,
     /// Since when Traefik runs.
     traefik_since: Option<Timestamp>,
+    /// Services run that are not of this state folder.
+    beside: bool,
     pulls: Option<(
         mpsc::UnboundedSender<PullNews>,
         mpsc::UnboundedReceiver<PullNews>,
@@ -432,9 +441,10 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         changed
     }
 
-    /// Runs until `stop` resolves. Cancel-safe between passes only: a pass
-    /// that began is finished.
-    pub async fn run(mut self, mut triggers: Triggers, stop: impl Future<Output = ()>) {
+    /// Runs until `stop` resolves, or until it turns out that nothing here is
+    /// ours to touch. Cancel-safe between passes only: a pass that began is
+    /// finished.
+    pub async fn run(mut self, mut triggers: Triggers, stop: impl Future<Output = ()>) -> End {
         tokio::pin!(stop);
         let sender = triggers.sender.clone();
         let (knock, mut knocks) = watch::channel(None);
@@ -462,6 +472,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 watch.watch(self.wanted.watched().into_iter().chain([rendered]));
             }
             let pass = self.pass(&why).await;
+            if self.state.beside {
+                break;
+            }
             let now = (self.clock)();
             let sweep = self.wanted.settings().reconcile.sweep;
             let next = pass
@@ -477,7 +490,14 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 self.tell_next(due);
                 tokio::select! {
                     // Cancel-safe: `Triggers` keeps what it gathers.
-                    next = triggers.next(due, otherwise) => break next,
+                    next = triggers.next(due, otherwise) => {
+                        // What fails again and again is not tried each time
+                        // that somebody comes or goes.
+                        if pass.fruitless > 0 && next == [Trigger::Live] {
+                            continue;
+                        }
+                        break next;
+                    }
                     // Cancel-safe: a watch keeps its mark until it is read.
                     changed = rooms.changed() => {
                         if changed.is_err() { break 'run }
@@ -499,6 +519,11 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         events.abort();
         info!("the loop ends; what runs goes on");
+        if self.state.beside {
+            End::Beside
+        } else {
+            End::Stopped
+        }
     }
 
     /// What people asked. A sweep reads settings and templates as well: what
@@ -599,15 +624,16 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 Err(error) => observed.issues.push(engine_issue(&error)),
             }
         }
-        if let (true, Some(engine)) = (records.doubted, &observed.engine) {
+        if let (true, Some(engine)) = (is_unseen(self.disk.state()), &observed.engine) {
             let theirs = services_of(&settings.instance, engine);
             if !theirs.is_empty() {
-                observed.issues.push(backup::unknown(&theirs, &settings));
+                observed.issues.push(backup::lost(&theirs, &settings));
+                self.state.beside = true;
                 return (None, observed);
             }
             // What is made now must be known as ours at the next look.
-            if let Err(error) = self.store.doubt(false) {
-                observed.issues.push(backup::rescue(&error, &settings));
+            if let Err(error) = discard(&self.disk.state().join(UNSEEN)) {
+                observed.issues.push(error.issue());
                 return (None, observed);
             }
         }
@@ -692,29 +718,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         (target, observed)
     }
 
-    /// What we made. A container whose making was begun and whose id nobody
-    /// lived to record is known by its mark, and recorded now. Of several with
-    /// one mark all but one are copies: ours has the name it was made under.
+    /// What we made, with what is recognised by its mark, and recorded now.
     fn made(
         &self,
         mut made: BTreeMap<String, Role>,
         engine: Option<&EngineFacts>,
     ) -> BTreeMap<String, Role> {
         let instance = &self.wanted.settings().instance;
-        let all = engine.iter().flat_map(|engine| &engine.containers);
-        let (named, others): (Vec<_>, Vec<_>) =
-            all.partition(|facts| is_our_name(instance, &facts.name));
-        for facts in named.into_iter().chain(others) {
-            let Some(mark) = facts.labels.get(labels::MARK) else {
-                continue;
-            };
-            let Some(role) = made.remove(&marked(mark)) else {
-                continue;
-            };
-            if let Err(error) = self.store.confirm_made(mark, &facts.id, role) {
-                warn!(%error, container = facts.name, "it could not be recorded as ours; tried again");
+        let containers = engine.map_or(&[][..], |engine| &engine.containers);
+        for (mark, id, role) in recognise(&mut made, instance, containers) {
+            if let Err(error) = self.store.confirm_made(&mark, &id, role) {
+                warn!(%error, container = id, "it could not be recorded as ours; tried again");
             }
-            made.insert(facts.id.clone(), role);
         }
         made
     }

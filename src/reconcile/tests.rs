@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use fixture::*;
 
-use super::{Command, Status, Summary, Trigger, Triggers};
+use super::{Command, End, Status, Summary, Trigger, Triggers};
+use crate::disk::{UNSEEN, is_unseen};
 use crate::engine::fake::{Fate, When};
 use crate::engine::{ContainerState, Ended, EngineCall, EngineError};
 use crate::model::{IssueCode, Role};
@@ -1020,7 +1021,7 @@ struct Running {
     status: watch::Receiver<Arc<Status>>,
     triggers: mpsc::Sender<Trigger>,
     stop: Option<oneshot::Sender<()>>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<End>,
 }
 
 impl Running {
@@ -1063,7 +1064,7 @@ impl Running {
 
     async fn end(mut self) {
         drop(self.stop.take());
-        self.task.await.unwrap();
+        assert_eq!(self.task.await.unwrap(), End::Stopped);
     }
 }
 
@@ -1104,7 +1105,10 @@ async fn a_state_begun_while_the_engine_was_away_takes_over_no_services() {
     let before = stage.world.names();
     // Another folder is mounted, and nobody could see whether it may be.
     stage.store = Arc::new(Store::in_memory().unwrap());
-    stage.store.doubt(true).unwrap();
+    stage
+        .disk
+        .keep(std::path::Path::new(UNSEEN), b"", 0o600)
+        .unwrap();
     stage.world.go_away();
     stage.restart();
     let pass = stage.pass(&[Trigger::Sweep]).await;
@@ -1131,12 +1135,19 @@ async fn a_state_begun_while_the_engine_was_away_takes_over_no_services() {
         told.unwrap().why.contains("colourstream-mirotalk"),
         "{told:?}"
     );
-    // They are taken away: it begins anew by itself, and doubts no more.
+    // The loop leaves it to those who keep the pages up.
+    stage.restart();
+    let running = Running::start(&mut stage);
+    let ended = tokio::time::timeout(Duration::from_secs(2), running.task).await;
+    assert_eq!(ended.unwrap().unwrap(), End::Beside);
+    assert_eq!(stage.world.take_calls(), []);
+    // They are taken away: it begins anew, and doubts no more.
+    stage.restart();
     for role in Role::ALL {
         stage.world.remove(&format!("{INSTANCE}-{role}"));
     }
     stage.settle().await;
-    assert!(!stage.store.is_doubted().unwrap());
+    assert!(!is_unseen(stage.disk.state()));
     stage.assert_converged().await;
 }
 
@@ -1160,6 +1171,23 @@ async fn an_engine_that_dies_in_the_middle_is_gone_on_with() {
         stage.restart();
         stage.assert_converged().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_are_just_being_written_change_nothing() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let text = std::fs::read(&stage.file).unwrap();
+    stage.world.take_calls();
+    std::fs::write(&stage.file, "").unwrap();
+    let pass = stage.pass(&[Trigger::Settings]).await;
+    assert!(has(&pass.plan.issues, IssueCode::SettingsInvalid));
+    assert_eq!(stage.world.take_calls(), []);
+    // Nobody tells that the same is in it again: the sweep sees it.
+    std::fs::write(&stage.file, text).unwrap();
+    let pass = stage.pass(&[Trigger::Sweep]).await;
+    assert!(!has(&pass.plan.issues, IssueCode::SettingsInvalid));
+    stage.assert_converged().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,10 +181,16 @@ impl Wanted {
     /// What is wrong is told and what was in force stays.
     pub fn reload(&mut self) -> bool {
         let before = self.settings();
-        // Before it is parsed: a change in between is read once more.
-        let text = self.source.file.as_deref().map(std::fs::read);
-        self.read = text.and_then(Result::ok);
-        match settings::load(self.source.file.as_deref(), &self.source.overrides) {
+        // Read once: what is compared later is what was taken up.
+        let overrides = &self.source.overrides;
+        let file = self.source.file.as_deref();
+        let text = file.map(std::fs::read);
+        self.read = text.as_ref().and_then(|text| text.as_ref().ok()).cloned();
+        let loaded = match (file, text) {
+            (Some(file), Some(text)) => settings::load_read(file, text, overrides),
+            _ => settings::load(None, overrides),
+        };
+        match loaded {
             Ok(new) => {
                 self.settings_issues = fixed_at_start(&before, &new).into_iter().collect();
                 if self.settings_issues.is_empty() && *before != new {

@@ -23,7 +23,7 @@ use crate::engine::{DockerEngine, placement};
 use crate::http::{self, App};
 use crate::listen;
 use crate::model::{Seat, Secret};
-use crate::reconcile::{Ask, Controller, Trigger, Triggers};
+use crate::reconcile::{Ask, Controller, End, Trigger, Triggers};
 use crate::services::Services;
 use crate::services::mirotalk_token::{Account, mint};
 use crate::status::{Command, Status};
@@ -43,7 +43,8 @@ pub type Published = watch::Receiver<Arc<Status>>;
 const PRESENTER_TOKEN_S: i64 = 60;
 const VIEWER_TOKEN_S: i64 = 4 * 60 * 60;
 
-/// Runs loop and listeners until `stop` resolves.
+/// Runs loop and listeners until `stop` resolves, or the loop finds services
+/// that are not of this state folder.
 ///
 /// # Errors
 /// When rooms cannot be read at the start: nothing listens before admission
@@ -54,7 +55,7 @@ pub async fn run(
     story: Story,
     file: Option<PathBuf>,
     stop: impl Future<Output = ()>,
-) -> Result<(), StoreError> {
+) -> Result<End, StoreError> {
     let secrets = controller.wanted.secrets();
     let settings = controller.wanted.follow();
     let scene = controller.scene.subscribe();
@@ -141,13 +142,15 @@ pub async fn run(
         tokio::spawn(control(http::control(app), socket.clone())),
         tokio::spawn(story.tell(status, told_scene, set_up)),
     ];
-    controller.run(triggers, stop).await;
+    let ended = controller.run(triggers, stop).await;
+    // All gone before anybody else listens at the same places.
     for task in background {
         task.abort();
+        let _aborted = task.await;
     }
     // Nobody must take it for a running controller.
     let _gone = std::fs::remove_file(socket);
-    Ok(())
+    Ok(ended)
 }
 
 async fn control(app: axum::Router, socket: PathBuf) {

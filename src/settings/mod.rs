@@ -12,7 +12,7 @@ mod yaml;
 pub use cidr::Cidr;
 pub use error::{Origin, SettingsError};
 pub use keys::reference;
-pub use read::{Overrides, RESERVED_PROFILES, load, parse, preview};
+pub use read::{Overrides, RESERVED_PROFILES, load, load_read, parse, preview};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

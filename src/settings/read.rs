@@ -153,9 +153,18 @@ pub fn load(
     path: Option<&FilePath>,
     overrides: &Overrides,
 ) -> Result<Settings, Vec<SettingsError>> {
-    let Some(path) = path else {
-        return check_text("", "", &overrides.folder, overrides, &is_there);
-    };
+    match path {
+        Some(path) => load_read(path, std::fs::read(path), overrides),
+        None => check_text("", "", &overrides.folder, overrides, &is_there),
+    }
+}
+
+/// As [`load`], of what was `read` at `path` just now.
+pub fn load_read(
+    path: &FilePath,
+    read: std::io::Result<Vec<u8>>,
+    overrides: &Overrides,
+) -> Result<Settings, Vec<SettingsError>> {
     let name = path.display().to_string();
     let whole = |what: String, why: String, fix: &str| {
         vec![SettingsError {
@@ -166,13 +175,22 @@ pub fn load(
             fix: fix.to_owned(),
         }]
     };
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read.map_err(|error| {
         whole(
             "the settings file cannot be read".to_owned(),
             error.to_string(),
             "correct the path or the file's rights; without any file a local set-up is run",
         )
     })?;
+    // So does one look that is being written: all defaults would be another
+    // installation, on the same state folder.
+    if bytes.trim_ascii().is_empty() {
+        return Err(whole(
+            "the settings file is empty".to_owned(),
+            "it looks as if it were just being written".to_owned(),
+            "write the settings into it, or `{}` for the defaults; without any file a local set-up is run",
+        ));
+    }
     if bytes.len() > LARGEST_FILE {
         return Err(whole(
             format!("the settings file has {} bytes", bytes.len()),

@@ -48,21 +48,7 @@ pub struct JournalFilter {
     pub outcome: Option<String>,
 }
 
-/// Under which name a doubt is kept.
-const DOUBTED: &str = "doubted";
-
 impl Store {
-    /// Keeps that nobody could see, when this store was begun, whether services
-    /// of the instance run already; or that it was seen since.
-    pub fn doubt(&self, doubted: bool) -> Result<(), StoreError> {
-        self.set_meta(DOUBTED, if doubted { "yes" } else { "no" })
-    }
-
-    /// Whether services that are here may be of another store than this one.
-    pub fn is_doubted(&self) -> Result<bool, StoreError> {
-        Ok(self.meta(DOUBTED)?.as_deref() == Some("yes"))
-    }
-
     /// What references resolved to.
     pub fn pins(&self) -> Result<BTreeMap<String, ImagePin>, StoreError> {
         self.read(|db| {

@@ -101,7 +101,10 @@ impl House {
             ),
             None => text,
         };
-        std::fs::write(self.stack.config(), text).unwrap();
+        // At once, as editors do: one that starts meanwhile reads all or nothing.
+        let new = self.stack.config().with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.stack.config()).unwrap();
     }
 
     /// A house where answers of the engine that do not come are given up soon:

@@ -409,6 +409,25 @@ templates: ./nowhere
     assert!(matches!(&errors.first().unwrap().origin, Origin::Whole(_)));
 }
 
+#[test]
+fn an_empty_file_is_not_taken_for_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("colourstream.yaml");
+    for text in ["", "\n \n"] {
+        std::fs::write(&path, text).unwrap();
+        let errors = load(Some(&path), &Overrides::default()).unwrap_err();
+        assert!(
+            errors.first().unwrap().what.contains("is empty"),
+            "{errors:?}"
+        );
+    }
+    std::fs::write(&path, "{}").unwrap();
+    assert_eq!(
+        load(Some(&path), &Overrides::default()).unwrap().instance,
+        "colourstream"
+    );
+}
+
 /// The keys that reading `text` asked the table for.
 fn asked(text: &str) -> BTreeSet<&'static str> {
     let mut tree = yaml::read(text).unwrap();
