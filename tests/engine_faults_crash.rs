@@ -234,8 +234,19 @@ impl Runner {
                         .is_some_and(|status| status["services"][2]["image"] == wanted.as_str())
                 };
                 self.survive(case, "the pulled image", &goal, &[])?;
-                // To be pulled again, the next time.
-                try_docker(&["rmi", "-f", &other]);
+                // To be pulled again, the next time: all of it, for one that was
+                // pulled by its digest keeps that when its tag goes.
+                let (repository, _) = other.rsplit_once(':').unwrap();
+                let all = docker(&["images", "-q", "--no-trunc", repository]);
+                let used = docker(&[
+                    "inspect",
+                    "--format",
+                    "{{.Image}}",
+                    &self.house.stack.of("mirotalk"),
+                ]);
+                for id in all.lines().filter(|id| *id != used) {
+                    try_docker(&["rmi", "-f", id]);
+                }
                 Ok(())
             }
             Scenario::Image => {

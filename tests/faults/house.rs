@@ -344,7 +344,7 @@ impl House {
     pub fn only_three(&self, kept: &[&str]) -> Result<(), String> {
         let mut found = world::containers(&self.stack.name);
         // What is just being removed has no name any more.
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + Duration::from_secs(20);
         while found.values().any(|state| state == "removing") && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(50));
             found = world::containers(&self.stack.name);
