@@ -464,6 +464,32 @@ fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
     );
 }
 
+#[test]
+fn a_backup_into_the_folder_of_backups_is_found_again() {
+    let mut house = served(31_776, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    // The folder as docs/backup.md names it, by its slash.
+    let folder = format!("{}/backups/", house.state.display());
+    let made = house.json(&["backup", &folder])["path"].clone();
+    let made = made.as_str().unwrap();
+    house.stop();
+    damaged(&house.state.join("colourstream.db"));
+    house.again();
+    let status = house.status().unwrap();
+    assert_eq!(status["backup"]["last"]["path"], made, "{status}");
+    let fix = issue(&status).unwrap()["fix"].as_str().unwrap();
+    assert!(
+        fix.contains(&format!("colourstream restore {made}")),
+        "{fix}"
+    );
+    house.good(&["restore", made, "--yes"]);
+    wait("the rooms", 30, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+}
+
 /// The settings were copied to the new host; what they name comes with the
 /// backup.
 #[test]

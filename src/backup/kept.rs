@@ -40,8 +40,8 @@ pub fn upgrades(settings: &Settings) -> PathBuf {
     folder(settings).join(UPGRADES)
 }
 
-/// The name of a backup made now.
-pub(super) fn name(instance: &str, why: Why, now: Timestamp) -> String {
+/// The name of a backup made now: by it one is found again.
+pub fn name(instance: &str, why: Why, now: Timestamp) -> String {
     let at = now.strftime("%Y%m%dT%H%M%SZ");
     format!("{instance}-{at}-{}.{EXTENSION}", why.as_str())
 }

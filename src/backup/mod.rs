@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use archive::{make, peek, read_item, unpack, verify};
 pub use gather::Source;
 pub use keeper::{Keeper, Kept, before_upgrade, passphrase};
-pub use kept::{BackupFile, EXTENSION, folder, list, newest, prune, upgrades};
+pub use kept::{BackupFile, EXTENSION, folder, list, name, newest, prune, upgrades};
 pub use rescue::{issue as rescue, lost, unknown};
 pub use restore::{Restored, begin_empty, restore};
 

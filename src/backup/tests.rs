@@ -10,7 +10,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::kept::{name, prune};
 use super::*;
 use crate::disk::{Disk, StateLock};
 use crate::settings::Settings;

@@ -41,12 +41,7 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
     }
     let place = match &held {
         Some(draft) => draft.path("backup"),
-        None if to.is_dir() => to.join(format!(
-            "{}-{}.{}",
-            settings.instance,
-            now.strftime("%Y%m%dT%H%M%SZ"),
-            backup::EXTENSION
-        )),
+        None if to.is_dir() => to.join(backup::name(&settings.instance, Why::Asked, now)),
         None => to.to_owned(),
     };
     let made = backup::make(&Order {
