@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// How the name of a backup ends.
 pub const EXTENSION: &str = "backup";
 /// Those from before an upgrade lie apart, and are never cleared away.
-const UPGRADES: &str = "before-upgrade";
+pub(super) const UPGRADES: &str = "before-upgrade";
 
 /// A backup on disk. It has this name only because it was read back whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
