@@ -490,6 +490,36 @@ fn a_backup_into_the_folder_of_backups_is_found_again() {
     assert_eq!(key(&house), before);
 }
 
+#[test]
+fn where_the_state_cannot_be_written_no_second_controller_is_advised() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |state: &Path, command: &[&str]| {
+        let output = Command::new(rig::BINARY)
+            .args(command)
+            .args(["--state", path(state)])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        text(&output.stderr)
+    };
+    for command in [&["status"][..], &["room", "list"]] {
+        let none = said(&dir.path().join("state"), command);
+        assert!(
+            none.contains("no controller runs") && none.contains("start one"),
+            "{none}"
+        );
+        // Root may write wherever it is a folder.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let shut = said(&file, command);
+        assert!(!shut.contains("start one"), "{shut}");
+        for words in ["cannot be written: Not a directory", "`docker logs`"] {
+            assert!(shut.contains(words), "{words}: {shut}");
+        }
+    }
+}
+
 /// The settings were copied to the new host; what they name comes with the
 /// backup.
 #[test]
