@@ -514,7 +514,7 @@ fn where_the_state_cannot_be_written_no_second_controller_is_advised() {
         std::fs::write(&file, "x").unwrap();
         let shut = said(&file, command);
         assert!(!shut.contains("start one"), "{shut}");
-        for words in ["cannot be written: Not a directory", "`docker logs`"] {
+        for words in ["cannot be written: not a directory", "`docker logs`"] {
             assert!(shut.contains(words), "{words}: {shut}");
         }
     }
