@@ -473,7 +473,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Digest, Grant, Link, Room, Seat, Slug};
+    use crate::model::{Digest, Grant, Link, Room, Seat};
     use crate::store::Visitor;
 
     fn at(text: &str) -> Timestamp {

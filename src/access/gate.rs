@@ -230,7 +230,7 @@ fn call(
 #[expect(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Grant, Secret, Slug};
+    use crate::model::{Grant, Secret};
     use crate::store::Visitor;
 
     fn now() -> Timestamp {

@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::access::{AdmissionKeys, TicketKey};
-    use crate::model::{Id, Room, Secret, Slug};
+    use crate::model::{Room, Secret};
     use crate::store::Store;
 
     fn room() -> Room {
