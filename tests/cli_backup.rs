@@ -464,6 +464,62 @@ fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
     );
 }
 
+#[test]
+fn a_backup_into_the_folder_of_backups_is_found_again() {
+    let mut house = served(31_776, "");
+    house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
+    // The folder as docs/backup.md names it, by its slash.
+    let folder = format!("{}/backups/", house.state.display());
+    let made = house.json(&["backup", &folder])["path"].clone();
+    let made = made.as_str().unwrap();
+    house.stop();
+    damaged(&house.state.join("colourstream.db"));
+    house.again();
+    let status = house.status().unwrap();
+    assert_eq!(status["backup"]["last"]["path"], made, "{status}");
+    let fix = issue(&status).unwrap()["fix"].as_str().unwrap();
+    assert!(
+        fix.contains(&format!("colourstream restore {made}")),
+        "{fix}"
+    );
+    house.good(&["restore", made, "--yes"]);
+    wait("the rooms", 30, || {
+        house.run(&["room", "list"]).status.success().then_some(())
+    });
+    assert_eq!(key(&house), before);
+}
+
+#[test]
+fn where_the_state_cannot_be_written_no_second_controller_is_advised() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |state: &Path, command: &[&str]| {
+        let output = Command::new(rig::BINARY)
+            .args(command)
+            .args(["--state", path(state)])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        text(&output.stderr)
+    };
+    for command in [&["status"][..], &["room", "list"]] {
+        let none = said(&dir.path().join("state"), command);
+        assert!(
+            none.contains("no controller runs") && none.contains("start one"),
+            "{none}"
+        );
+        // Root may write wherever it is a folder.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let shut = said(&file, command);
+        assert!(!shut.contains("start one"), "{shut}");
+        for words in ["cannot be written: not a directory", "`docker logs`"] {
+            assert!(shut.contains(words), "{words}: {shut}");
+        }
+    }
+}
+
 /// The settings were copied to the new host; what they name comes with the
 /// backup.
 #[test]

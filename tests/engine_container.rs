@@ -820,6 +820,64 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
     }
 }
 
+/// As docs/backup.md says it for a damaged database: inside the container
+/// that keeps the pages up, with a backup that is still there by then.
+#[test]
+fn a_damaged_database_is_restored_inside_its_container() {
+    let inside = Inside::new("cst3-mend", 30_160);
+    let volume = format!("{}-state", inside.name);
+    inside.run(Some(&volume));
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let key = || inside.json(&["room", "ingest", "northlight"])["key"].clone();
+    let before = key();
+    // What would go with the container is no backup.
+    for lost in ["/root/x.backup", "/kept/", "/tmp/x.backup"] {
+        let refused = inside.exec(&["backup", lost]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{lost}: {said}");
+        assert!(
+            said.contains("in this container alone") && said.contains("`backup - > FILE`"),
+            "{lost}: {said}"
+        );
+    }
+    let piped = inside.exec(&["backup", "-"]);
+    assert!(piped.stdout.starts_with(b"manifest.json\0"));
+    let made = inside.json(&["backup", "/state/backups/"])["path"].clone();
+    let made = made.as_str().unwrap();
+
+    let (controller, runs) = (inside.controller(), inside.runs());
+    docker(&["stop", &controller]);
+    let place = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
+    let database = Path::new(&place).join("colourstream.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..half + 4096].fill(0xA5);
+    std::fs::write(&database, bytes).unwrap();
+    docker(&["start", &controller]);
+    let fix = wait("the damage to be told", 60, || {
+        let status = inside.status()?;
+        let mut issues = status["issues"].as_array()?.iter();
+        let told = issues.find(|issue| issue["code"] == "database-damaged")?;
+        told["fix"].as_str().map(str::to_owned)
+    });
+    assert!(
+        fix.contains(&format!("colourstream restore {made}")),
+        "{fix}"
+    );
+    rig::good(inside.exec(&["restore", made, "--yes"]));
+    wait("the rooms", 60, || {
+        inside
+            .exec(&["room", "list"])
+            .status
+            .success()
+            .then_some(())
+    });
+    assert_eq!(key(), before);
+    inside.ready();
+    assert_eq!(inside.runs(), runs, "what runs is left alone");
+}
+
 /// What a controller in a container says over HTTP and in its log, where even
 /// its socket cannot be made.
 fn told(inside: &Inside, words: &str) -> (u16, String) {
@@ -861,6 +919,11 @@ fn a_state_that_is_read_only_is_told_and_pages_stay_up() {
     assert_eq!(code, 503, "{page}");
     assert!(page.contains("being looked after"), "{page}");
     assert_eq!(inside.runs(), runs, "what runs is left alone");
+    let status = text(&inside.exec(&["status"]).stderr);
+    assert!(
+        status.contains("Read-only file system") && status.contains("`docker logs`"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -364,6 +364,7 @@ impl Drop for Story {
         // The story began on an engine without any of these names. The
         // controller first: it would make anew what goes before it.
         docker_try(&["rm", "-fv", "colourstream-controller"]);
+        docker_try(&["image", "rm", "colourstream:before"]);
         for id in docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]).lines() {
             docker_try(&["rm", "-fv", id]);
         }

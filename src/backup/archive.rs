@@ -13,6 +13,7 @@ use super::gather::{self, Found};
 use super::seal::{self, Seal, SealError, Unseal};
 use super::{BackupError, FORMAT, Item, Made, Manifest, Order, tar};
 use crate::disk::{DiskError, Draft};
+use crate::engine::placement;
 use crate::host;
 use crate::model::{Digest, Secret};
 use crate::store::{self, StoreError};
@@ -36,6 +37,9 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
     let to = std::path::absolute(order.to).unwrap_or_else(|_| order.to.to_owned());
     if to.exists() {
         return Err(BackupError::Exists(to));
+    }
+    if placement::is_lost_before(&to, &order.source.settings.state) {
+        return Err(BackupError::Passing(to));
     }
     let parent = to.parent().unwrap_or(Path::new("/"));
     let draft = Draft::below(parent)?;

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// How the name of a backup ends.
 pub const EXTENSION: &str = "backup";
 /// Those from before an upgrade lie apart, and are never cleared away.
-const UPGRADES: &str = "before-upgrade";
+pub(super) const UPGRADES: &str = "before-upgrade";
 
 /// A backup on disk. It has this name only because it was read back whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -40,8 +40,8 @@ pub fn upgrades(settings: &Settings) -> PathBuf {
     folder(settings).join(UPGRADES)
 }
 
-/// The name of a backup made now.
-pub(super) fn name(instance: &str, why: Why, now: Timestamp) -> String {
+/// The name of a backup made now: by it one is found again.
+pub fn name(instance: &str, why: Why, now: Timestamp) -> String {
     let at = now.strftime("%Y%m%dT%H%M%SZ");
     format!("{instance}-{at}-{}.{EXTENSION}", why.as_str())
 }

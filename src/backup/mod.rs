@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use archive::{make, peek, read_item, unpack, verify};
 pub use gather::Source;
 pub use keeper::{Keeper, Kept, before_upgrade, passphrase};
-pub use kept::{BackupFile, EXTENSION, folder, list, newest, prune, upgrades};
+pub use kept::{BackupFile, EXTENSION, folder, list, name, newest, prune, upgrades};
 pub use rescue::{issue as rescue, lost};
 pub use restore::{Restored, begin_empty, restore};
 
@@ -167,6 +167,9 @@ pub enum BackupError {
     /// Something stands where it should go.
     #[error("{} is there already\n  → choose another name, or remove it first", .0.display())]
     Exists(PathBuf),
+    /// It would go with the container that makes it.
+    #[error("{} would be in this container alone and go with it\n  → write it out with `backup - > FILE`, or into a folder that is mounted, or below the state folder", .0.display())]
+    Passing(PathBuf),
     /// It is something else.
     #[error("{} is not a backup of ColourStream: {why}\n  → name a file that `colourstream backup` made", path.display())]
     Strange {
@@ -214,12 +217,22 @@ impl BackupError {
             || "There is no good backup yet".to_owned(),
             |last| format!("The last good one is {}", last.path.display()),
         );
+        let mount;
         let fix = match self {
+            Self::Passing(path) => {
+                let mut folders = path.ancestors().skip(1);
+                let folder = folders.find(|folder| !folder.ends_with(kept::UPGRADES));
+                mount = format!(
+                    "Mount it: `-v /srv/backups:{}`, or choose another folder with `backup.folder`",
+                    folder.unwrap_or(path).display()
+                );
+                &mount
+            }
             Self::Disk(DiskError::Full { .. }) => {
                 "Free space there, or choose another folder with `backup.folder`"
             }
             Self::Disk(DiskError::ReadOnly { .. } | DiskError::Denied { .. }) => {
-                "Make the folder writable for the controller's user, or choose another with `backup.folder`"
+                "Make the folder writable for the controller's user (into its container it is mounted), or choose another with `backup.folder`"
             }
             Self::Store(_) => "Mend the database first; `colourstream status` says how",
             _ => "See what it names; `colourstream backup` tries at once",

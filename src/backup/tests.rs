@@ -10,7 +10,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::kept::{name, prune};
 use super::*;
 use crate::disk::{Disk, StateLock};
 use crate::settings::Settings;
@@ -706,4 +705,18 @@ fn an_older_database_is_backed_up_before_it_is_changed() {
     put_back(&state, &made.path, None, None).unwrap();
     let facts = store::examine(&state.join(store::FILE), VERSION, true).unwrap();
     assert!(!facts.is_older());
+}
+
+#[test]
+fn one_that_would_go_with_its_container_says_what_to_mount() {
+    for path in [
+        "/mnt/backups/x-daily.backup",
+        "/mnt/backups/before-upgrade/x-upgrade.backup",
+    ] {
+        let issue = BackupError::Passing(path.into()).issue(Path::new("/mnt/backups"), None);
+        assert_eq!(issue.code.name(), "backup-failed");
+        let (why, fix) = (issue.why, issue.fix);
+        assert!(why.contains("in this container alone"), "{why}");
+        assert!(fix.contains("`-v /srv/backups:/mnt/backups`"), "{fix}");
+    }
 }

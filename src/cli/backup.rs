@@ -12,6 +12,7 @@ use super::terminal;
 use super::{Common, Failure};
 use crate::backup::{self, Made, Manifest, Order, Source, Why};
 use crate::disk::{Draft, private_folder, read_secret};
+use crate::engine::placement;
 use crate::model::Secret;
 use crate::store::{BackupEntry, FILE, Store};
 
@@ -35,18 +36,17 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
         .then(|| Draft::below(&settings.state.join("tmp")))
         .transpose()
         .map_err(session::told_disk)?;
+    // Before a folder is made for it.
+    if !pipe && placement::is_lost_before(to, &settings.state) {
+        return Err(Failure::told(backup::BackupError::Passing(to.to_owned())));
+    }
     // A folder that is not there yet is called so by its slash.
     if to.as_os_str().as_encoded_bytes().ends_with(b"/") {
         private_folder(to).map_err(session::told_disk)?;
     }
     let place = match &held {
         Some(draft) => draft.path("backup"),
-        None if to.is_dir() => to.join(format!(
-            "{}-{}.{}",
-            settings.instance,
-            now.strftime("%Y%m%dT%H%M%SZ"),
-            backup::EXTENSION
-        )),
+        None if to.is_dir() => to.join(backup::name(&settings.instance, Why::Asked, now)),
         None => to.to_owned(),
     };
     let made = backup::make(&Order {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::{Common, Failure, session};
+use crate::host;
 use crate::model::Severity;
 use crate::status::Status;
 
@@ -32,11 +33,21 @@ impl Control {
     /// The controller, or what to do where none runs.
     pub async fn running(common: &Common) -> Result<Self, Failure> {
         let state = session::state_folder(common)?;
-        Self::find(&state).await.ok_or_else(|| {
-            Failure::Told(format!(
-                "no controller runs on {}\n  → start one with `colourstream serve`, or name another state folder with `--state`",
-                state.display()
-            ))
+        let fix =
+            "start one with `colourstream serve`, or name another state folder with `--state`";
+        Self::find(&state)
+            .await
+            .ok_or_else(|| Self::silent(&state, fix))
+    }
+
+    /// Nobody answers: none runs, or one does that cannot make its socket.
+    pub fn silent(state: &Path, fix: &str) -> Failure {
+        let state_shown = state.display();
+        Failure::Told(match host::writable(state) {
+            Ok(()) => format!("no controller runs on {state_shown}\n  → {fix}"),
+            Err(error) => format!(
+                "no controller answers on {state_shown}, and the folder cannot be written: {error}\n  → a controller that runs there cannot be asked; what it found is in its log (`docker logs`). Make the folder writable for its user, and it goes on by itself"
+            ),
         })
     }
 

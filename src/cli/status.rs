@@ -15,12 +15,10 @@ use crate::status::{Status, Summary};
 pub async fn run(common: &Common, watch: bool) -> Result<ExitCode, Failure> {
     let state = session::state_folder(common)?;
     loop {
-        let control = Control::find(&state).await.ok_or_else(|| {
-            Failure::Told(format!(
-                "no controller runs on {}; start one with `colourstream serve`, or look without one: `colourstream plan`",
-                state.display()
-            ))
-        })?;
+        let fix = "start one with `colourstream serve`, or look without one: `colourstream plan`";
+        let control = Control::find(&state)
+            .await
+            .ok_or_else(|| Control::silent(&state, fix))?;
         let status: Status = control.get("/api/v1/status").await?;
         if common.json {
             terminal::line(serde_json::to_string_pretty(&status).map_err(Failure::told)?);

@@ -340,12 +340,20 @@ impl Order {
             }
             Stage::Held(obstacle) => {
                 let (why, fix) = obstacle.words(host);
+                let what = match obstacle {
+                    Obstacle::Nowhere { .. } | Obstacle::Elsewhere { .. } => {
+                        "it does not lead here".to_owned()
+                    }
+                    Obstacle::Refused { port, .. } => {
+                        format!("it leads here, but nobody can knock at port {port}")
+                    }
+                };
                 told(
                     IssueCode::NameElsewhere,
                     Severity::Error,
-                    format!("No certificate is ordered for {host}: it does not lead here"),
+                    format!("No certificate is ordered for {host}: {what}"),
                     why,
-                    format!("{fix}; it is looked up again by itself, and ordered then"),
+                    format!("{fix}; it is looked at again by itself, and ordered then"),
                 )
             }
             Stage::Failed { why, retry_at, .. } => told(
@@ -527,6 +535,28 @@ mod tests {
         assert_eq!(house.attempts, 0);
         house.look(&leads(Lead::Here), at(60), false);
         assert_eq!(house.attempts, 1);
+    }
+
+    #[test]
+    fn a_port_that_is_shut_is_not_called_a_wrong_name() {
+        let mut house = House::default();
+        let shut = leads(Lead::Away(Obstacle::Refused {
+            port: 80,
+            why: "connection refused".to_owned(),
+        }));
+        house.look(&shut, at(0), false);
+        let told = house.orders.issues(&shut, at(0));
+        assert_eq!(told.len(), 1);
+        assert!(!told[0].what.contains("does not lead"), "{}", told[0].what);
+        assert!(
+            told[0].what.contains("nobody can knock at port 80"),
+            "{}",
+            told[0].what
+        );
+        assert!(told[0].fix.starts_with("Free port 80"), "{}", told[0].fix);
+        house.look(&leads(away()), at(10), false);
+        let told = house.orders.issues(&leads(away()), at(10));
+        assert!(told[0].what.contains("does not lead here"));
     }
 
     #[test]

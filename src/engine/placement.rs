@@ -42,27 +42,35 @@ pub fn in_docker() -> bool {
 }
 
 /// Whether what is written at `path` goes with the container we run in: no
-/// mount holds it.
+/// mount holds it, or one in memory.
 pub fn is_passing(path: &Path) -> bool {
     let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    from_mountinfo(&mountinfo).is_some() && is_on_root(&mountinfo, path)
+    from_mountinfo(&mountinfo).is_some() && is_the_containers(&mountinfo, path)
 }
 
-/// Whether the innermost mount that holds `path` is the container's own root.
-fn is_on_root(mountinfo: &str, path: &Path) -> bool {
+/// Whether what is written at `path` goes with the container we run in, and
+/// `state` does not. Where that goes too, nothing is kept anyway.
+pub fn is_lost_before(path: &Path, state: &Path) -> bool {
+    is_passing(path) && !is_passing(state)
+}
+
+/// Whether the innermost mount that holds `path` is the container's own: its
+/// root, or a `--tmpfs`. A folder of the host's memory is mounted by a name.
+fn is_the_containers(mountinfo: &str, path: &Path) -> bool {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let whole = plain(&whole);
     let holds = |line: &str| {
         let target = line.split(' ').nth(4)?;
         // As the kernel writes a space.
         let target = PathBuf::from(target.replace("\\040", " "));
-        whole.starts_with(&target).then_some(target)
+        let in_memory = line.split(' ').nth(3) == Some("/") && line.contains(" - tmpfs ");
+        whole.starts_with(&target).then_some((target, in_memory))
     };
     let innermost = mountinfo
         .lines()
         .filter_map(holds)
-        .max_by_key(|target| target.components().count());
-    innermost.is_none_or(|target| target == Path::new("/"))
+        .max_by_key(|(target, _)| target.components().count());
+    innermost.is_none_or(|(target, in_memory)| in_memory || target == Path::new("/"))
 }
 
 /// Whether we run in a container: asked of the engine, else of the kernel.
@@ -206,7 +214,8 @@ mod tests {
     #[test]
     fn what_no_mount_holds_goes_with_the_container() {
         let mounts = format!(
-            "{}1100 1039 0:60 / /etc/colour\\040stream rw - ext4 /dev/vda1 rw\n1101 1039 0:61 / / rw - overlay overlay rw\n",
+            "{}1100 1039 0:60 / /etc/colour\\040stream rw - ext4 /dev/vda1 rw\n1101 1039 0:61 / / rw - overlay overlay rw\n\
+             1102 1039 0:62 / /tmp rw,noexec - tmpfs tmpfs rw\n1103 1039 0:24 /backups /mnt/backups rw - tmpfs tmpfs rw\n",
             in_docker()
         );
         for (path, passes) in [
@@ -215,8 +224,15 @@ mod tests {
             ("/etc/hostname", false),
             ("/state/../etc/colour stream/x", false),
             ("/x", true),
+            ("/tmp/x", true),
+            ("/mnt/backups/x", false),
+            ("/mnt/other/x", true),
         ] {
-            assert_eq!(is_on_root(&mounts, Path::new(path)), passes, "{path}");
+            assert_eq!(
+                is_the_containers(&mounts, Path::new(path)),
+                passes,
+                "{path}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a first start tells, on less than a page: what was found, what
 //! runs, the addresses, the set-up link.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::host::{Resolvers, announce, default_source};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::reconcile::Scene;
 use crate::settings::{Settings, Tls};
-use crate::status::{Status, Summary};
+use crate::status::{ServiceStatus, Status, Summary};
 
 /// Whoever waits for the set-up link does not wait longer for DNS.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -54,10 +54,7 @@ impl Story {
             env!("CARGO_PKG_VERSION"),
             settings.instance
         ));
-        say(format!(
-            "  settings  {}",
-            self.file.as_deref().unwrap_or("none, a local set-up")
-        ));
+        say(format!("  settings  {}", self.given()));
         say(format!("  state     {}", settings.state.display()));
         for (number, line) in ports(&port_plan(settings)).into_iter().enumerate() {
             let title = if number == 0 { "ports" } else { "" };
@@ -80,12 +77,20 @@ impl Story {
             "  address   {}",
             announced.as_deref().unwrap_or("not known")
         ));
-        let (lines, names_told) = names(settings, announced.as_deref()).await;
+        let (lines, wrong_names) = names(settings, announced.as_deref()).await;
         for line in lines {
             say(line);
         }
         if let Some(trust) = &first.trust {
             say(format!("  trust     {trust}"));
+        }
+        // What is wrong before what to do next: the link is the last line.
+        let mut telling = Telling {
+            wrong_names,
+            ..Telling::default()
+        };
+        for line in telling.issues(&first) {
+            say(line);
         }
         let admin = first.addresses.get("admin").cloned().unwrap_or_default();
         if let Some(token) = set_up {
@@ -94,53 +99,95 @@ impl Story {
                 token.expose()
             ));
         }
-        let mut told: BTreeMap<(IssueCode, String), ()> = BTreeMap::new();
         loop {
             let now = Arc::clone(&status.borrow_and_update());
-            for issue in now.issues.iter().filter(|issue| is_news(issue, names_told)) {
-                let key = (issue.code, issue.subject.clone());
-                if told.insert(key, ()).is_none() {
-                    say(format!("  ✗ {}", issue.what));
-                    say(format!("    {}", issue.why));
-                    say(format!("    → {}", issue.fix));
-                }
+            for line in telling
+                .issues(&now)
+                .into_iter()
+                .chain(telling.running(&now))
+            {
+                say(line);
             }
-            if now.summary == Summary::Ready {
-                for service in &now.services {
-                    let version = service.version.clone().unwrap_or_default();
-                    let mark = if service.simulated {
-                        "  (simulated: a stand-in for tests)"
-                    } else {
-                        ""
-                    };
-                    say(format!(
-                        "  {:<17} healthy  {version}{mark}",
-                        service.role.to_string()
-                    ));
-                }
-                for (name, address) in [("live", "live"), ("portal", "admin")] {
-                    let address = now.addresses.get(address).cloned().unwrap_or_default();
-                    say(format!("  {name:<9} {address}"));
-                }
-                return;
-            }
-            if status.changed().await.is_err() {
+            if now.summary == Summary::Ready || status.changed().await.is_err() {
                 return;
             }
         }
     }
+
+    /// Where the settings come from.
+    fn given(&self) -> &str {
+        match &self.file {
+            Some(file) => file,
+            None if self.settings.is_local() => "none, a local set-up",
+            None => "variables, no file",
+        }
+    }
 }
 
-/// Whether an issue is to be told. Where a name leads was told above by the
-/// names themselves, if DNS answered in time.
-fn is_news(issue: &Issue, names_told: bool) -> bool {
-    let is_told = names_told && issue.code == IssueCode::NameElsewhere;
+/// What was told already.
+#[derive(Default)]
+struct Telling {
+    wrong_names: Vec<String>,
+    issues: BTreeSet<(IssueCode, String)>,
+    services: bool,
+}
+
+impl Telling {
+    /// The issues that are new.
+    fn issues(&mut self, status: &Status) -> Vec<String> {
+        let mut lines = Vec::new();
+        for issue in &status.issues {
+            let key = (issue.code, issue.subject.clone());
+            if is_news(issue, &self.wrong_names) && self.issues.insert(key) {
+                lines.push(format!("  ✗ {}", issue.what));
+                lines.push(format!("    {}", issue.why));
+                lines.push(format!("    → {}", issue.fix));
+            }
+        }
+        lines
+    }
+
+    /// The services and the addresses, once they are of use: whatever else is
+    /// wrong, such as a certificate that is held back, may stay so for long.
+    fn running(&mut self, status: &Status) -> Vec<String> {
+        let healthy =
+            |service: &ServiceStatus| service.running == "running" && service.health == "healthy";
+        if self.services || status.services.is_empty() || !status.services.iter().all(healthy) {
+            return Vec::new();
+        }
+        self.services = true;
+        let services = status.services.iter().map(|service| {
+            let version = service.version.as_deref().unwrap_or_default();
+            let mark = if service.simulated {
+                "  (simulated: a stand-in for tests)"
+            } else {
+                ""
+            };
+            let role = service.role.to_string();
+            format!("  {role:<17} healthy  {version}{mark}")
+        });
+        let addresses = [("live", "live"), ("portal", "admin")].map(|(name, address)| {
+            let address = status.addresses.get(address).map_or("", String::as_str);
+            format!("  {name:<9} {address}")
+        });
+        services.chain(addresses).collect()
+    }
+}
+
+/// Whether an issue is to be told. A name that leads elsewhere was told above,
+/// if DNS answered in time; that its port is shut was not.
+fn is_news(issue: &Issue, wrong_names: &[String]) -> bool {
+    let is_told = issue.code == IssueCode::NameElsewhere
+        && wrong_names.iter().any(|found| {
+            let name = found.split(' ').next();
+            name == Some(issue.subject.as_str())
+        });
     issue.severity != Severity::Notice && !is_told
 }
 
-/// Where the names lead, and what to do where that is wrong; and whether that
-/// could be told in time.
-async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, bool) {
+/// Where the names lead, and what to do where that is wrong; and what was
+/// found wrong, if that could be told in time.
+async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, Vec<String>) {
     let resolvers = Resolvers(match &settings.tls {
         Tls::Acme(acme) => acme.resolvers.clone(),
         _ => Vec::new(),
@@ -151,20 +198,21 @@ async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, bo
             "  names     no answer within {} s about where they lead",
             PATIENCE.as_secs()
         );
-        return (vec![late], false);
+        return (vec![late], Vec::new());
     };
-    let mut lines = Vec::new();
+    let (mut lines, mut wrong) = (Vec::new(), Vec::new());
     for check in checks {
         match (check.why, check.fix) {
             (Some(why), Some(fix)) => {
                 lines.push(format!("  ✗ {}", check.found));
                 lines.push(format!("    {why}"));
                 lines.push(format!("    → {fix}"));
+                wrong.push(check.found);
             }
             _ => lines.push(format!("  names     {}", check.found)),
         }
     }
-    (lines, true)
+    (lines, wrong)
 }
 
 /// What to open in a firewall and what for, a line for each service.
@@ -190,8 +238,10 @@ fn ports(plan: &[PlannedPort]) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used)]
+#[expect(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -216,13 +266,149 @@ mod tests {
             fix: String::new(),
         };
         let elsewhere = issue(IssueCode::NameElsewhere, Severity::Error);
-        assert!(!is_news(&elsewhere, true), "told above");
-        assert!(is_news(&elsewhere, false));
+        let above = ["review.example.com leads nowhere".to_owned()];
+        assert!(!is_news(&elsewhere, &above), "told above");
+        assert!(is_news(&elsewhere, &[]));
+        let shut = Issue {
+            subject: "admin.review.example.com".into(),
+            ..elsewhere
+        };
+        assert!(is_news(&shut, &above), "its name is right, its port shut");
         let taken = issue(IssueCode::PortTaken, Severity::Warning);
-        assert!(is_news(&taken, true));
+        assert!(is_news(&taken, &above));
         assert!(!is_news(
             &issue(IssueCode::Simulated, Severity::Notice),
-            false
+            &[]
         ));
+    }
+
+    fn issue(what: &str) -> Issue {
+        Issue {
+            code: IssueCode::PortTaken,
+            severity: Severity::Error,
+            role: None,
+            subject: what.to_owned(),
+            what: what.to_owned(),
+            why: "why".into(),
+            fix: "fix".into(),
+        }
+    }
+
+    fn service(role: Role, health: &str) -> ServiceStatus {
+        ServiceStatus {
+            role,
+            container: String::new(),
+            image: String::new(),
+            image_id: None,
+            simulated: false,
+            running: "running".into(),
+            health: health.into(),
+            current: true,
+            version: Some("1.2.3".into()),
+            since: None,
+            why: String::new(),
+            last_change: None,
+            pulling: None,
+        }
+    }
+
+    fn looked(summary: Summary, health: &str, issues: &[&str]) -> Arc<Status> {
+        let services = Role::ALL;
+        Arc::new(Status {
+            at: Some(jiff::Timestamp::UNIX_EPOCH),
+            summary,
+            services: services.map(|role| service(role, health)).to_vec(),
+            issues: issues.iter().map(|what| issue(what)).collect(),
+            addresses: [("admin", "https://admin"), ("live", "https://live")]
+                .map(|(name, address)| (name.to_owned(), address.to_owned()))
+                .into(),
+            ..Status::default()
+        })
+    }
+
+    /// Told by each of these looks after the other.
+    async fn told(looks: &[Arc<Status>]) -> Vec<String> {
+        let settings = Arc::new(crate::settings::parse("", "x").unwrap());
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let paper = Arc::clone(&lines);
+        let story = Story::new(settings, None, move |line| {
+            paper.lock().unwrap().push(line.to_owned());
+        });
+        let (sender, status) = watch::channel(Arc::clone(&looks[0]));
+        let (_scene, scene) = watch::channel(Arc::new(Scene::default()));
+        let link = Token::given("t");
+        let telling = tokio::spawn(story.tell(status, scene, Some(link)));
+        for look in &looks[1..] {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            sender.send_replace(Arc::clone(look));
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        drop(sender);
+        telling.await.unwrap();
+        let lines = lines.lock().unwrap();
+        lines.clone()
+    }
+
+    fn place(lines: &[String], words: &str) -> usize {
+        let mut found = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.contains(words));
+        let place = found
+            .next()
+            .unwrap_or_else(|| panic!("{words}: {lines:#?}"))
+            .0;
+        assert!(found.next().is_none(), "{words} twice: {lines:#?}");
+        place
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wrong_at_first_is_told_before_the_link() {
+        let lines = told(&[looked(Summary::Degraded, "starting", &["a port is taken"])]).await;
+        assert!(
+            place(&lines, "a port is taken") < place(&lines, "/setup#"),
+            "{lines:#?}"
+        );
+        assert!(lines.last().unwrap().contains("/setup#"), "{lines:#?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_addresses_are_told_though_something_stays_wrong() {
+        let held = |health, issues| looked(Summary::Degraded, health, issues);
+        let all = [
+            held("starting", &["held back"]),
+            held("healthy", &["held back"]),
+            held("healthy", &["held back"]),
+            held("healthy", &["held back", "one more"]),
+        ];
+        let lines = told(&all[..1]).await;
+        assert!(!lines.iter().any(|line| line.contains("https://live")));
+        let lines = told(&all).await;
+        let portal = place(&lines, "portal    https://admin");
+        assert!(place(&lines, "traefik           healthy  1.2.3") < portal);
+        assert!(place(&lines, "held back") < portal);
+        assert!(place(&lines, "one more") > portal, "still told");
+        // It ends when all is well.
+        let mut all = all.to_vec();
+        all.push(looked(Summary::Ready, "healthy", &[]));
+        all.push(looked(Summary::Degraded, "healthy", &["too late"]));
+        let lines = told(&all).await;
+        place(&lines, "portal    https://admin");
+        assert!(!lines.iter().any(|line| line.contains("too late")));
+    }
+
+    #[test]
+    fn settings_by_variables_are_no_local_set_up() {
+        let given = |text: &str, file: Option<&str>| {
+            let settings = Arc::new(crate::settings::parse(text, "x").unwrap());
+            let story = Story::new(settings, file.map(str::to_owned), |_| ());
+            story.given().to_owned()
+        };
+        assert_eq!(given("", None), "none, a local set-up");
+        assert_eq!(
+            given("domain: review.example.com", None),
+            "variables, no file"
+        );
+        assert_eq!(given("", Some("/etc/x.yaml")), "/etc/x.yaml");
     }
 }
