@@ -270,6 +270,9 @@ fn killed_at_any_point_of_an_upgrade_the_next_start_goes_on() {
         .iter()
         .rposition(|point| point.contains("to be migrated"));
     points.truncate(last.unwrap() + 6);
+    for what in ["draft made", "draft durable", "published", "draft removed"] {
+        assert!(points.iter().any(|point| point.contains(what)), "{what}");
+    }
     let mut report = Report::new("kill-switch-upgrade");
     let mut count = Count::of("the process killed at a write: an upgrade").note(
         "the database of an older version, its backup, then the migration; rooms and secrets stay",
