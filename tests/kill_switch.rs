@@ -96,14 +96,19 @@ fn killed_at_each(
 ) {
     let all = points.len();
     let cases: Vec<usize> = (1..=all).step_by(stride).collect();
+    let mut missed = 0;
     for (at, (killed, result)) in side_by_side(base, &cases, |base, at| run(base, *at)) {
-        let result = if killed || at + LATE > all {
-            result
-        } else {
-            Err("the point was not reached".to_owned())
+        let result = match (killed, result) {
+            (false, Ok(())) if at + LATE > all => {
+                missed += 1;
+                continue;
+            }
+            (false, Ok(())) => Err("the point was not reached".to_owned()),
+            (_, result) => result,
         };
         count.case(&format!("point {at} of {all}: {}", points[at - 1]), result);
     }
+    count.not_reached(missed);
 }
 
 /// Whether something has been so for a while: then no more is to come.
