@@ -251,7 +251,7 @@ fn of_role(role: &'static str) -> Vec<Drift> {
                 add(&mut body["Env"], json!("HAND=made"));
             })
         })
-        .because("the environment differs"),
+        .because("the environment differs (changed by hand)"),
         drift(named("mount changed by recreating"), Mended, move |house| {
             made_again(house, role, &|body| {
                 let extra =
@@ -259,7 +259,7 @@ fn of_role(role: &'static str) -> Vec<Drift> {
                 add(&mut body["HostConfig"]["Mounts"], extra);
             })
         })
-        .because("the mounts differ"),
+        .because("the mounts differ (changed by hand)"),
         drift(named("spec label forged"), Mended, move |house| {
             let spec = |key: &str| is_ours_label(key) && key != "org.colourstream.spec";
             let forged = ["--label", "org.colourstream.spec=0000"];
