@@ -2,6 +2,8 @@
 //! `cargo fuzz` (see `fuzz/`) and, from the same seeds with changes made at
 //! random, by the test below. A finding is a panic.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 
 use crate::access::{AdmissionKeys, Ask, Index, Live, Names, Pass, TicketKey, decide, pass};
@@ -87,11 +89,24 @@ fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    if let Err(errors) = crate::settings::parse(text, "colourstream.yaml") {
-        assert!(!errors.is_empty(), "refused without a word");
-        assert!(errors.iter().all(|error| !error.to_string().is_empty()));
-    }
+    let settings = match crate::settings::parse(text, "colourstream.yaml") {
+        Ok(settings) => settings,
+        Err(errors) => {
+            assert!(!errors.is_empty(), "refused without a word");
+            assert!(errors.iter().all(|error| !error.to_string().is_empty()));
+            return;
+        }
+    };
+    // What is taken goes into every file, and is read back from there.
+    let mut snapshot = Snapshot::sample();
+    snapshot.settings = settings;
+    let Some(templates) = &*TEMPLATES else { return };
+    let rendered = render(&desire(&snapshot), templates);
+    assert!(rendered.is_ok(), "{:?}", rendered.err());
 }
+
+/// Read once: each input is rendered with them.
+static TEMPLATES: LazyLock<Option<Templates>> = LazyLock::new(|| Templates::built_in().ok());
 
 /// The first line is the signature; the body is asked with the right one too.
 fn admission(bytes: &[u8]) {
@@ -218,11 +233,9 @@ fn room_text(bytes: &[u8]) {
         allowed_addresses: network(address).into_iter().collect(),
         viewer_cap: None,
     }];
-    let Ok(templates) = Templates::built_in() else {
-        return;
-    };
+    let Some(templates) = &*TEMPLATES else { return };
     // It is read back as Traefik, OvenMediaEngine and Node read it.
-    let rendered = render(&desire(&snapshot), &templates);
+    let rendered = render(&desire(&snapshot), templates);
     assert!(rendered.is_ok(), "{:?}", rendered.err());
     assert_eq!(room().map(|room| room.gate(now())), Some(Gate::Open));
 }

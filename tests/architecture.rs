@@ -140,6 +140,75 @@ fn only_the_disk_writes_files() {
     );
 }
 
+/// The functions of a source with their names, up to the line of their last
+/// brace.
+fn functions(text: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let bare = line.trim_start();
+        let indent = &line[..line.len() - bare.len()];
+        let Some((before, after)) = bare.split_once("fn ") else {
+            continue;
+        };
+        let words = ["", "pub ", "pub(super) ", "const ", "pub const "];
+        if !words.contains(&before) {
+            continue;
+        }
+        let name: String = after
+            .chars()
+            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+            .collect();
+        let end = format!("{indent}}}");
+        let body: Vec<&str> = lines[at..]
+            .iter()
+            .take_while(|line| **line != end)
+            .copied()
+            .collect();
+        found.push((name, body.join("\n")));
+    }
+    found
+}
+
+#[test]
+fn what_changes_a_file_system_names_a_point_where_a_kill_may_strike() {
+    // What is named where it ends, and two that only take back what they made.
+    let others = ["done(path,", "fn ownership(", "fn write_tmp("];
+    let (mut changes, mut points) = (0, 0);
+    for (path, text) in sources("src/disk") {
+        for (name, body) in functions(&text) {
+            let does = [
+                "fs::rename(",
+                "fs::write(",
+                "fs::hard_link(",
+                "fs::copy(",
+                "fs::remove_",
+                "fs::symlink(",
+                "symlinkat(",
+                "linkat(",
+                "renameat",
+                "unlink",
+                "create_new(true)",
+            ];
+            if !does.iter().any(|word| body.contains(word)) {
+                continue;
+            }
+            changes += 1;
+            let has = body.contains("point(");
+            points += usize::from(has);
+            assert!(
+                has || others.iter().any(|word| body.contains(word)),
+                "{}: `{name}` changes what is on the disk and names no point",
+                path.display()
+            );
+        }
+    }
+    assert!(
+        changes > 15 && points > 12,
+        "{changes}, {points} with a point"
+    );
+}
+
 #[test]
 fn every_issue_is_explained_in_the_documents() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -188,12 +188,12 @@ impl Runner {
         match scenario {
             Scenario::Install => self.house.wipe(true),
             Scenario::Uninstall => {
-                self.house.revive();
+                self.house.revive()?;
                 self.house.settle("something to take away")?;
                 self.house.stack.kill();
             }
             _ => {
-                self.house.revive();
+                self.house.revive()?;
                 self.house.settle("a good start")?;
             }
         }
@@ -290,7 +290,7 @@ impl Runner {
     ) -> Result<(), String> {
         self.meet(case, &|house, status| {
             common::is_ready(status) && goal(house)
-        });
+        })?;
         self.house.settle_with(what, goal, kept)?;
         self.heard = self.house.proxy.calls();
         self.house.check()
@@ -298,8 +298,12 @@ impl Runner {
 
     /// Waits for the fault, and for the end of who was killed by it. What was
     /// not met when all has been done for a while, is not met at all.
-    fn meet(&mut self, case: Option<&Case>, is_done: &dyn Fn(&House, &Value) -> bool) {
-        let Some(case) = case else { return };
+    fn meet(
+        &mut self,
+        case: Option<&Case>,
+        is_done: &dyn Fn(&House, &Value) -> bool,
+    ) -> Result<(), String> {
+        let Some(case) = case else { return Ok(()) };
         let house = &mut self.house;
         let begun = Instant::now();
         let mut quiet: Option<Instant> = None;
@@ -318,9 +322,10 @@ impl Runner {
         }
         if case.fault != Fault::LoseAnswer && house.proxy.fired() > 0 {
             // Killed after: when the engine has done it.
-            house.revive();
+            house.revive()?;
         }
         house.proxy.disarm();
+        Ok(())
     }
 
     /// An image that dies: the old container comes back and runs on.
@@ -335,7 +340,7 @@ impl Runner {
             issue(status, "replacement-failed").is_some()
                 && status["services"][2]["health"] == "healthy"
         };
-        self.meet(case, &|_, status| told(status));
+        self.meet(case, &|_, status| told(status))?;
         self.house
             .until("the old one is back", faults::house::BOUND, told)?;
         self.heard = self.house.proxy.calls();
@@ -355,7 +360,7 @@ impl Runner {
     fn edit_rooms(&mut self, case: Option<&Case>) -> Result<(), String> {
         let before = self.house.stack.runs();
         let edits = self.edits();
-        self.meet(case, &|_, status| common::is_ready(status));
+        self.meet(case, &|_, status| common::is_ready(status))?;
         self.house.settle("the rooms are in force")?;
         self.heard = self.house.proxy.calls();
         if self.house.stack.runs() != before {
@@ -675,7 +680,7 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
             let mut runner = runner.lock().unwrap();
             runner.turn = false;
             runner.house.settings("1.0.0", "");
-            runner.house.revive();
+            runner.house.revive().unwrap();
             runner.house.settle("a good start").unwrap();
             if scenario == Scenario::Pull {
                 for reference in &runner.pulled {
@@ -692,10 +697,14 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
         };
         let points = points(&recorded, scenario);
         let all = cases(&points);
-        let chosen = if is_full() {
-            all.clone()
+        // Of a sample the rest follows: for a point that is not met again
+        // another one is taken.
+        let (chosen, rest) = if is_full() {
+            (all.clone(), Vec::new())
         } else {
-            rng.sample(&all, SAMPLE)
+            let mut drawn = rng.shuffled(all.clone());
+            let rest = drawn.split_off(SAMPLE.min(drawn.len()));
+            (drawn, rest)
         };
         let recorded: Vec<Call> = recorded.into_iter().filter(|call| call.watched).collect();
         let changing = recorded.iter().filter(|call| call.changes).count();
@@ -708,10 +717,11 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
             chosen.len()
         );
         let queue: Mutex<VecDeque<Case>> = Mutex::new(chosen.into());
+        let rest: Mutex<Vec<Case>> = Mutex::new(rest);
         let results: Mutex<Vec<(Case, Result<bool, String>)>> = Mutex::default();
         std::thread::scope(|scope| {
             for runner in &runners {
-                let (queue, results) = (&queue, &results);
+                let (queue, rest, results) = (&queue, &rest, &results);
                 scope.spawn(move || {
                     let mut runner = runner.lock().unwrap();
                     loop {
@@ -733,7 +743,15 @@ fn killed_or_unanswered_at_any_call_it_comes_out_right() {
                                 eprintln!("  no fresh start: {why}");
                             }
                         }
-                        results.lock().unwrap().push((case, result));
+                        let mut results = results.lock().unwrap();
+                        results.push((case, result));
+                        if results
+                            .last()
+                            .is_some_and(|(_, result)| *result == Ok(false))
+                            && results.len() <= MISSED
+                        {
+                            queue.lock().unwrap().extend(rest.lock().unwrap().pop());
+                        }
                     }
                 });
             }

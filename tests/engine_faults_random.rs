@@ -184,7 +184,7 @@ fn live(house: &mut House, all: &[Happening]) -> Result<(), String> {
     let before = faults::world::rooms(&house.stack);
     for one in all {
         happen(house, one, &drifts, &mut made);
-        house.revive();
+        house.revive()?;
     }
     rest(house, all, &made, &before)
 }
@@ -201,7 +201,7 @@ fn rest(
     house.proxy.events(Events::Pass);
     house.proxy.cut_events();
     // A kill that was taken a moment ago strikes first.
-    house.revive();
+    house.revive()?;
     by_hand_is_gone(house);
     house.make_image("1.0.0", "");
     house.settings("1.0.0", "");
@@ -217,7 +217,7 @@ fn rest(
     let begun = Instant::now();
     let ready = |house: &House| house.status().is_some_and(|status| is_ready(&status));
     while !ready(house) && begun.elapsed() < Duration::from_secs(20) {
-        house.revive();
+        house.revive()?;
         pause(100);
     }
     if !ready(house) {

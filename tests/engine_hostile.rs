@@ -27,6 +27,9 @@ use serde_json::{Value, json};
 /// From nothing to healthy on a busy machine.
 const INSTALL: u64 = 90;
 
+/// How the call's host refuses; 503 would say that there is no call.
+const REFUSED: [u16; 3] = [400, 401, 403];
+
 /// What came back through Traefik.
 struct Answer {
     status: u16,
@@ -35,6 +38,13 @@ struct Answer {
 }
 
 impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+
     fn cookie(&self) -> String {
         let line = self
             .head
@@ -120,6 +130,37 @@ fn room(stack: &Stack, title: &str) -> (String, String) {
     );
     assert_eq!(answer.status, 200, "{}", answer.body);
     (stream, format!("Cookie: {}", answer.cookie()))
+}
+
+/// Presses Join: the page of the call with its own cookie, as they come out of
+/// the door to it. Tells why not, while the call is not there yet.
+fn joined(stack: &Stack, slug: &str, cookie: &str) -> Result<(String, String), String> {
+    let (live, port) = (stack.live(), stack.port(1));
+    let origin = format!("Origin: https://{live}:{port}");
+    let path = format!("/api/v1/session/{slug}/call");
+    let said = curl(stack, "POST", &live, &path, &[cookie, &origin], Some("{}"));
+    let url = serde_json::from_str::<Value>(&said.body)
+        .ok()
+        .and_then(|body| body["url"].as_str().map(str::to_owned));
+    let door = url.as_deref().and_then(|url| url.split_once("/cs/"));
+    let Some((_, door)) = door else {
+        return Err(format!("{}: {}", said.status, said.body));
+    };
+    let video = format!("video.{live}");
+    let opened = curl(stack, "GET", &video, &format!("/cs/{door}"), &[], None);
+    let page = opened
+        .header("location")
+        .and_then(|place| Some(format!("/join{}", place.split_once("/join")?.1)));
+    let Some(page) = page.filter(|_| opened.status == 303) else {
+        return Err(format!("{}: {}", opened.status, opened.body));
+    };
+    let own = format!("Cookie: {}", opened.cookie());
+    let inside = curl(stack, "GET", &video, &page, &[&own], None);
+    if inside.status == 200 {
+        Ok((page, own))
+    } else {
+        Err(format!("{}: {}", inside.status, inside.body))
+    }
 }
 
 /// Wrong logins, each with another claim about where it comes from, until one
@@ -250,6 +291,27 @@ fn what_a_client_claims_is_not_believed() {
             });
             stack.until("it is ready", 60, is_ready);
         }
+        // The measure here: with its own cookie the call's page is there, and
+        // without it is not.
+        let begun = Instant::now();
+        let page = loop {
+            match joined(&stack, "ours", &cookie) {
+                Ok((page, _)) => break page,
+                Err(why) => assert!(
+                    begun.elapsed() < Duration::from_secs(40),
+                    "nobody joins the call: {why}"
+                ),
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        };
+        let video = format!("video.{live}");
+        let bare = curl(&stack, "GET", &video, &page, &[&cookie], None);
+        assert!(
+            refused(&bare, &REFUSED).is_ok(),
+            "{}: {}",
+            bare.status,
+            bare.body
+        );
         let mut count = Count::of(kind).note(
             "headers, paths, cookies and hosts of every kind; the guard judges the request itself",
         );
@@ -269,18 +331,8 @@ fn what_a_client_claims_is_not_believed() {
             // The call's host is shut without its own cookie, whatever is claimed.
             let mut headers: Vec<&str> = claimed.iter().map(String::as_str).collect();
             headers.push(&cookie);
-            let answer = curl(
-                &stack,
-                "GET",
-                &format!("video.{live}"),
-                &format!("/join?room={ours}"),
-                &headers,
-                None,
-            );
-            count.case(
-                &format!("the call {headers:?}"),
-                refused(&answer, &[401, 403, 503, 400]),
-            );
+            let answer = curl(&stack, "GET", &video, &page, &headers, None);
+            count.case(&format!("the call {headers:?}"), refused(&answer, &REFUSED));
         }
         for path in [
             format!("/live/{ours}/../{theirs}/llhls.m3u8"),

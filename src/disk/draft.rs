@@ -3,44 +3,63 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{DiskError, sync_folder};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::{DiskError, point, sync_folder};
 
 /// Begins the name of a draft's folder, before its number. Drafts are made
 /// beside what they become, in folders of other people too: nobody else has
 /// such a name.
 const MARK: &str = ".colourstream-part-";
-/// A draft that is older was left by somebody who was killed.
+/// Where nobody can hold a lock: a draft that is older was left by somebody
+/// who was killed.
 const LEFT: Duration = Duration::from_secs(3600);
+/// Names that are tried: others work in the same folder.
+const TRIES: usize = 1_000;
 
 /// See the module. Dropped, it leaves nothing.
 #[derive(Debug)]
 pub struct Draft {
     folder: PathBuf,
+    /// Locked for as long as somebody works in it, so that what a kill left
+    /// is known from what another process is just making.
+    _hold: File,
 }
 
 impl Draft {
     /// In a folder of its own below `folder`, which has to exist. Clears away
-    /// what others left there long ago.
+    /// what others left there who were killed.
     ///
     /// # Errors
     /// When nothing can be made there.
     pub fn below(folder: &Path) -> Result<Self, DiskError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         clear(folder);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("{MARK}{}-{number}", std::process::id()));
-        // From an earlier process with our number.
-        let _none = fs::remove_dir_all(&path);
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|error| DiskError::of("write into", folder, &error))?;
-        Ok(Self { folder: path })
+        let failed = |error: io::Error| DiskError::of("write into", folder, &error);
+        for _ in 0..TRIES {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("{MARK}{}-{number}", std::process::id()));
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                // Of another process with our number, in another container.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made.map_err(failed)?,
+            }
+            point("draft made", &path);
+            // Otherwise it was cleared away before it was held.
+            if let Some(hold) = hold(&path).map_err(failed)? {
+                return Ok(Self {
+                    folder: path,
+                    _hold: hold,
+                });
+            }
+        }
+        Err(failed(io::ErrorKind::ResourceBusy.into()))
     }
 
     /// Where `name` is while it is made.
@@ -67,6 +86,7 @@ impl Draft {
         File::open(&from)
             .and_then(|file| file.sync_all())
             .map_err(|error| failed(&error))?;
+        point("draft durable", &from);
         if over {
             fs::rename(&from, to).map_err(|error| failed(&error))?;
         } else {
@@ -79,6 +99,7 @@ impl Draft {
                 })
                 .map_err(|error| failed(&error))?;
         }
+        point("published", to);
         sync_folder(to)
     }
 }
@@ -87,9 +108,27 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // What cannot be removed is cleared away by a later draft.
         let _left = fs::remove_dir_all(&self.folder);
+        point("draft removed", &self.folder);
     }
 }
 
+/// Takes hold of a draft that was just made; nothing where somebody cleared it
+/// away first. A file system without locks gives a hold that keeps nobody out.
+fn hold(path: &Path) -> io::Result<Option<File>> {
+    let hold = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        hold => hold?,
+    };
+    if rustix::fs::flock(&hold, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    {
+        return Ok(None);
+    }
+    let held = hold.metadata()?;
+    let is_it = |meta: fs::Metadata| (meta.dev(), meta.ino()) == (held.dev(), held.ino());
+    Ok(fs::symlink_metadata(path).is_ok_and(is_it).then_some(hold))
+}
+
+/// Removes drafts that nobody works in any more.
 fn clear(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -100,15 +139,23 @@ fn clear(folder: &Path) {
             continue;
         }
         // Not through a link: `entry` tells of the link itself.
-        let age = entry
-            .metadata()
-            .and_then(|meta| {
-                let is_folder = meta.is_dir().then(|| meta.modified());
-                is_folder.unwrap_or(Err(io::ErrorKind::NotADirectory.into()))
-            })
+        let Some(meta) = entry.metadata().ok().filter(fs::Metadata::is_dir) else {
+            continue;
+        };
+        let age = meta
+            .modified()
             .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if age.is_ok_and(|age| age > LEFT) {
+        let Ok(own) = File::open(entry.path()) else {
+            continue;
+        };
+        let is_left = match rustix::fs::flock(&own, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::WOULDBLOCK) => false,
+            Err(_) => age.is_ok_and(|age| age > LEFT),
+        };
+        if is_left {
             let _left = fs::remove_dir_all(entry.path());
+            point("draft cleared", &entry.path());
         }
     }
 }
@@ -141,6 +188,7 @@ pub(super) fn create(folder: &Path, name: &str) -> Result<File, DiskError> {
         .create_new(true)
         .mode(0o600)
         .open(&path)
+        .inspect(|_| point("made", &path))
         .map_err(failed)
 }
 
@@ -153,6 +201,7 @@ pub fn discard(path: &Path) -> Result<(), DiskError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => {
             result.map_err(|error| DiskError::of("remove", path, &error))?;
+            point("discarded", path);
             sync_folder(path)
         }
     }
@@ -200,32 +249,37 @@ mod tests {
     }
 
     #[test]
-    fn only_drafts_of_ours_that_are_old_are_cleared_away() {
+    fn only_drafts_of_ours_that_nobody_works_in_are_cleared_away() {
         let folder = tempfile::tempdir().unwrap();
-        let old = SystemTime::now() - 2 * LEFT;
         let names = [
-            (".colourstream-part-17-0", true, true),
-            (".colourstream-part-17-1", false, false),
-            (".part-17-0", true, false),
-            (".part-of-a-film", true, false),
-            (".colourstream-part-of-a-film", true, false),
+            (".colourstream-part-17-0", true),
+            (".part-17-0", false),
+            (".part-of-a-film", false),
+            (".colourstream-part-of-a-film", false),
         ];
-        for (name, is_old, _) in names {
+        for (name, _) in names {
             let path = folder.path().join(name);
             fs::create_dir(&path).unwrap();
             fs::write(path.join("file"), "x").unwrap();
-            if is_old {
-                File::open(&path).unwrap().set_modified(old).unwrap();
-            }
         }
         let file = folder.path().join(".colourstream-part-18-0");
         fs::write(&file, "a file").unwrap();
-        File::open(&file).unwrap().set_modified(old).unwrap();
+        // Held, however old it is.
+        let held = Draft::below(folder.path()).unwrap();
+        held.create("a").unwrap();
+        File::open(held.path(""))
+            .unwrap()
+            .set_modified(SystemTime::now() - 2 * LEFT)
+            .unwrap();
         drop(Draft::below(folder.path()).unwrap());
-        for (name, _, goes) in names {
+        for (name, goes) in names {
             assert_eq!(folder.path().join(name).exists(), !goes, "{name}");
         }
         assert!(file.exists());
+        assert!(held.path("a").exists());
+        let path = held.path("a");
+        drop(held);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl<'a> Swap<'a> {
         finish(state, lock)?;
         let folder = state.join(FOLDER);
         let _none = fs::remove_dir_all(&folder);
+        point("layout emptied", &folder);
         make_folder(&folder, 0o700)?;
         make_folder(&folder.join(NEW), 0o700)?;
         Ok(Self { state, done: false })
@@ -129,7 +130,9 @@ impl<'a> Swap<'a> {
 impl Drop for Swap<'_> {
     fn drop(&mut self) {
         if !self.done {
-            let _left = fs::remove_dir_all(self.state.join(FOLDER));
+            let folder = self.state.join(FOLDER);
+            let _left = fs::remove_dir_all(&folder);
+            point("layout dropped", &folder);
         }
     }
 }

@@ -4,9 +4,10 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::house::{BOUND, House, told};
+use super::world::causes;
 use crate::common::try_docker;
 
 fn text(value: &Value) -> &str {
@@ -33,6 +34,8 @@ pub struct Drift {
     pub undo: Act,
     /// Nothing has to be done about it.
     pub quiet: bool,
+    /// What the journal has to give as the cause, and nothing beside it.
+    pub cause: Option<&'static str>,
 }
 
 /// Fails where it could not be done: another hand may have been quicker.
@@ -49,6 +52,7 @@ fn drift(
         act: Box::new(act),
         undo: Box::new(|_| Ok(())),
         quiet: false,
+        cause: None,
     }
 }
 
@@ -58,6 +62,11 @@ impl Drift {
         undo: impl Fn(&House) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.undo = Box::new(undo);
+        self
+    }
+
+    fn because(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause);
         self
     }
 }
@@ -113,6 +122,70 @@ fn made_by_hand(
         result = removed.and_then(|()| by_hand(&arguments));
     });
     result
+}
+
+/// Makes the container of a role anew as it is, but for one thing.
+fn made_again(house: &House, role: &str, change: &dyn Fn(&mut Value)) -> Result<(), String> {
+    let own = house.stack.of(role);
+    let facts = super::world::ask(&format!("/containers/{own}/json"));
+    let mut body = facts["Config"].clone();
+    if !body.is_object() {
+        return Err("it is not there".to_owned());
+    }
+    body["Image"] = facts["Image"].clone();
+    body["HostConfig"] = facts["HostConfig"].clone();
+    let joined = facts["NetworkSettings"]["Networks"].as_object();
+    let networks = joined.into_iter().flatten().map(|(name, network)| {
+        let kept = json!({"Aliases": network["Aliases"], "IPAMConfig": network["IPAMConfig"]});
+        (name.clone(), kept)
+    });
+    body["NetworkingConfig"] = json!({"EndpointsConfig": Value::Object(networks.collect())});
+    change(&mut body);
+    let mut result = Ok(());
+    house.stack.while_it_sleeps(|| {
+        let engine = |what: &str, body: &Value| {
+            let (status, said) = super::world::call("POST", what, body);
+            if (200..300).contains(&status) {
+                Ok(())
+            } else {
+                Err(format!("{what}: {status} {said}"))
+            }
+        };
+        result = by_hand(&["rm", "-f", &own])
+            .and_then(|()| engine(&format!("/containers/create?name={own}"), &body))
+            .and_then(|()| engine(&format!("/containers/{own}/start"), &Value::Null));
+    });
+    result
+}
+
+/// One more in a list that may be absent.
+fn add(list: &mut Value, item: Value) {
+    match list.as_array_mut() {
+        Some(list) => list.push(item),
+        None => *list = json!([item]),
+    }
+}
+
+/// Containers that a hand made in this house: which they are, and since when
+/// they run.
+fn by_hands(house: &House) -> Vec<String> {
+    let name = format!("name=^/{}-", house.stack.name);
+    let said = try_docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        "label=by-hand=yes",
+        "--filter",
+        &name,
+    ]);
+    let all = said.out.lines().map(|id| {
+        let facts = super::world::ask(&format!("/containers/{id}/json"));
+        let at = &facts["State"]["StartedAt"];
+        format!("{} {} {at}", facts["Name"], facts["Id"])
+    });
+    let mut all: Vec<String> = all.collect();
+    all.sort();
+    all
 }
 
 fn only_dynamic(house: &House) -> PathBuf {
@@ -174,13 +247,19 @@ fn of_role(role: &'static str) -> Vec<Drift> {
             at(house, role, &more, &[])
         }),
         drift(named("env changed by recreating"), Mended, move |house| {
-            let own = house.stack.of(role);
-            made_by_hand(house, role, &own, &|_| true, &["-e", "HAND=made"])
-        }),
+            made_again(house, role, &|body| {
+                add(&mut body["Env"], json!("HAND=made"));
+            })
+        })
+        .because("the environment differs (changed by hand)"),
         drift(named("mount changed by recreating"), Mended, move |house| {
-            let own = house.stack.of(role);
-            made_by_hand(house, role, &own, &|_| true, &["-v", "/tmp:/extra:ro"])
-        }),
+            made_again(house, role, &|body| {
+                let extra =
+                    json!({"Type": "bind", "Source": "/tmp", "Target": "/extra", "ReadOnly": true});
+                add(&mut body["HostConfig"]["Mounts"], extra);
+            })
+        })
+        .because("the mounts differ (changed by hand)"),
         drift(named("spec label forged"), Mended, move |house| {
             let spec = |key: &str| is_ours_label(key) && key != "org.colourstream.spec";
             let forged = ["--label", "org.colourstream.spec=0000"];
@@ -357,10 +436,25 @@ pub fn drifts_and_is_mended(house: &mut House, one: &Drift) -> Result<(), String
             if !one.quiet && !house.did_something() {
                 return Err("nothing was done about it".to_owned());
             }
+            if let Some(cause) = one.cause {
+                let told = causes(&house.stack, house.journal);
+                let differs = |why: &&String| why.contains("differ");
+                if !told.iter().any(|why| why == cause)
+                    || told.iter().filter(differs).any(|why| why != cause)
+                {
+                    return Err(format!("the journal says why: {told:?}, not {cause:?}"));
+                }
+            }
             (one.undo)(house)?;
         }
         Outcome::Told(code) => {
             house.until(&one.name, BOUND, |status| told(status, code))?;
+            // Another look leaves it alone, too.
+            let strangers = by_hands(house);
+            house.a_look()?;
+            if by_hands(house) != strangers {
+                return Err("what was only to be told was touched".to_owned());
+            }
             house.check()?;
             (one.undo)(house)?;
             house.until("nothing is told any more", BOUND, |status| {

@@ -159,8 +159,7 @@ impl House {
             }
         }
         self.settle("two rooms")?;
-        self.world.keep_rooms(&self.stack);
-        Ok(())
+        self.world.keep_rooms(&self.stack)
     }
 
     /// Archives a room and takes it away for good.
@@ -209,11 +208,14 @@ impl House {
     }
 
     /// Starts it again if it was killed. A kill that was taken and did not
-    /// strike yet is waited for.
-    pub fn revive(&mut self) {
+    /// strike yet is waited for; one that never does is no case.
+    pub fn revive(&mut self) -> Result<(), String> {
         if self.proxy.kills() > self.kills {
             let until = Instant::now() + Duration::from_secs(60);
-            while !self.stack.has_ended() && Instant::now() < until {
+            while !self.stack.has_ended() {
+                if Instant::now() > until {
+                    return Err("a kill was taken and did not strike within a minute".to_owned());
+                }
                 std::thread::sleep(Duration::from_millis(10));
             }
             self.was_killed = true;
@@ -222,6 +224,7 @@ impl House {
             self.stack.kill();
             self.serve();
         }
+        Ok(())
     }
 
     /// Meanwhile: who was killed starts again; who ended otherwise is told.
@@ -229,8 +232,7 @@ impl House {
         match self.stack.end() {
             Some(end) if end.signal() == Some(9) => {
                 self.was_killed = true;
-                self.revive();
-                Ok(())
+                self.revive()
             }
             Some(end) => Err(format!("it ended by itself: {end}\n{}", self.stack.log())),
             None => Ok(()),

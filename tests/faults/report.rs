@@ -63,6 +63,14 @@ impl Count {
         }
     }
 
+    /// So many points of a recording did not come again: no case was made of
+    /// them, and the note says so.
+    pub fn not_reached(&mut self, points: usize) {
+        if points > 0 {
+            self.note += &format!("; {points} points were not reached again and are not counted");
+        }
+    }
+
     /// Many cases that were counted elsewhere and all passed.
     pub fn passed(&mut self, cases: usize) {
         self.cases += cases;
@@ -120,10 +128,18 @@ impl Report {
         std::fs::write(folder.join(format!("{}.json", self.part)), text + "\n").unwrap();
     }
 
-    /// Fails if one case did, or if there were none.
+    /// Fails if one case did, or if there were none of a kind.
     #[track_caller]
     pub fn conclude(self) {
         assert!(!self.rows.is_empty(), "{}: nothing was counted", self.part);
+        for row in &self.rows {
+            assert!(
+                row["cases"] != 0,
+                "{}: no case of {}",
+                self.part,
+                row["kind"]
+            );
+        }
         assert!(
             self.failed.is_empty(),
             "{} failed: {}",

@@ -15,22 +15,39 @@ use crate::common::{Stack, engine_address};
 
 /// One question to the engine, past every proxy; `Null` where it has nothing.
 pub fn ask(path: &str) -> Value {
+    match call("GET", path, &Value::Null) {
+        (200, body) => body,
+        _ => Value::Null,
+    }
+}
+
+/// One call to the engine, past every proxy: status and answer.
+pub fn call(method: &str, path: &str, body: &Value) -> (u16, Value) {
     let address = engine_address();
     let mut stream = UnixStream::connect(address.trim_start_matches("unix://")).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
     // Of a 1.0 caller Go's server ends the connection and sends no chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n").unwrap();
+    let body = match body {
+        Value::Null => String::new(),
+        body => body.to_string(),
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     let mut answer = Vec::new();
     let _cut = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    if answer.split(' ').nth(1) == Some("200") {
-        serde_json::from_str(body).unwrap_or(Value::Null)
-    } else {
-        Value::Null
-    }
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    (
+        status.unwrap_or_default(),
+        serde_json::from_str(body).unwrap_or(Value::Null),
+    )
 }
 
 /// A filter as the engine's API takes it.
@@ -421,6 +438,16 @@ pub fn journal(stack: &Stack, after: i64) -> Vec<(i64, String, Option<String>)> 
     entries
 }
 
+/// Why the entries after `after` were done, as a person reads it.
+pub fn causes(stack: &Stack, after: i64) -> Vec<String> {
+    let page = stack.get("/api/v1/journal?limit=200");
+    let entries = page["items"].as_array().into_iter().flatten();
+    entries
+        .filter(|entry| entry["id"].as_i64().is_some_and(|id| id > after))
+        .map(|entry| text(&entry["why"]))
+        .collect()
+}
+
 /// The entry a changing call belongs to: how it begins, and what it names.
 /// Throw-aways are one entry for all their calls.
 fn wanted_entry(call: &Call) -> Option<(&'static str, String)> {
@@ -537,8 +564,13 @@ impl World {
     }
 
     /// From now on the rooms have to stay as they are.
-    pub fn keep_rooms(&mut self, stack: &Stack) {
-        self.rooms = rooms(stack);
+    pub fn keep_rooms(&mut self, stack: &Stack) -> Result<(), String> {
+        let now = rooms(stack);
+        if now.as_array().is_none_or(Vec::is_empty) {
+            return Err(format!("no rooms are told that could be kept: {now}"));
+        }
+        self.rooms = now;
+        Ok(())
     }
 
     /// The rooms may be anything from now on.

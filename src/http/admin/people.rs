@@ -255,7 +255,7 @@ pub async fn change_password(
             "Check it and try again.",
         ));
     }
-    let password = hash(&app, asked.new).await?;
+    let password = hash(&app, "new", asked.new).await?;
     let (store, id, keep) = (app.store.clone(), admin.id.clone(), session.id.clone());
     blocking(move || {
         store.change_admin(&id, None, |admin| {
@@ -380,7 +380,7 @@ pub async fn change_admin(
         .map(|name| one_line("name", &name, 60))
         .transpose()?;
     let password = match asked.password {
-        Some(password) => Some(hash(&app, password).await?),
+        Some(password) => Some(hash(&app, "password", password).await?),
         None => None,
     };
     let (store, logged_out) = (
@@ -549,7 +549,7 @@ async fn new_admin(
     password: String,
 ) -> Result<Admin, Problem> {
     let name = one_line("name", name, 60)?;
-    let password = hash(app, password).await?;
+    let password = hash(app, "password", password).await?;
     Ok(Admin {
         id: Id::new(&random()),
         name,
@@ -560,15 +560,16 @@ async fn new_admin(
     })
 }
 
-async fn hash(app: &App, password: String) -> Result<String, Problem> {
+/// What is wrong with it is told of `field`, as whoever asked calls it.
+async fn hash(app: &App, field: &'static str, password: String) -> Result<String, Problem> {
     match password.chars().count() {
-        0..10 => Err(Wrong::new("password", "at least 10 characters").into()),
+        0..10 => Err(Wrong::new(field, "at least 10 characters").into()),
         10..=200 => app
             .access
             .passwords
             .hash(Secret::new(password))
             .await
             .ok_or_else(Problem::failed),
-        _ => Err(Wrong::new("password", "at most 200 characters").into()),
+        _ => Err(Wrong::new(field, "at most 200 characters").into()),
     }
 }

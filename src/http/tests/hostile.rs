@@ -222,6 +222,36 @@ fn fields_of_the_portal(room: &str) -> Vec<Field> {
             |text| json!({"role": "viewer", "name": text}),
         )
         .kept("/name", 60),
+        field(
+            "watermark",
+            "PATCH",
+            &one,
+            |text| json!({"watermark": text}),
+        ),
+        field(
+            "viewer_cap",
+            "PATCH",
+            &one,
+            |text| json!({"viewer_cap": text}),
+        ),
+        field(
+            "link",
+            "POST",
+            new,
+            |text| json!({"title": "x", "link": text}),
+        ),
+        field(
+            "expires_at",
+            "POST",
+            new,
+            |text| json!({"title": "x", "link": {"role": "viewer", "expires_at": text}}),
+        ),
+        field(
+            "max_uses",
+            "POST",
+            new,
+            |text| json!({"title": "x", "link": {"role": "viewer", "max_uses": text}}),
+        ),
         field("role", "POST", &links, |text| json!({"role": text})),
         field(
             "expires_at",
@@ -262,6 +292,18 @@ fn fields_of_the_portal(room: &str) -> Vec<Field> {
         )
         .kept("/name", 60),
         field(
+            "role",
+            "PATCH",
+            "/api/v1/admins/ben",
+            |text| json!({"role": text}),
+        ),
+        field(
+            "password",
+            "PATCH",
+            "/api/v1/admins/ben",
+            |text| json!({"password": text}),
+        ),
+        field(
             "name",
             "POST",
             "/api/v1/tokens",
@@ -289,6 +331,12 @@ fn fields_of_the_portal(room: &str) -> Vec<Field> {
         field("mode", "POST", "/api/v1/mode", |text| json!({"mode": text})),
         field("now", "POST", "/api/v1/apply", |text| json!({"now": text})),
         field(
+            "update_images",
+            "POST",
+            "/api/v1/apply",
+            |text| json!({"update_images": text}),
+        ),
+        field(
             "name",
             "POST",
             "/api/v1/login",
@@ -307,6 +355,99 @@ fn fields_of_the_portal(room: &str) -> Vec<Field> {
             |text| json!({"token": text, "name": "x", "password": "long enough for all"}),
         ),
     ]
+}
+
+/// What the first owner sends, each with the rest as it should be.
+const FIELDS_OF_THE_FIRST_OWNER: [(&str, &str); 3] = [
+    ("/api/v1/setup", "name"),
+    ("/api/v1/setup", "password"),
+    ("/api/v1/me/password", "new"),
+];
+
+fn fields_of_a_visitor(token: &str, text: &str) -> [(&'static str, &'static str, Value); 6] {
+    [
+        ("token", "/api/v1/session/link", json!({"token": text})),
+        (
+            "name",
+            "/api/v1/session/link",
+            json!({"token": token, "name": text}),
+        ),
+        (
+            "slug",
+            "/api/v1/session/passcode",
+            json!({"slug": text, "passcode": "x", "name": "x"}),
+        ),
+        (
+            "passcode",
+            "/api/v1/session/passcode",
+            json!({"slug": "reel", "passcode": text, "name": "x"}),
+        ),
+        (
+            "name",
+            "/api/v1/session/passcode",
+            json!({"slug": "reel", "passcode": "x", "name": text}),
+        ),
+        ("name", "/api/v1/session/reel/name", json!({"name": text})),
+    ]
+}
+
+/// The properties of a schema, and of those it refers to.
+fn properties(document: &Value, schema: &Value, found: &mut BTreeSet<String>) {
+    let named = schema["$ref"]
+        .as_str()
+        .and_then(|name| name.strip_prefix('#'));
+    let schema = named
+        .and_then(|name| document.pointer(name))
+        .unwrap_or(schema);
+    for one in ["oneOf", "anyOf", "allOf"] {
+        for schema in schema[one].as_array().into_iter().flatten() {
+            properties(document, schema, found);
+        }
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        found.insert(name.clone());
+        properties(document, property, found);
+        properties(document, &property["items"], found);
+    }
+}
+
+#[test]
+fn every_field_of_the_document_is_among_those_that_are_tried() {
+    let mut tried: BTreeSet<(String, String, String)> = fields_of_the_portal("ROOM")
+        .into_iter()
+        .map(|field| (field.method.to_owned(), field.path, field.name.to_owned()))
+        .collect();
+    let visitor = fields_of_a_visitor("", "").map(|(field, path, _)| (path, field));
+    for (path, field) in FIELDS_OF_THE_FIRST_OWNER.into_iter().chain(visitor) {
+        tried.insert(("POST".to_owned(), path.to_owned(), field.to_owned()));
+    }
+    let text = include_str!("../../../docs/openapi.json");
+    let document: Value = serde_json::from_str(text).unwrap();
+    let is_at = |template: &str, path: &str| {
+        template.split('/').count() == path.split('/').count()
+            && template
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
+    };
+    let mut count = 0;
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        for (method, call) in methods.as_object().unwrap() {
+            let schema = &call["requestBody"]["content"]["application/json"]["schema"];
+            let mut names = BTreeSet::new();
+            properties(&document, schema, &mut names);
+            for name in names {
+                count += 1;
+                assert!(
+                    tried.iter().any(|(verb, path, field)| {
+                        verb.eq_ignore_ascii_case(method) && is_at(template, path) && *field == name
+                    }),
+                    "nobody tries `{name}` of {method} {template}"
+                );
+            }
+        }
+    }
+    assert!(count > 40, "only {count} fields were found in the document");
 }
 
 /// Fields of the address: where `@` stands, percent-encoded.
@@ -488,6 +629,55 @@ async fn every_field_of_the_portal_keeps_or_refuses_every_text() {
         );
     }
     assert!(house.app.store.rooms().unwrap().len() > 30);
+    found.none();
+}
+
+#[tokio::test]
+async fn every_field_of_the_first_owner_keeps_or_refuses_every_text() {
+    const GOOD: &str = "long enough for all";
+    let mut found = Findings::of("hostile-owner", "fields of the first owner");
+    let long = "ü".repeat(30_000);
+    for (name, text) in TEXTS.into_iter().chain([("long", long.as_str())]) {
+        for (path, field) in FIELDS_OF_THE_FIRST_OWNER {
+            // There is a first one once in each house.
+            let house = house_of(Arc::new(Store::in_memory().unwrap()));
+            let token = house.app.access.setup_token().unwrap().unwrap();
+            let mut first = json!({"token": token.expose(), "name": "Anna", "password": GOOD});
+            if path.ends_with("setup") {
+                first[field] = text.into();
+            }
+            let made = house.admin("", "POST", "/api/v1/setup", first).await;
+            let what = format!("{path} {field}: {name}");
+            if path.ends_with("setup") {
+                let mut result = judge(field, text, &made);
+                if made.status < 300 {
+                    let kept = house.app.store.admins().unwrap()[0].name.clone();
+                    let wanted = match field {
+                        "name" => one_line("name", text, 60).ok(),
+                        _ => Some("Anna".to_owned()),
+                    };
+                    if Some(&kept) != wanted.as_ref() {
+                        result = Err(format!("{wanted:?} is {kept:?}"));
+                    }
+                }
+                found.note(&what, result);
+                continue;
+            }
+            let cookie = made.header("set-cookie").split(['=', ';']).nth(1).unwrap();
+            let body = json!({"current": GOOD, "new": text});
+            let answer = house.admin(cookie, "POST", path, body).await;
+            let fits = (10..=200).contains(&text.chars().count());
+            let result = judge(field, text, &answer);
+            found.note(
+                &what,
+                if (answer.status < 300) == fits {
+                    result
+                } else {
+                    Err(format!("{}: {}", answer.status, answer.body))
+                },
+            );
+        }
+    }
     found.none();
 }
 
@@ -727,31 +917,7 @@ async fn every_field_of_a_visitor_keeps_or_refuses_every_text() {
     let (cookie, _) = house.enter(&token).await;
     let mut found = Findings::of("hostile-visitors", "fields of a visitor");
     for (name, text) in TEXTS {
-        let fields: [(&str, &str, Value); 6] = [
-            ("token", "/api/v1/session/link", json!({"token": text})),
-            (
-                "name",
-                "/api/v1/session/link",
-                json!({"token": token, "name": text}),
-            ),
-            (
-                "slug",
-                "/api/v1/session/passcode",
-                json!({"slug": text, "passcode": "x", "name": "x"}),
-            ),
-            (
-                "passcode",
-                "/api/v1/session/passcode",
-                json!({"slug": "reel", "passcode": text, "name": "x"}),
-            ),
-            (
-                "name",
-                "/api/v1/session/passcode",
-                json!({"slug": "reel", "passcode": "x", "name": text}),
-            ),
-            ("name", "/api/v1/session/reel/name", json!({"name": text})),
-        ];
-        for (field, path, body) in fields {
+        for (field, path, body) in fields_of_a_visitor(&token, text) {
             let answer = ask("POST", LIVE, path)
                 .with("cookie", &cookie)
                 .with("x-forwarded-for", &somewhere(found.cases))

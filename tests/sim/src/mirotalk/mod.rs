@@ -104,11 +104,14 @@ async fn live(settings: Settings, vars: &BTreeMap<String, String>, starter: Star
         return 1;
     };
     let stopped = if starter == Starter::Node { 0 } else { 1 };
-    // Faults on demand: `die`, `hang`, `die-after:MS`.
+    // Faults on demand: `die`, `hang`, `die-after:MS`, `eat`.
     let fault = vars.get("SIM_FAULT").cloned().unwrap_or_default();
     if fault == "die" {
         out::error("Error: told to die at start");
         return 1;
+    }
+    if fault == "eat" {
+        tokio::spawn(eat_when_told());
     }
     announce(&settings);
     let delay = vars
@@ -154,6 +157,20 @@ async fn live(settings: Settings, vars: &BTreeMap<String, String>, starter: Star
         () = later => 1,
         _ = term.recv() => stopped,
         _ = int.recv() => stopped,
+    }
+}
+
+/// At SIGUSR1 takes memory and fills it, until the kernel ends us at our limit;
+/// where there is none, no more than 8 GB.
+async fn eat_when_told() {
+    let Ok(mut told) = signal(SignalKind::user_defined1()) else {
+        return;
+    };
+    told.recv().await;
+    let mut eaten = Vec::new();
+    for _ in 0..512 {
+        eaten.push(vec![1_u8; 16 << 20]);
+        tokio::task::yield_now().await;
     }
 }
 
