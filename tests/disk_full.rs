@@ -177,8 +177,9 @@ fn begun(small: &Small, work: Work, script: &[(&str, &str)]) -> (Serving, Option
         if ended(&mut serving) {
             return (serving, asked, false);
         }
-        // The socket of the one before lies there, too.
-        if asked.is_none() && work == Work::Room && small.house.status().is_some() {
+        // When the other names are out, or what is written would be now one
+        // file for both, now two.
+        if asked.is_none() && work == Work::Room && small.is_routed("other.localhost") {
             asked = Some(small.create("Perhaps"));
         }
         let done = match work {
