@@ -791,6 +791,16 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
         dir.path().join("override.yaml"),
     ];
     let project = |arguments: &[&str]| project(NAME, &[&files[0], &files[1]], arguments);
+    // This filter speaks HTTP until it has its route, and a connection that
+    // began so stays so: it is asked first when it is there.
+    project(&["up", "--detach", "engine-proxy"]);
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
+    let addresses = docker(&["inspect", "--format", format, &format!("{NAME}-filter")]);
+    let address = addresses.split_whitespace().next().unwrap();
+    wait("the filter", 60, || {
+        let (_, answer) = http(&format!("{address}:2375"), "GET", "/version", "engine", "")?;
+        answer.contains("ApiVersion").then_some(())
+    });
     project(&["up", "--detach"]);
     let controller = format!("{NAME}-controller");
     let exec = |arguments: &[&str]| {

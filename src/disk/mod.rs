@@ -111,6 +111,16 @@ pub enum DiskError {
         /// Why not.
         reason: &'static str,
     },
+    /// We have no handle or no memory left, which says nothing of the path.
+    #[error("could not {doing} {path}: {reason}")]
+    Exhausted {
+        /// Such as `list`.
+        doing: &'static str,
+        /// What.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
     /// Anything else, in the system's words.
     #[error("could not {doing} {path}: {reason}")]
     Other {
@@ -127,6 +137,14 @@ impl DiskError {
     /// The system's error while `doing` something with `path`.
     pub fn of(doing: &'static str, path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
+        if is_exhausted(error) {
+            let reason = error.to_string();
+            return Self::Exhausted {
+                doing,
+                path,
+                reason,
+            };
+        }
         match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -150,6 +168,7 @@ impl DiskError {
             | Self::InUse { path, .. }
             | Self::Damaged { path, .. }
             | Self::Refused { path, .. }
+            | Self::Exhausted { path, .. }
             | Self::Other { path, .. } => path,
         }
     }
@@ -165,6 +184,9 @@ impl DiskError {
             Self::InUse { .. } => "Stop the other controller, or use another state folder.",
             Self::Damaged { .. } => "Restore the file from a backup.",
             Self::Refused { .. } => "Move what stands there out of the way.",
+            Self::Exhausted { .. } => {
+                "Let the controller open more files (`--ulimit nofile=…`) or have more memory; it is tried again by itself."
+            }
             Self::Other { .. } => "See the system's words; it is tried again by itself.",
         };
         Issue {
@@ -177,6 +199,15 @@ impl DiskError {
             fix: fix.to_owned(),
         }
     }
+}
+
+/// Whether it is we who lack something, and not what was asked for.
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| lacks.contains(&Errno::from_raw_os_error(code)))
 }
 
 /// The state folder, as far as files are written in it.
@@ -408,7 +439,7 @@ impl Disk {
             let full = root.join(&folder);
             let entries = match fs::read_dir(&full) {
                 Ok(entries) => entries,
-                Err(error) if folder.as_os_str().is_empty() => {
+                Err(error) if folder.as_os_str().is_empty() || is_exhausted(&error) => {
                     return Err(DiskError::of("list", &full, &error));
                 }
                 Err(_) => {
@@ -432,6 +463,9 @@ impl Disk {
                     match self.digest(&entry.path(), &mut seen) {
                         Ok(digest) => FileState::File(digest),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) if is_exhausted(&error) => {
+                            return Err(DiskError::of("read", &entry.path(), &error));
+                        }
                         Err(_) => FileState::Unreadable,
                     }
                 } else {

@@ -334,3 +334,20 @@ fn a_service_folder_gets_mode_and_owner_each_time() {
     assert_eq!(fs::metadata(full).unwrap().mode() & 0o777, 0o700);
     assert!(disk.free_bytes().unwrap() > 0);
 }
+
+#[test]
+fn what_we_lack_ourselves_says_nothing_of_a_file() {
+    let of = |code: i32| {
+        let error = io::Error::from_raw_os_error(code);
+        DiskError::of("read", Path::new("/state/rendered/a"), &error)
+    };
+    // EMFILE, ENFILE, ENOMEM: too many open files here, everywhere; no memory.
+    for code in [24, 23, 12] {
+        let error = of(code);
+        assert!(matches!(error, DiskError::Exhausted { .. }), "{error:?}");
+        assert!(error.issue().fix.contains("--ulimit nofile"), "{error:?}");
+    }
+    for code in [2, 5, 13, 28] {
+        assert!(!matches!(of(code), DiskError::Exhausted { .. }), "{code}");
+    }
+}

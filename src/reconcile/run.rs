@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::{self, Kept};
 use crate::desired::{Orders, RoomRoute, Seen, Target};
-use crate::disk::{Disk, UNSEEN, discard, is_unseen};
+use crate::disk::{Disk, DiskError, UNSEEN, discard, is_unseen};
 use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement, services_of};
 use crate::model::{Issue, IssueCode, Role, Severity};
-use crate::plan::{self, Health, Observed, Own, Plan, Policy, Wait, plan};
+use crate::plan::{self, FileFacts, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
 use crate::status::{BackupStatus, Command, Status};
 use crate::store::{self, Store};
@@ -110,6 +110,8 @@ struct State {
     memory: Memory,
     /// What the store said last.
     records: Option<Records>,
+    /// The rendered files as they were seen last.
+    files: BTreeMap<PathBuf, FileFacts>,
     reconcile: u64,
     mode: Option<Mode>,
     last_sweep: Option<Instant>,
@@ -653,7 +655,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         let target = rendered;
         match self.disk.scan() {
-            Ok(files) => observed.files = files,
+            Ok(files) => {
+                self.state.files.clone_from(&files);
+                observed.files = files;
+            }
+            // Ours is the lack: they are as they were last seen.
+            Err(error @ DiskError::Exhausted { .. }) => {
+                observed.files.clone_from(&self.state.files);
+                observed.issues.push(error.issue());
+            }
             Err(error) => observed.issues.push(Issue {
                 code: IssueCode::StateUnwritable,
                 severity: Severity::Error,
