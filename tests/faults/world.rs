@@ -392,6 +392,8 @@ pub fn containers(instance: &str) -> BTreeMap<String, String> {
     let filters = filter(&json!({"label": [label]}));
     list(&format!("/containers/json?all=1&filters={filters}"))
         .iter()
+        // One whose removal hangs has lost its name, and nobody can find it.
+        .filter(|container| !container["Names"][0].is_null())
         .map(|container| {
             let name = text(&container["Names"][0]);
             (
