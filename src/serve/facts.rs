@@ -114,10 +114,6 @@ mod tests {
     use crate::model::{Room, Secret};
     use crate::store::Store;
 
-    fn room() -> Room {
-        Room::sample(Timestamp::UNIX_EPOCH).unwrap()
-    }
-
     #[tokio::test(start_paused = true)]
     async fn the_loop_looks_as_soon_as_somebody_comes_or_goes() {
         let keys = AdmissionKeys {
@@ -126,7 +122,8 @@ mod tests {
         };
         let clock = Arc::new(|| Timestamp::UNIX_EPOCH);
         let store = Arc::new(Store::in_memory().unwrap());
-        store.insert_room(&room(), Timestamp::UNIX_EPOCH).unwrap();
+        let room = Room::sample(Timestamp::UNIX_EPOCH).unwrap();
+        store.insert_room(&room, Timestamp::UNIX_EPOCH).unwrap();
         let access = Access::new(store, keys, clock).unwrap();
         let (loop_, mut inbox) = mpsc::channel(4);
         let _task = tokio::spawn(tell(Arc::clone(&access), loop_));

@@ -391,22 +391,12 @@ pub(crate) mod tests {
         let entropy = Secret::new([number; 32]);
         Room {
             id: Id::new(&entropy),
-            version: 1,
             title: format!("Reel {number}"),
             slug: Slug::kept(format!("reel-{number}")),
             stream: StreamName::new(&entropy),
             key: PublishKey::new(&entropy),
-            profile: "live".into(),
-            passcode: None,
-            opens_at: None,
-            expires_at: None,
-            closed: false,
-            archived: false,
-            viewer_cap: None,
             allowed_addresses: vec!["10.0.0.0/8".into()],
-            watermark: false,
-            owner: Id::kept("anna"),
-            created_at: at(1_000),
+            ..Room::sample(at(1_000)).unwrap()
         }
     }
 

@@ -716,21 +716,10 @@ pub fn room(number: u8) -> Room {
     let entropy = Secret::new([number; 32]);
     Room {
         id: Id::new(&entropy),
-        version: 1,
         title: format!("Reel {number} – “Nacht” {{{{ 7 * 7 }}}}"),
         slug: Slug::kept(format!("reel-{number}")),
         stream: StreamName::new(&entropy),
         key: PublishKey::new(&entropy),
-        profile: "live".into(),
-        passcode: None,
-        opens_at: None,
-        expires_at: None,
-        closed: false,
-        archived: false,
-        viewer_cap: None,
-        allowed_addresses: Vec::new(),
-        watermark: false,
-        owner: Id::kept("anna"),
-        created_at: begin(),
+        ..Room::sample(begin()).unwrap()
     }
 }
