@@ -1,7 +1,8 @@
 # ColourStream's controller, from the sources: pages, binary, image. Needs the
 # two base images and the language registries, nothing else.
 #   docker build -t colourstream .
-# scripts/image makes the last stage from a binary that is here already.
+# scripts/stages does the first two with the toolchains of this machine,
+# scripts/image makes the last one from a binary that is here already.
 
 FROM node:22.20.0-bookworm-slim AS pages
 WORKDIR /source/web

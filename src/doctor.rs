@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::VERSION;
 use crate::backup::{self, BackupFile};
-use crate::desired::{PlannedPort, Protocol, labels, port_plan};
-use crate::disk::is_unseen;
+use crate::desired::{PlannedPort, Protocol, Seen, labels, port_plan};
+use crate::disk::{SECRETS, is_unseen};
 use crate::engine::{Engine, EngineError, EngineFacts, services_of};
-use crate::host::{self, Listener, Names, Space};
-use crate::model::{Issue, Severity};
+use crate::host::{self, Listener, Names, NoAddress, Space};
+use crate::model::{Issue, Severity, listed};
 use crate::settings::{AcmeChallenge, Settings, SettingsError, Tls};
 use crate::store::{self, Facts, StoreError};
 use crate::tls;
@@ -50,9 +51,9 @@ pub struct Check {
 /// What the host is like, gathered beforehand: plain values.
 #[derive(Debug)]
 pub struct HostView {
-    /// Whether we run in a container: its ports and addresses are not the
-    /// host's, so nothing is concluded from them.
-    pub in_container: bool,
+    /// The container we run in, if we do (empty where its id is not known): its
+    /// ports and addresses are not the host's, so nothing is concluded from them.
+    pub container: Option<String>,
     /// Address of the default route.
     pub source: Option<IpAddr>,
     /// Who listens here.
@@ -76,18 +77,18 @@ pub struct StateView {
     pub space: Option<Space>,
     /// What the database is like; nothing where none was made yet.
     pub database: Option<Result<Facts, StoreError>>,
-    /// The last good backup.
-    pub backup: Option<BackupFile>,
+    /// The backups that are here, newest first; none of them was read.
+    pub backups: Vec<BackupFile>,
 }
 
 impl HostView {
     /// Looks at this host; reads `/proc` and the state folder's file system,
     /// writes nothing.
-    pub fn gather(state: &Path, settings: Option<&Settings>, in_container: bool) -> Self {
+    pub fn gather(state: &Path, settings: Option<&Settings>, container: Option<String>) -> Self {
         let database = state.join(store::FILE);
-        let in_use = database.exists() || state.join("secrets.json").exists();
+        let in_use = database.exists() || state.join(SECRETS).exists();
         Self {
-            in_container,
+            container,
             source: host::default_source(),
             listeners: host::read_listeners(Path::new("/proc")),
             state: StateView {
@@ -95,9 +96,8 @@ impl HostView {
                 exists: state.exists(),
                 unwritable: host::writable(state).err().map(|error| error.to_string()),
                 space: host::space(state).ok(),
-                database: in_use
-                    .then(|| store::examine(&database, env!("CARGO_PKG_VERSION"), false)),
-                backup: settings.and_then(backup::newest),
+                database: in_use.then(|| store::examine(&database, VERSION, false)),
+                backups: settings.map(backup::list).unwrap_or_default(),
             },
             pid: std::process::id(),
         }
@@ -130,7 +130,7 @@ pub async fn examine(
     checks.push(check_engine(settings, &seen));
     let facts = seen.as_ref().ok();
     checks.extend(check_ports(settings, facts, view));
-    let announced = host::announce(settings, view.source, view.in_container);
+    let announced = host::announce(settings, view.source, view.container.is_some());
     checks.push(match (&announced.issue, &announced.address) {
         (Some(issue), _) => of_issue("address", issue),
         (None, address) => ok(
@@ -146,6 +146,7 @@ pub async fn examine(
     checks.extend(check_database(settings, &view.state));
     checks.extend(check_beside(settings, facts, &view.state));
     checks.push(check_backup(settings, view, now));
+    checks.extend(older_backups(settings, view));
     if let Some(facts) = facts {
         checks.extend(
             references
@@ -153,7 +154,7 @@ pub async fn examine(
                 .map(|reference| check_image(reference, facts)),
         );
     }
-    checks.extend(check_certificates(settings, &view.state.path, now));
+    checks.extend(check_certificates(settings, view, now));
     checks
 }
 
@@ -212,9 +213,6 @@ fn clause(sentence: &str) -> String {
     })
 }
 
-/// Oldest API that has all we need (Docker 20.10).
-const OLDEST_API: (u32, u32) = (1, 41);
-
 fn check_engine(settings: &Settings, seen: &Result<EngineFacts, EngineError>) -> Check {
     let address = &settings.engine.address;
     let error =
@@ -222,17 +220,6 @@ fn check_engine(settings: &Settings, seen: &Result<EngineFacts, EngineError>) ->
     match seen {
         Ok(facts) => {
             let info = &facts.info;
-            let is_old = version(&info.api_version).is_some_and(|version| version < OLDEST_API);
-            if is_old {
-                return error(
-                    "the engine is too old",
-                    format!(
-                        "version {} speaks API {}; API {}.{} is needed",
-                        info.version, info.api_version, OLDEST_API.0, OLDEST_API.1
-                    ),
-                    "update it to Docker 20.10 or newer".to_owned(),
-                );
-            }
             ok(
                 "engine",
                 format!(
@@ -244,12 +231,22 @@ fn check_engine(settings: &Settings, seen: &Result<EngineFacts, EngineError>) ->
         Err(EngineError::Denied { .. }) => error(
             "the engine may not be used",
             format!("{address} exists, but this user has no right to it"),
-            "run as a member of the group `docker`; in a container add `--group-add` with the group of the socket".to_owned(),
+            "run as a member of the group `docker`; in a container add `--group-add` with the group of the socket, and where SELinux is enforced `--security-opt label=disable`".to_owned(),
         ),
         Err(EngineError::Away { reason, .. }) => error(
             "the engine does not answer",
             format!("{address}: {reason}"),
             "start it (`systemctl start docker`), or correct `engine.address`; in a container mount the socket".to_owned(),
+        ),
+        Err(old @ EngineError::TooOld { .. }) => error(
+            "the engine is too old",
+            old.to_string(),
+            "install Docker Engine 20.10 or newer".to_owned(),
+        ),
+        Err(slow @ EngineError::Slow { .. }) => error(
+            "the engine answers too slowly",
+            slow.to_string(),
+            "see its log (`journalctl -u docker`) and the load of this host, and look again".to_owned(),
         ),
         Err(other) => error(
             "the engine refuses to be looked at",
@@ -259,16 +256,11 @@ fn check_engine(settings: &Settings, seen: &Result<EngineFacts, EngineError>) ->
     }
 }
 
-fn version(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
 fn check_ports(settings: &Settings, facts: Option<&EngineFacts>, view: &HostView) -> Vec<Check> {
     // What is not published matters only where the controller itself listens.
     let plan: Vec<PlannedPort> = port_plan(settings)
         .into_iter()
-        .filter(|port| port.public || (port.service.is_none() && !view.in_container))
+        .filter(|port| port.public || (port.service.is_none() && view.container.is_none()))
         .collect();
     let mut ours = 0_u32;
     let mut checks = Vec::new();
@@ -295,7 +287,7 @@ fn check_ports(settings: &Settings, facts: Option<&EngineFacts>, view: &HostView
             .iter()
             .map(|port| u32::from(port.last - port.first) + 1)
             .sum();
-        let unseen = if view.in_container {
+        let unseen = if view.container.is_some() {
             ", as far as containers hold them (the host's own processes cannot be seen from in here)"
         } else {
             ""
@@ -322,7 +314,7 @@ fn holder(
     planned: &PlannedPort,
     port: u16,
 ) -> Holder {
-    let bind = settings.ports.bind.filter(|_| planned.public);
+    let bind = planned.address;
     let collides = |address: Option<IpAddr>| match (bind, address) {
         (Some(ours), Some(theirs)) => theirs.is_unspecified() || ours == theirs,
         _ => true,
@@ -346,7 +338,7 @@ fn holder(
             )
         };
     }
-    if view.in_container {
+    if view.container.is_some() {
         return Holder::Nobody;
     }
     let listener = view.listeners.iter().find(|listener| {
@@ -364,12 +356,9 @@ fn holder(
             {
                 Holder::Ours
             }
-            Some(process) => Holder::Other(
-                format!("`{}` (process {})", process.command, process.pid),
-                "stop it".to_owned(),
-            ),
+            Some(_) => Holder::Other(listener.who(), "stop it".to_owned()),
             None => Holder::Other(
-                "a process of another user".to_owned(),
+                listener.who(),
                 "look again as root to see which, and stop it".to_owned(),
             ),
         },
@@ -414,11 +403,18 @@ pub(crate) async fn check_names(
             .first()
             .map_or_else(|| "this host's address".to_owned(), ToString::to_string);
         checks.push(match names.lookup(host).await {
-            Err(why) => told(
+            Err(NoAddress::Silent(why)) => told(
+                "names",
+                Verdict::Warning,
+                format!("where {host} leads to could not be asked"),
+                why,
+                "give this host DNS servers that answer (`/etc/resolv.conf`), and look again",
+            ),
+            Err(NoAddress::None(why)) => told(
                 "names",
                 Verdict::Error,
                 format!("{host} leads nowhere"),
-                why.to_string(),
+                why,
                 record(settings, host, &target),
             ),
             Ok(found) if found.is_empty() => told(
@@ -428,14 +424,30 @@ pub(crate) async fn check_names(
                 "it has no address in DNS",
                 record(settings, host, &target),
             ),
-            Ok(found) if here.is_empty() || found.iter().any(|address| here.contains(address)) => {
-                ok("names", format!("{host} leads to {}", list(&found)))
+            Ok(found) if here.is_empty() || found.iter().all(|address| here.contains(address)) => {
+                ok("names", format!("{host} leads to {}", listed(&found)))
+            }
+            Ok(found) if found.iter().any(|address| here.contains(address)) => {
+                let elsewhere = found.iter().filter(|address| !here.contains(address));
+                let elsewhere = listed(&elsewhere.copied().collect::<Vec<_>>());
+                told(
+                    "names",
+                    Verdict::Warning,
+                    format!("{host} leads to {}", listed(&found)),
+                    format!(
+                        "this host is announced at {}; who is led to {elsewhere} may not arrive",
+                        listed(&here)
+                    ),
+                    format!(
+                        "take out the records of {elsewhere}, unless they are this host's as well"
+                    ),
+                )
             }
             Ok(found) => told(
                 "names",
                 Verdict::Warning,
-                format!("{host} leads to {}", list(&found)),
-                format!("this host is announced at {}", list(&here)),
+                format!("{host} leads to {}", listed(&found)),
+                format!("this host is announced at {}", listed(&here)),
                 format!(
                     "{}; if a proxy in front is meant, nothing is wrong",
                     record(settings, host, &target)
@@ -453,11 +465,6 @@ fn record(settings: &Settings, host: &str, target: &str) -> String {
         let kind = if target.contains(':') { "AAAA" } else { "A" };
         format!("add the record `{host} {kind} {target}` where the domain's DNS is kept")
     }
-}
-
-fn list(addresses: &[IpAddr]) -> String {
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    shown.join(", ")
 }
 
 /// Below this a log or a backup may fail any day.
@@ -539,6 +546,35 @@ fn check_beside(
     is_new.then(|| of_issue("state", &backup::lost(&running, settings)))
 }
 
+/// So many backups are named.
+const NAMED: usize = 5;
+
+/// A backup for whoever looks for one to restore.
+fn of(one: &BackupFile) -> String {
+    format!(
+        "of {}: {}",
+        one.at.strftime("%Y-%m-%d %H:%M UTC"),
+        one.path.display()
+    )
+}
+
+/// Those before the newest, for when that one turns out to be damaged.
+fn older_backups(settings: &Settings, view: &HostView) -> Vec<Check> {
+    let all = &view.state.backups;
+    let older = all.iter().take(NAMED).skip(1);
+    let mut checks: Vec<Check> = older
+        .map(|one| ok("backup", format!("before it, one {}", of(one))))
+        .collect();
+    if let Some(more) = all.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let folder = backup::folder(settings);
+        checks.push(ok(
+            "backup",
+            format!("and {more} more in {}", folder.display()),
+        ));
+    }
+    checks
+}
+
 /// A backup that is older than this many intervals was due long ago.
 const LATE: i32 = 3;
 
@@ -546,7 +582,7 @@ fn check_backup(settings: &Settings, view: &HostView, now: Timestamp) -> Check {
     let name = "backup";
     let every = settings.backup.every;
     let folder = backup::folder(settings);
-    match (&view.state.backup, every) {
+    match (view.state.backups.first(), every) {
         (None, None) => told(
             name,
             Verdict::Warning,
@@ -565,11 +601,7 @@ fn check_backup(settings: &Settings, view: &HostView, now: Timestamp) -> Check {
             ),
         ),
         (Some(last), every) => {
-            let said = format!(
-                "the last good one is of {}: {}",
-                last.at.strftime("%Y-%m-%d %H:%M UTC"),
-                last.path.display()
-            );
+            let said = format!("the newest, whole when it was made, is {}", of(last));
             let age = now.duration_since(last.at);
             let late = every
                 .and_then(|every| jiff::SignedDuration::try_from(every).ok())
@@ -627,14 +659,15 @@ fn check_image(reference: &str, facts: &EngineFacts) -> Check {
     }
 }
 
-fn check_certificates(settings: &Settings, state: &Path, now: Timestamp) -> Vec<Check> {
+fn check_certificates(settings: &Settings, view: &HostView, now: Timestamp) -> Vec<Check> {
     let name = "certificate";
+    let container = view.container.as_deref().filter(|id| !id.is_empty());
     match &settings.tls {
         Tls::LocalCa => vec![ok(
             name,
             format!(
                 "made here; a machine trusts it after `{}`",
-                tls::trust(state, &settings.instance, None)
+                tls::trust(&view.state.path, &settings.instance, container)
             ),
         )],
         Tls::Off { .. } => vec![ok(name, "none here: another proxy ends TLS".to_owned())],
@@ -673,11 +706,20 @@ fn check_certificates(settings: &Settings, state: &Path, now: Timestamp) -> Vec<
                     "add `tls: {email: …}`",
                 ));
             }
+            let authority = acme.ca_server.as_deref().unwrap_or("Let's Encrypt");
+            let orders = tls::kept_orders(&view.state.path);
+            let issues = orders.issues(&Seen::default(), now);
+            checks.extend(issues.iter().map(|issue| of_issue(name, issue)));
             if checks.is_empty() {
-                let authority = acme.ca_server.as_deref().unwrap_or("Let's Encrypt");
                 checks.push(ok(
                     name,
-                    format!("ordered from {authority} at the first start"),
+                    match orders.until() {
+                        Some(until) => format!(
+                            "given by {authority}, good until {}; renewed by itself",
+                            until.strftime("%Y-%m-%d")
+                        ),
+                        None => format!("ordered from {authority} at the first start"),
+                    },
                 ));
             }
             checks
@@ -757,15 +799,17 @@ pub fn render(checks: &[Check], colour: bool) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::desired::PortBinding;
+    use jiff::SignedDuration;
+
+    use crate::desired::{Lead, Obstacle, Orders, PortBinding, Served};
     use crate::engine::fake::{World, blank, image};
-    use crate::engine::{ContainerFacts, ContainerState, EngineInfo};
-    use crate::host::{NoAddress, Process};
+    use crate::engine::{ContainerFacts, ContainerState};
+    use crate::host::Process;
 
     /// Names that lead somewhere; all others lead nowhere.
     struct Book(BTreeMap<String, Vec<IpAddr>>);
@@ -775,7 +819,10 @@ mod tests {
             Self(
                 entries
                     .iter()
-                    .map(|(name, address)| ((*name).to_owned(), vec![address.parse().unwrap()]))
+                    .map(|(name, addresses)| {
+                        let all = addresses.split(' ').map(|one| one.parse().unwrap());
+                        ((*name).to_owned(), all.collect())
+                    })
                     .collect(),
             )
         }
@@ -800,7 +847,7 @@ mod tests {
 
     fn view() -> HostView {
         HostView {
-            in_container: false,
+            container: None,
             source: Some("192.168.1.4".parse().unwrap()),
             listeners: Vec::new(),
             state: StateView {
@@ -812,7 +859,7 @@ mod tests {
                     total: 100 << 30,
                 }),
                 database: None,
-                backup: None,
+                backups: Vec::new(),
             },
             pid: 1000,
         }
@@ -830,6 +877,36 @@ mod tests {
     async fn shown(settings: &Settings, view: &HostView, world: &World, names: &Book) -> String {
         let checks = examine("colourstream.yaml", Ok(settings), view, world, names, now()).await;
         render(&checks, false)
+    }
+
+    #[test]
+    fn the_backups_that_are_here_are_named_and_none_is_called_good() {
+        let settings = settings("");
+        let mut view = view();
+        let hour = |hours: i64| now() - jiff::SignedDuration::from_hours(hours);
+        view.state.backups = (1..=7)
+            .map(|hours| BackupFile {
+                at: hour(hours),
+                why: backup::Why::Daily,
+                path: format!("/srv/colourstream/backups/{hours}").into(),
+                bytes: 1,
+            })
+            .collect();
+        let mut checks = vec![check_backup(&settings, &view, now())];
+        checks.extend(older_backups(&settings, &view));
+        let text = render(&checks, false);
+        assert!(!text.contains("good"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].contains("the newest, whole when it was made, is of 2026-03-31 23:00 UTC")
+        );
+        for (line, hours) in lines.iter().zip(1..=5) {
+            assert!(line.ends_with(&format!("backups/{hours}")), "{text}");
+        }
+        assert!(lines[5].contains("and 2 more in"), "{text}");
+        // One is no list.
+        view.state.backups.truncate(1);
+        assert_eq!(older_backups(&settings, &view), []);
     }
 
     #[tokio::test]
@@ -903,9 +980,66 @@ mod tests {
         let names = Book::new(&[
             ("review.example.com", "203.0.113.7"),
             ("admin.review.example.com", "198.51.100.1"),
-            ("video.review.example.com", "203.0.113.7"),
+            ("video.review.example.com", "2001:db8::9 203.0.113.7"),
         ]);
         assert_snapshot!(shown(&settings, &view(), &world(&settings), &names).await);
+    }
+
+    #[test]
+    fn orders_of_certificates_are_told_as_they_are() {
+        let settings = settings(
+            "domain: review.example.com\npublic_address: 203.0.113.7\ntls: {email: ops@example.com}\n",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let mut view = view();
+        view.state.path = folder.path().to_owned();
+        let shown = || render(&check_certificates(&settings, &view, now()), false);
+        assert!(shown().contains("at the first start"), "{}", shown());
+        let hosts: BTreeSet<String> = settings.hosts.all().map(str::to_owned).into();
+        let kept = |seen: Seen| {
+            let mut orders = Orders::default();
+            orders.step(&hosts, &seen, SignedDuration::from_mins(2), now());
+            let file = folder.path().join(tls::ORDERS);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, serde_json::to_string(&orders).unwrap()).unwrap();
+            shown()
+        };
+        let each = |lead: &Lead| {
+            hosts
+                .iter()
+                .map(|host| (host.clone(), lead.clone()))
+                .collect()
+        };
+        let nowhere = Lead::Away(Obstacle::Nowhere {
+            why: "it has no address in DNS".to_owned(),
+        });
+        let held = kept(Seen {
+            leads: each(&nowhere),
+            ..Seen::default()
+        });
+        assert!(
+            held.contains("no certificate is ordered for review.example.com")
+                && held.contains("3 errors"),
+            "{held}"
+        );
+        let served = Served {
+            issuer: "x".to_owned(),
+            from: now(),
+            until: now() + SignedDuration::from_hours(24 * 90),
+        };
+        let had = kept(Seen {
+            served: Some(
+                hosts
+                    .iter()
+                    .map(|host| (host.clone(), served.clone()))
+                    .collect(),
+            ),
+            ..Seen::default()
+        });
+        assert!(
+            had.contains("good until 2026-06-30; renewed by itself"),
+            "{had}"
+        );
     }
 
     #[tokio::test]
@@ -922,18 +1056,19 @@ mod tests {
             EngineError::Denied {
                 address: "unix:///var/run/docker.sock".to_owned(),
             },
+            EngineError::TooOld {
+                version: "19.03.1".to_owned(),
+                api: "1.40".to_owned(),
+            },
+            EngineError::Slow {
+                what: "version".to_owned(),
+                seconds: 10,
+            },
             EngineError::Other("403 Forbidden".to_owned()),
         ] {
             let seen = Err(error);
             all.push_str(&render(&[check_engine(&settings, &seen)], false));
         }
-        world.set_info(EngineInfo {
-            version: "19.03.1".to_owned(),
-            api_version: "1.40".to_owned(),
-            platform: "linux/amd64".to_owned(),
-        });
-        let old = world.observe("colourstream", &[]).await;
-        all.push_str(&render(&[check_engine(&settings, &old)], false));
         assert_snapshot!(all);
 
         world.go_away();
@@ -998,6 +1133,34 @@ mod tests {
         assert!(text.contains("1 ours"), "{text}");
     }
 
+    /// The host has no such path as the container's state folder.
+    #[test]
+    fn a_machine_trusts_the_authority_of_a_container_by_docker_cp() {
+        let settings = settings("");
+        let mut view = view();
+        let shown = |view: &HostView| render(&check_certificates(&settings, view, now()), false);
+        assert!(shown(&view).contains("`cp /srv/"), "{}", shown(&view));
+        view.container = Some("0123456789abcdef".to_owned());
+        let text = shown(&view);
+        assert!(text.contains("`docker cp 0123456789ab:/srv/"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn dns_that_does_not_answer_is_no_missing_record() {
+        struct Silence;
+        impl Names for Silence {
+            async fn lookup(&self, _name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+                Err(NoAddress::Silent("no answer within 5 s".to_owned()))
+            }
+        }
+        let settings = settings("domain: review.example.com\n");
+        for check in check_names(&settings, Some("203.0.113.7"), &Silence).await {
+            assert_eq!(check.verdict, Verdict::Warning);
+            assert!(check.found.contains("could not be asked"), "{check:?}");
+            assert!(!format!("{check:?}").contains("add the record"));
+        }
+    }
+
     #[tokio::test]
     async fn wrong_settings_are_all_there_is_to_say() {
         let errors = crate::settings::parse("domain: localhost\nport: 80\n", "c.yaml").unwrap_err();
@@ -1021,7 +1184,7 @@ mod tests {
     #[test]
     fn this_very_host_can_be_looked_at() {
         let folder = tempfile::tempdir().unwrap();
-        let view = HostView::gather(&folder.path().join("state"), None, false);
+        let view = HostView::gather(&folder.path().join("state"), None, None);
         assert!(!view.state.exists);
         assert!(view.state.space.is_some());
     }

@@ -9,10 +9,13 @@
 //!
 //! `ARCHITECTURE.md` holds the map and the invariants. In short: [`desired`],
 //! [`render`] and [`plan`] are pure; bollard lives in `engine/docker.rs` and
-//! nowhere else; SQL lives in `store`; `disk` is the only writer of files;
-//! `reconcile` is the one loop that brings them together, and everything
-//! outside it talks through the store (what is wanted) and the published
-//! status (what is).
+//! `engine/docker/` alone; SQL lives in `store`; `disk` is the only writer of
+//! files but the database; `reconcile` is the one loop that brings them
+//! together, and everything outside it talks through the store (what is
+//! wanted) and the published [`status`] (what is).
+
+/// Of this controller.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub mod access;
 pub mod backup;

@@ -13,7 +13,7 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
@@ -28,12 +28,38 @@ const RETRY: Duration = Duration::from_millis(500);
 /// use: closed by us, it could be in the middle of being used again.
 const HEAD: Duration = Duration::from_secs(100);
 
-/// Connections at once on all listeners, beside what files we need ourselves.
-/// Every open page is one, through Traefik.
-static OPEN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let most = files().saturating_sub(256).clamp(64, 16_384);
-    Arc::new(Semaphore::new(most))
-});
+/// Who comes by a listener. Each kind has connections of its own, beside what
+/// files we need ourselves: as many visitors as there are take none of those
+/// by which the services ask about them.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    /// Browsers, through Traefik: every open page is one.
+    Pages,
+    /// The services: hooks and forward-auth, a handful at a time.
+    Internal,
+}
+
+impl Door {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pages => "pages",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Connections at once, on all listeners of this kind.
+    fn places(self) -> Arc<Semaphore> {
+        static PLACES: LazyLock<[Arc<Semaphore>; 2]> = LazyLock::new(|| {
+            let most = files().saturating_sub(256).clamp(80, 20_480);
+            [most - most / 5, most / 5].map(|share| Arc::new(Semaphore::new(share)))
+        });
+        let [pages, internal] = &*PLACES;
+        Arc::clone(match self {
+            Self::Pages => pages,
+            Self::Internal => internal,
+        })
+    }
+}
 
 /// What is said to one more than that.
 const FULL: &[u8] =
@@ -59,7 +85,7 @@ fn files() -> usize {
 /// Serves `app` on `port` of every wanted address, as long as it is wanted.
 /// Cancel-safe: dropping the future drops every listener.
 pub async fn follow(
-    what: &'static str,
+    door: Door,
     app: Router,
     port: u16,
     mut wanted: watch::Receiver<BTreeSet<IpAddr>>,
@@ -83,7 +109,7 @@ pub async fn follow(
         for address in addresses {
             serving.entry(address).or_insert_with(|| {
                 Abort(tokio::spawn(one(
-                    what,
+                    door,
                     app.clone(),
                     SocketAddr::new(address, port),
                 )))
@@ -105,14 +131,15 @@ impl Drop for Abort {
     }
 }
 
-async fn one(what: &'static str, app: Router, address: SocketAddr) {
+async fn one(door: Door, app: Router, address: SocketAddr) {
+    let (what, places) = (door.name(), door.places());
     let mut told = false;
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
                 info!(%address, "{what} listening");
                 told = false;
-                serve(listener, &app).await;
+                serve(listener, &app, &places).await;
             }
             // The gateway's address is not there before the network is.
             Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
@@ -131,12 +158,13 @@ async fn one(what: &'static str, app: Router, address: SocketAddr) {
 /// Takes connections for ever. When it is dropped those that are open answer
 /// what they were asked, and are closed: Traefik keeps them for the next
 /// question, which somebody else may have to answer by then.
-async fn serve(listener: TcpListener, app: &Router) {
+async fn serve(listener: TcpListener, app: &Router, places: &Arc<Semaphore>) {
     let (_here, gone) = watch::channel(());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, app.clone(), gone.clone()));
+                let place = Arc::clone(places).try_acquire_owned().ok();
+                tokio::spawn(connection(stream, peer, place, app.clone(), gone.clone()));
             }
             // Gone again before it was taken.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -152,10 +180,11 @@ async fn serve(listener: TcpListener, app: &Router) {
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    place: Option<OwnedSemaphorePermit>,
     app: Router,
     mut gone: watch::Receiver<()>,
 ) {
-    let Ok(_open) = Arc::clone(&OPEN).try_acquire_owned() else {
+    let Some(_place) = place else {
         debug!(%peer, "too many connections");
         // Never waits: it fits into the socket's buffer, or is not said.
         let _said = stream.try_write(FULL);
@@ -215,6 +244,10 @@ mod tests {
     use super::*;
 
     async fn house() -> SocketAddr {
+        house_for(64).await
+    }
+
+    async fn house_for(most: usize) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app =
@@ -229,7 +262,8 @@ mod tests {
                     "/body",
                     post(|body: crate::http::Whole| async move { body.0.len().to_string() }),
                 );
-        tokio::spawn(async move { serve(listener, &app).await });
+        let places = Arc::new(Semaphore::new(most));
+        tokio::spawn(async move { serve(listener, &app, &places).await });
         address
     }
 
@@ -248,13 +282,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn visitors_take_no_connections_of_the_services() {
+        let (pages, internal) = (house_for(2).await, house_for(2).await);
+        let ask = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let answer = async |address| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(ask).await.unwrap();
+            said(&mut stream).await
+        };
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(pages).await.unwrap();
+            let kept = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+            stream.write_all(kept).await.unwrap();
+            assert!(stream.read(&mut [0; 512]).await.unwrap() > 0);
+            held.push(stream);
+        }
+        let refused = said(&mut TcpStream::connect(pages).await.unwrap()).await;
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        assert!(answer(internal).await.ends_with("127.0.0.1"));
+        // So it is with the two of the house: one's places are not the other's.
+        let (pages, internal) = (Door::Pages.places(), Door::Internal.places());
+        assert!(internal.available_permits() >= 16);
+        let all = u32::try_from(pages.available_permits()).unwrap();
+        let _taken = pages.try_acquire_many(all).unwrap();
+        assert!(internal.try_acquire().is_ok());
+        assert!(Door::Internal.places().try_acquire().is_ok());
+        assert!(Door::Pages.places().try_acquire().is_err());
+    }
+
+    #[tokio::test]
     async fn a_connection_that_is_kept_does_not_outlive_its_listener() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
         let app = Router::new().route("/", get(|| async { "old" }));
-        let serving = tokio::spawn(async move { serve(listener, &app).await });
+        let serving =
+            tokio::spawn(async move { serve(listener, &app, &Arc::new(Semaphore::new(1))).await });
         let ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
         stream.write_all(ask).await.unwrap();
         let mut answer = [0; 512];

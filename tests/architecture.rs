@@ -102,7 +102,7 @@ fn the_pure_rooms_have_no_effects() {
 }
 
 #[test]
-fn bollard_lives_in_one_file() {
+fn bollard_lives_in_one_place() {
     refuse("src", &["bollard"], &["src/engine/docker"]);
 }
 
@@ -135,9 +135,57 @@ fn nothing_panics_by_design() {
 fn only_the_disk_writes_files() {
     refuse(
         "src",
-        &["fs::write", "File::create", "fs::rename", "OpenOptions"],
+        &[
+            "fs::write",
+            "File::create",
+            "fs::rename",
+            "OpenOptions",
+            "create_dir",
+        ],
         &["src/disk", "src/store"],
     );
+    refuse(
+        "src",
+        &["remove_file", "remove_dir", "set_permissions"],
+        &[
+            "src/disk",
+            "src/store",
+            // The control socket: made where it is listened on, removed there
+            // and where the listening ends.
+            "src/listen.rs",
+            "src/serve/mod.rs",
+            "src/serve/rescue.rs",
+            // `render` without a state folder has one for as long as it takes.
+            "src/cli/session.rs",
+        ],
+    );
+}
+
+#[test]
+fn the_code_map_has_every_room() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let modules = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let mut count = 0;
+    for name in modules
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+    {
+        let places = [format!("`src/{name}/`"), format!("`src/{name}.rs`")];
+        let is_there = places.iter().any(|place| map.contains(place));
+        assert!(is_there, "`{name}` is not in the map");
+        count += 1;
+    }
+    assert!(count > 15, "{count} rooms");
+    let row = map.lines().find(|line| line.starts_with("| `src/http/`"));
+    for (path, text) in sources("src/http") {
+        if text.contains("Router::new()") {
+            let name = path.strip_prefix(root.join("src/http")).unwrap();
+            let name = name.to_string_lossy();
+            let name = name.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+            assert!(row.unwrap().contains(name), "`{name}` is not in the map");
+        }
+    }
 }
 
 /// The functions of a source with their names, up to the line of their last

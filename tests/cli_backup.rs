@@ -170,7 +170,7 @@ fn damaged(database: &Path) {
     std::fs::write(database, bytes).unwrap();
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case {
         name: "a damaged page",
         code: "database-damaged",
@@ -197,9 +197,15 @@ const CASES: [Case; 6] = [
         },
     },
     Case {
+        name: "emptied",
+        code: "database-damaged",
+        words: "is gone or empty, though this state folder was in use",
+        happens: |database| std::fs::write(database, "").unwrap(),
+    },
+    Case {
         name: "gone",
         code: "database-damaged",
-        words: "is gone, though this state folder was in use",
+        words: "is gone or empty, though this state folder was in use",
         happens: |database| std::fs::remove_file(database).unwrap(),
     },
     Case {
@@ -231,6 +237,10 @@ fn a_database_that_cannot_be_used_leads_to_a_choice_and_pages_stay_up() {
     // As the controller names those it makes by itself.
     let kept = backups.join("cst8-cli-20260101T000000Z-daily.backup");
     house.good(&["backup", path(&kept)]);
+    // A later one that was cut off since is not the last good one.
+    let whole = std::fs::read(&kept).unwrap();
+    let cut = backups.join("cst8-cli-20260102T000000Z-daily.backup");
+    std::fs::write(cut, &whole[..whole.len() / 2]).unwrap();
     let pages = "127.0.0.1:31708";
     for case in CASES {
         house.stop();
@@ -325,7 +335,7 @@ fn the_other_choices_are_said_and_done() {
     house.good(&["room", "create", "Northlight"]);
     house.stop();
     let database = house.state.join("colourstream.db");
-    (CASES[4].happens)(&database);
+    (CASES[5].happens)(&database);
     house.again();
     let status = house.status().unwrap();
     let fix = issue(&status).unwrap()["fix"].as_str().unwrap().to_owned();
@@ -333,7 +343,7 @@ fn the_other_choices_are_said_and_done() {
         fix.contains("restore --as-it-is") && fix.contains("restore --empty"),
         "{fix}"
     );
-    assert!(fix.contains("No backup is in the folder"), "{fix}");
+    assert!(fix.contains("No good backup is in the folder"), "{fix}");
     house.good(&["restore", "--as-it-is"]);
     wait("the rooms", 30, || {
         house
@@ -414,6 +424,14 @@ fn the_passphrase_of_the_settings_seals_every_backup_and_opens_it_again() {
     assert!(said.contains("sealed"), "{said}");
     is_sealed(&std::fs::read(&file).unwrap());
     is_sealed(&house.run(&["backup", "-"]).stdout);
+    // One that is soon guessed seals nothing.
+    std::fs::write(&word, "1234567\n").unwrap();
+    let none = house.dir.path().join("none.backup");
+    let weak = refused(&house, &["backup", path(&none)]);
+    let names = format!("{} holds a passphrase of fewer than 8", word.display());
+    assert!(weak.contains(&names), "{weak}");
+    assert!(!none.exists());
+    std::fs::write(&word, "a long passphrase\n").unwrap();
     // Another one, where somebody says so.
     let other = dir.path().join("other");
     std::fs::write(&other, "another passphrase\n").unwrap();
@@ -800,6 +818,7 @@ fn an_older_database_is_backed_up_before_it_is_changed() {
 fn one_controller_at_a_time_even_while_it_is_stopped() {
     let mut house = served(31_724, "");
     house.good(&["room", "create", "Northlight"]);
+    let before = key(&house);
     let second = |house: &Served| {
         let output = house.run(&["serve"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
@@ -814,17 +833,36 @@ fn one_controller_at_a_time_even_while_it_is_stopped() {
     house.signal("STOP");
     let words = second(&house);
     assert!(words.contains(&named), "{words}");
-    let restore = text(&house.run(&["restore", "--empty", "--yes"]).stderr);
-    assert!(!restore.is_empty(), "a stopped one is not robbed either");
+    // A stopped one is not robbed either.
+    let words = refused(&house, &["restore", "--empty", "--yes"]);
+    let here = format!("works on {}", house.state.display());
+    for wanted in [named.as_str(), &here, "stop it first"] {
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
     house.signal("CONT");
-    house.good(&["room", "show", "northlight"]);
+    assert_eq!(key(&house), before);
+    assert_eq!(titles(&house), ["Northlight"]);
+    assert!(!house.state.join("aside").exists(), "nothing was replaced");
     // One that is gone leaves nothing behind that refuses the next.
     house.signal("KILL");
     house.again();
-    house.good(&["room", "show", "northlight"]);
+    assert_eq!(key(&house), before);
+    assert_eq!(titles(&house), ["Northlight"]);
 }
 
-/// Killed at any moment of a restore, either the old or the new is there.
+/// What the rooms are called.
+fn titles(house: &Served) -> Vec<String> {
+    let rooms = house.json(&["room", "list"]);
+    let titles = rooms.as_array().unwrap().iter().map(|room| &room["title"]);
+    let mut titles: Vec<String> = titles
+        .map(|title| title.as_str().unwrap().to_owned())
+        .collect();
+    titles.sort();
+    titles
+}
+
+/// Killed at any moment of a restore, either the old or the new is there: from
+/// at once to when it ends before it is killed.
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
     let mut house = served(31_728, "");
@@ -832,8 +870,13 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
     let file = house.dir.path().join("one.backup");
     house.good(&["backup", path(&file)]);
     let then = key(&house);
-    let mut seen = std::collections::BTreeSet::new();
-    for delay in [1, 3, 6, 10, 15, 20, 30, 50, 90, 150] {
+    let (mut delay, mut old, mut new) = (std::time::Duration::ZERO, 0, 0);
+    loop {
+        assert!(delay.as_secs() < 30, "it never ends: {old} {new}");
+        // What the backup does not know of.
+        if titles(&house) == ["Northlight"] {
+            house.good(&["room", "create", "Halcyon"]);
+        }
         house.good(&["room", "rotate-key", "northlight"]);
         let now = key(&house);
         house.stop();
@@ -843,14 +886,27 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        let _ended = child.kill();
+        std::thread::sleep(delay);
+        let ended = child.try_wait().unwrap();
+        let _gone = child.kill();
         child.wait().unwrap();
         house.again();
-        let after = key(&house);
-        assert!(after == then || after == now, "after {delay} ms");
+        let (after, rooms) = (key(&house), titles(&house));
+        if after == then {
+            new += 1;
+            assert_eq!(rooms, ["Northlight"], "after {delay:?}");
+        } else {
+            old += 1;
+            assert_eq!(after, now, "after {delay:?}");
+            assert_eq!(rooms, ["Halcyon", "Northlight"], "after {delay:?}");
+        }
         assert!(!house.state.join("restore").join("switch.json").exists());
-        seen.insert(after == then);
+        if let Some(status) = ended {
+            assert_eq!(status.code(), Some(0), "after {delay:?}");
+            assert_eq!(after, then, "it said that it was done");
+            break;
+        }
+        delay = delay * 3 / 2 + std::time::Duration::from_millis(1);
     }
-    assert!(!seen.is_empty());
+    assert!(old > 0 && new > 0, "both were seen: {old} {new}");
 }

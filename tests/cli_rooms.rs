@@ -154,7 +154,7 @@ fn what_cannot_be_is_told_with_what_to_do() {
 }
 
 #[test]
-fn links_are_made_listed_and_taken_back() {
+fn links_are_made_listed_and_revoked() {
     let house = served(30_908);
     house.good(&["room", "create", "Halcyon", "--no-link"]);
     let none = house.good(&["link", "list", "halcyon"]);
@@ -182,7 +182,7 @@ fn links_are_made_listed_and_taken_back() {
     assert!(!list.contains("/j#"), "a link is shown once: {list}");
 
     let gone = house.good(&["link", "revoke", "halcyon", "Maya"]);
-    assert!(gone.contains("Maya's link is taken back"), "{gone}");
+    assert!(gone.contains("Maya's link is revoked"), "{gone}");
     house.good(&["link", "revoke", "halcyon", other["id"].as_str().unwrap()]);
     let links = house.json(&["link", "list", "halcyon"]);
     assert!(
@@ -242,6 +242,12 @@ fn a_file_makes_and_changes_rooms_after_showing_the_difference() {
     // The same again is nothing.
     let again = house.good(&["room", "apply", &path, "--dry-run"]);
     assert_eq!(again, "2 are as the file says.\n");
+    // As it is given to a container.
+    let given = house.run_with(
+        &["room", "apply", "/dev/stdin", "--dry-run"],
+        &std::fs::read_to_string(&file).unwrap(),
+    );
+    assert_eq!(text(&given.stdout), again, "{}", text(&given.stderr));
 
     write(
         "rooms:\n\

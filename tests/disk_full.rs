@@ -27,21 +27,16 @@ mod common;
 mod report;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use alone::{House, START, Serving, side_by_side};
-use report::{Count, Report, of_full};
+use alone::{House, START, Serving, age, is_upgraded, of_the_upgrade, side_by_side};
+use report::{Count, Report, is_full, of_full};
 use serde_json::{Value, json};
 
 /// Issues that name it.
-const NAMES: [&str; 4] = [
-    "state-unwritable",
-    "store-failed",
-    "database-damaged",
-    "backup-failed",
-];
+const NAMES: [&str; 3] = ["state-unwritable", "store-failed", "backup-failed"];
 
 fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
@@ -80,6 +75,14 @@ impl Small {
 
     fn free(&self) {
         std::fs::remove_file(self.state.join("ballast")).unwrap();
+    }
+
+    /// Is served, and has a room.
+    fn with_a_room(&self) -> Serving {
+        let mut serving = self.house.serve(&[]);
+        assert!(!serving.is_killed(|| self.house.answers()));
+        assert!(end(self.create("Kept")));
+        serving
     }
 
     /// A call of somebody else's, answered or not.
@@ -147,17 +150,19 @@ fn end(mut child: Child) -> bool {
 enum Work {
     FirstStart,
     Room,
+    Upgrade,
 }
 
 /// Brings a house to where its work begins.
 fn prepared(base: u16, work: Work) -> Small {
     let small = Small::new(base);
-    if work == Work::Room {
-        let mut serving = small.house.serve(&[]);
-        assert!(!serving.is_killed(|| small.house.answers()));
-        assert!(end(small.create("Kept")));
-        drop(serving);
-        small.house.settings("other.localhost");
+    if work != Work::FirstStart {
+        drop(small.with_a_room());
+    }
+    match work {
+        Work::FirstStart => {}
+        Work::Room => small.house.settings("other.localhost"),
+        Work::Upgrade => age(&small.state),
     }
     small
 }
@@ -184,7 +189,7 @@ fn begun(small: &Small, work: Work, script: &[(&str, &str)]) -> (Serving, Option
         }
         let done = match work {
             Work::Room => small.is_routed("perhaps"),
-            Work::FirstStart => small.house.status().is_some(),
+            Work::FirstStart | Work::Upgrade => small.house.status().is_some(),
         };
         if done {
             let since = *since.get_or_insert_with(Instant::now);
@@ -196,22 +201,33 @@ fn begun(small: &Small, work: Work, script: &[(&str, &str)]) -> (Serving, Option
     }
 }
 
-/// One point: full from there on. Answers whether it was reached, and what is
-/// wrong.
+/// One point: full from there on; the one numbered 0 is before the first write.
+/// Answers whether it was reached, and what is wrong.
 fn full_at(base: u16, work: Work, at: usize) -> (bool, Result<(), String>) {
     let small = prepared(base, work);
     let secrets = std::fs::read(small.state.join("secrets.json")).ok();
-    let (mut serving, asked, stopped) =
-        begun(&small, work, &[("COLOURSTREAM_STOP_AT", &at.to_string())]);
-    if !stopped {
-        let _end = asked.map(end);
-        return (false, Ok(()));
-    }
-    small.fill();
-    signal(serving.0.id(), "-CONT");
+    let (mut serving, asked) = if at == 0 {
+        small.fill();
+        (small.house.serve(&[]), None)
+    } else {
+        let script = [("COLOURSTREAM_STOP_AT", at.to_string())];
+        let script = script.each_ref().map(|(name, at)| (*name, at.as_str()));
+        let (serving, asked, stopped) = begun(&small, work, &script);
+        if !stopped {
+            let _end = asked.map(end);
+            return (false, Ok(()));
+        }
+        small.fill();
+        signal(serving.0.id(), "-CONT");
+        (serving, asked)
+    };
     let perhaps = asked.is_some_and(end);
     let result = is_told(&small, &mut serving)
-        .and_then(|made| goes_on(&small, &mut serving, made, perhaps, secrets.as_deref()));
+        .and_then(|made| goes_on(&small, &mut serving, made, perhaps, secrets.as_deref()))
+        .and_then(|()| match work {
+            Work::Upgrade => is_upgraded(&small.state),
+            _ => Ok(()),
+        });
     (
         true,
         result.map_err(|why| format!("{why}\n{}", small.house.said())),
@@ -315,10 +331,50 @@ fn goes_on(
     Ok(())
 }
 
+/// What is at each of its points, 0 among them.
+fn counted(
+    count: &mut Count,
+    base: u16,
+    points: &[String],
+    stride: usize,
+    run: impl Fn(u16, usize) -> (bool, Result<(), String>) + Sync,
+) {
+    let all = points.len();
+    let cases: Vec<usize> = (0..=all).step_by(stride).collect();
+    let mut missed = 0;
+    for (at, (reached, result)) in side_by_side(base, &cases, |base, at| run(base, *at)) {
+        let result = match (reached, result) {
+            // What is done after an answer is not waited for.
+            (false, Ok(())) if at + 2 > all => {
+                missed += 1;
+                continue;
+            }
+            (false, Ok(())) => Err("the point was not reached".to_owned()),
+            (_, result) => result,
+        };
+        let name = match at {
+            0 => "before the first".to_owned(),
+            at => format!("point {at} of {all}: {}", points[at - 1]),
+        };
+        count.case(&name, result);
+    }
+    count.not_reached(missed);
+}
+
+fn recorded(list: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(list).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
     let mut report = Report::new("disk-full");
-    for (work, base) in [(Work::FirstStart, 28_300), (Work::Room, 28_600)] {
+    let works = [
+        (Work::FirstStart, 28_300, 64),
+        (Work::Room, 28_600, 60),
+        (Work::Upgrade, 28_300, 14),
+    ];
+    for (work, base, stride) in works {
         let small = prepared(base, work);
         let list = small.house.folder.path().join("points");
         let (serving, asked, _) = begun(
@@ -328,40 +384,218 @@ fn full_from_any_write_on_it_is_named_and_nothing_is_lost() {
         );
         assert!(asked.is_none_or(end));
         drop(serving);
-        let points: Vec<String> = std::fs::read_to_string(&list)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        drop(small);
-        let all = points.len();
-        assert!(all >= 20, "{points:?}");
-        let cases: Vec<usize> = (1..=all).step_by(of_full(1, 17)).collect();
-        let mut count = Count::of(&format!("disk full from a write on: {work:?}"))
-            .note("no engine; stopped at each write, commit and rename while its file system is filled; named or all done, then well again by itself");
-        let mut missed = 0;
-        for (at, (reached, result)) in
-            side_by_side(base, &cases, |base, at| full_at(base, work, *at))
-        {
-            let result = match (reached, result) {
-                // What is done after an answer is not waited for.
-                (false, Ok(())) if at + 2 > all => {
-                    missed += 1;
-                    continue;
-                }
-                (false, Ok(())) => Err("the point was not reached".to_owned()),
-                (_, result) => result,
-            };
-            count.case(&format!("point {at} of {all}: {}", points[at - 1]), result);
+        let mut points = recorded(&list);
+        if work == Work::Upgrade {
+            is_upgraded(&small.state).unwrap();
+            points = of_the_upgrade(points);
         }
-        count.not_reached(missed);
+        drop(small);
+        assert!(points.len() >= 20, "{points:?}");
+        let mut count = Count::of(&format!("disk full from a write on: {work:?}"))
+            .note("no engine; its file system is full from before the first write on, or stopped at each write, commit and rename while that is filled; named or all done, then well again by itself");
+        counted(&mut count, base, &points, of_full(1, stride), |base, at| {
+            full_at(base, work, at)
+        });
         report.add(count);
     }
+    restores(&mut report);
     let mut count = Count::of("disk full while a backup is made")
-        .note("refused with a word, nothing half is left, and made once there is room");
-    count.case("a backup", backup_on_a_full_disk());
+        .note("refused with a word or named as an issue, nothing half is left, and made once there is room");
+    count.case("a backup that is asked for", backup_on_a_full_disk());
+    if is_full() {
+        count.case("the daily one", daily_on_a_full_disk());
+    }
     report.add(count);
     report.conclude();
+}
+
+/// A state folder with two rooms, and a backup that knows one of them. Nobody
+/// serves it: killed, what is new is in the log alone.
+fn with_a_backup(base: u16) -> (Small, PathBuf) {
+    let small = Small::new(base);
+    let serving = small.with_a_room();
+    let file = small.house.folder.path().join("one.backup");
+    let made = small.house.command(&["backup", file.to_str().unwrap()]);
+    assert!(end({ made }.spawn().unwrap()));
+    assert!(end(small.create("Later")));
+    drop(serving);
+    (small, file)
+}
+
+fn restore(small: &Small, file: &Path, script: &[(&str, &str)]) -> Child {
+    let words = small.house.folder.path().join("words");
+    small
+        .house
+        .command(&["restore", file.to_str().unwrap(), "--yes"])
+        .envs(script.iter().copied())
+        .stderr(std::fs::File::create(words).unwrap())
+        .spawn()
+        .unwrap()
+}
+
+fn restores(report: &mut Report) {
+    let base = 28_600;
+    let (small, file) = with_a_backup(base);
+    let list = small.house.folder.path().join("points");
+    let script = [("COLOURSTREAM_POINTS", list.to_str().unwrap())];
+    assert!(end(restore(&small, &file, &script)));
+    let points = recorded(&list);
+    drop(small);
+    for what in ["laid out", "switch in place", "set aside", "put in place"] {
+        assert!(points.iter().any(|point| point.contains(what)), "{what}");
+    }
+    let mut count = Count::of("disk full from a write on: Restore").note(
+        "the command is stopped at each write while the file system is filled; it says so or is done, the next start has the old state or the new one whole, and with room again it goes through; the old state lies aside",
+    );
+    counted(&mut count, base, &points, of_full(1, 15), restore_full_at);
+    report.add(count);
+}
+
+/// One point of a restore: full from there on.
+fn restore_full_at(base: u16, at: usize) -> (bool, Result<(), String>) {
+    let (small, file) = with_a_backup(base);
+    let secrets = std::fs::read(small.state.join("secrets.json")).unwrap();
+    let child = if at == 0 {
+        small.fill();
+        restore(&small, &file, &[])
+    } else {
+        let at = at.to_string();
+        let mut child = restore(&small, &file, &[("COLOURSTREAM_STOP_AT", &at)]);
+        let begun = Instant::now();
+        while !is_stopped(child.id()) {
+            if child.try_wait().unwrap().is_some() {
+                return (false, Ok(()));
+            }
+            assert!(begun.elapsed() < START, "neither stopped nor done");
+            pause(10);
+        }
+        small.fill();
+        signal(child.id(), "-CONT");
+        child
+    };
+    let done = end(child);
+    let words = std::fs::read_to_string(small.house.folder.path().join("words")).unwrap();
+    small.free();
+    let result = if done || words.contains("no space left") || words.contains("is full") {
+        is_old_or_new(&small, &file, done, &secrets)
+    } else {
+        Err("it ended without naming it".to_owned())
+    };
+    (
+        true,
+        result.map_err(|why| format!("{why}\n{words}\n{}", small.house.said())),
+    )
+}
+
+/// The rooms that the next start finds, which it must.
+fn found(small: &Small) -> Result<Vec<String>, String> {
+    let mut serving = small.house.serve(&[]);
+    if serving.is_killed(|| small.house.answers()) {
+        return Err("it does not start".to_owned());
+    }
+    let mut rooms = small.house.rooms();
+    rooms.sort();
+    Ok(rooms)
+}
+
+fn is_old_or_new(small: &Small, file: &Path, done: bool, secrets: &[u8]) -> Result<(), String> {
+    let rooms = found(small)?;
+    if rooms != ["kept"] && (done || rooms != ["kept", "later"]) {
+        return Err(format!("done {done}, and rooms are {rooms:?}"));
+    }
+    if std::fs::read(small.state.join("secrets.json"))
+        .ok()
+        .as_deref()
+        != Some(secrets)
+    {
+        return Err("secrets are not what they were".to_owned());
+    }
+    if !end(restore(small, file, &[])) {
+        return Err("with room again it fails".to_owned());
+    }
+    let rooms = found(small)?;
+    if rooms != ["kept"] {
+        return Err(format!("after the second: {rooms:?}"));
+    }
+    // What was replaced is kept, with what only it knew.
+    let knows_later = |folder: PathBuf| {
+        let database = rusqlite::Connection::open(folder.join("colourstream.db")).ok()?;
+        let query = "SELECT count(*) FROM rooms WHERE slug = 'later'";
+        let count: i64 = database.query_row(query, [], |row| row.get(0)).ok()?;
+        Some(count == 1)
+    };
+    let mut aside = std::fs::read_dir(small.state.join("aside"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    if !aside.any(|one| knows_later(one.path()) == Some(true)) {
+        return Err("the state of before is lost".to_owned());
+    }
+    for left in ["restore", "tmp"] {
+        let folder = std::fs::read_dir(small.state.join(left));
+        let names: Vec<_> = folder
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
+        if !names.is_empty() {
+            return Err(format!("left over in {left}: {names:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The one that is made by itself, a minute after a start.
+fn daily_on_a_full_disk() -> Result<(), String> {
+    let small = prepared(28_300, Work::Room);
+    // As after a start that saw the engine: until then none is made.
+    std::fs::remove_file(small.state.join("unseen")).unwrap();
+    let mut serving = small.house.serve(&[]);
+    assert!(!serving.is_killed(|| small.house.answers()));
+    small.fill();
+    let is_named = || {
+        let status = small.house.status();
+        status.is_some_and(|status| common::issue(&status, "backup-failed").is_some())
+    };
+    let begun = Instant::now();
+    while !is_named() {
+        if begun.elapsed() > Duration::from_secs(120) {
+            return Err(format!("not named: {:?}", small.house.status()));
+        }
+        pause(500);
+    }
+    let left: Vec<_> = std::fs::read_dir(small.state.join("backups"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    small.free();
+    if !left.is_empty() {
+        return Err(format!("left over: {left:?}"));
+    }
+    // Without anybody: from the next start on, as a day later.
+    drop(serving);
+    let mut serving = small.house.serve(&[]);
+    assert!(!serving.is_killed(|| small.house.answers()));
+    let begun = Instant::now();
+    let made = || {
+        small
+            .house
+            .status()
+            .map(|status| status["backup"]["last"].clone())
+    };
+    while is_named() || made().is_none_or(|made| made.is_null()) {
+        if begun.elapsed() > Duration::from_secs(120) {
+            return Err(format!("with room again: {:?}", small.house.status()));
+        }
+        pause(500);
+    }
+    if small.house.rooms() != ["kept"] {
+        return Err("the room is lost".to_owned());
+    }
+    Ok(())
 }
 
 fn backup_on_a_full_disk() -> Result<(), String> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use rig::inside::{Inside, other_ports, ports};
 use rig::{Served, Tidy, docker, docker_try, http, summary, text, wait};
 use serde_json::{Value, json};
 
@@ -100,9 +101,13 @@ impl Dns {
     }
 
     fn lead(&self, host: &str, address: &str) {
+        self.lead_to(host, &[address]);
+    }
+
+    fn lead_to(&self, host: &str, addresses: &[&str]) {
         // It adds to what is there.
         self.set("/clear-a", &json!({"host": host}));
-        self.set("/add-a", &json!({"host": host, "addresses": [address]}));
+        self.set("/add-a", &json!({"host": host, "addresses": addresses}));
     }
 }
 
@@ -114,7 +119,7 @@ struct Authority {
     /// Where it looks names up.
     dns: Dns,
     dir: tempfile::TempDir,
-    _running: Running,
+    running: Running,
 }
 
 impl Authority {
@@ -166,7 +171,7 @@ impl Authority {
             port,
             dns,
             dir,
-            _running: running,
+            running,
         }
     }
 
@@ -181,32 +186,27 @@ impl Authority {
         self.log().lines().filter(is_task).count()
     }
 
+    /// Sends its process a signal such as `STOP`.
+    fn signal(&self, name: &str) {
+        let process = self.running.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
     fn orders(&self) -> usize {
         self.log().matches("POST /order-plz").count()
     }
 
     /// The settings of a house that orders here.
     fn settings(&self, name: &str, base: u16, challenge: &str) -> String {
-        let port = |offset: u16| base + offset;
         format!(
             "domain: {name}.test\ninstance: {name}\npublic_address: 127.0.0.1\nreconcile: {{sweep: 2s}}\n\
              tls: {{mode: acme, email: ops@{name}.test, ca_server: 'https://{}:{}/dir', ca_certificate: {}, {challenge}}}\n\
-             ports: {{bind: 127.0.0.1, http: {}, https: {}, rtmp: {}, srt: {}, ice_udp: {}-{}, ice_tcp: {}, relay: {}, call: {}-{}, pages: {}, internal: {}}}",
+             ports: {}",
             self.gateway,
             self.port,
             self.dir.path().join("ca.pem").display(),
-            port(0),
-            port(1),
-            port(2),
-            port(3),
-            port(4),
-            port(5),
-            port(4),
-            port(6),
-            port(7),
-            port(8),
-            port(20),
-            port(21),
+            ports(base),
         )
     }
 }
@@ -454,6 +454,131 @@ fn certificates_by_the_tls_alpn_challenge() {
     assert_eq!(authority.orders(), 3);
     house.good(&["plan", "--detailed-exitcode"]);
     house.good(&["down", "--yes"]);
+}
+
+/// The state folder was copied by root, and the host began Traefik before us.
+#[test]
+fn certificates_that_a_copy_left_to_root_are_mended_and_taken() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+
+    const NAME: &str = "cst3-copied";
+    const BASE: u16 = 31_100;
+    let _tidy = Tidy::new(NAME);
+    let authority = Authority::start(NAME, 31_130, BASE + 29, BASE + 1);
+    let mut house = Served::start(&authority.settings(NAME, BASE, "challenge: tls-alpn"));
+    all_are_good(&house, &authority, NAME, BASE + 1);
+    house.stop();
+    let traefik = format!("{NAME}-traefik");
+    let kept = house.state.join("traefik/acme");
+    let file = std::fs::read_dir(&kept).unwrap().next().unwrap().unwrap();
+    // By its mode alone, so that it says so itself, and by its owner as well.
+    for owner in [65_532, 0] {
+        chown(file.path(), Some(owner), Some(owner)).unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        docker(&["restart", "-t", "1", &traefik]);
+        wait("Traefik to give up on it", 30, || {
+            let shown = shown(BASE + 1, &format!("{NAME}.test"))?;
+            shown.contains("TRAEFIK DEFAULT CERT").then_some(())
+        });
+        house.again();
+        all_are_good(&house, &authority, NAME, BASE + 1);
+        let meta = file.metadata().unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (65_532, 0o600));
+        assert_eq!(authority.orders(), 3, "nothing was ordered anew");
+        wait_for_empty(|| house.run(&["plan", "--detailed-exitcode"]));
+        if owner == 0 {
+            house.good(&["down", "--yes"]);
+        }
+        house.stop();
+    }
+}
+
+/// The ports of every installation, at the addresses of this host: the test
+/// for which port 80 has to be free.
+#[test]
+fn in_the_container_it_knocks_at_port_80_before_it_orders() {
+    const NAME: &str = "cst3-knock";
+    const BASE: u16 = 31_620;
+    let inside = Inside::new(NAME, BASE);
+    let authority = Authority::start(NAME, 31_650, 80, 443);
+    // This host has two addresses that people know. One is reached from inside
+    // a container; the other is not, as the public one behind many routers: in
+    // there it is the container itself.
+    let (near, far, other) = (authority.gateway.as_str(), "127.0.0.2", "127.0.0.9");
+    let [live, admin, video, here] =
+        ["", "admin.", "video.", "here."].map(|part| format!("{part}{NAME}.example.com"));
+    authority.dns.lead_to(&here, &[near, far]);
+    for (host, address) in [(&live, far), (&admin, other), (&video, near)] {
+        authority.dns.lead(host, address);
+    }
+    let folder = inside.file();
+    let folder = folder.parent().unwrap();
+    std::fs::copy(authority.dir.path().join("ca.pem"), folder.join("ca.pem")).unwrap();
+    let settings = format!(
+        "domain: {live}\ninstance: {NAME}\npublic_address: {here}\nreconcile: {{sweep: 2s}}\n\
+         tls: {{email: ops@{live}, ca_server: 'https://{}:{}/dir', ca_certificate: ./ca.pem, resolvers: ['{}']}}\n\
+         ports: {{{}}}\n",
+        authority.gateway,
+        authority.port,
+        authority.dns.address,
+        other_ports(BASE),
+    );
+    std::fs::write(inside.file(), settings).unwrap();
+    inside.run();
+
+    // From the first start on: where the knock is answered it is ordered at
+    // once, what leads elsewhere is told, and nobody is asked for it.
+    let status = inside.until("the first certificate", |status| {
+        let told = status["issues"].to_string();
+        assert!(!told.contains(&format!("port 80 of {near}")), "{told}");
+        state(status, &video) == "good" && state(status, &admin) == "held-back"
+    });
+    let told = issue(&status, "name-elsewhere", &admin)
+        .unwrap()
+        .to_string();
+    assert!(told.contains("leads to 127.0.0.9"), "{told}");
+    assert_eq!((authority.orders(), authority.attempts(&live)), (1, 0));
+
+    // Where nobody answers: after a moment, and what was found is told, from
+    // inside and at the host. Then the authority's word counts, which hesitates.
+    authority.signal("STOP");
+    let status = inside.until("the warning", |status| {
+        issue(status, "certificate-pending", &live)
+            .is_some_and(|told| told["severity"] == "warning")
+    });
+    let told = issue(&status, "certificate-pending", &live).unwrap();
+    for words in [
+        "port 80 of 127.0.0.2 did not answer from inside this host",
+        "on the host it is open",
+    ] {
+        assert!(told["why"].as_str().unwrap().contains(words), "{told}");
+    }
+    authority.signal("CONT");
+    inside.until("the second certificate", |status| {
+        state(status, &live) == "good"
+    });
+    assert_eq!(
+        (
+            authority.orders(),
+            authority.attempts(&live),
+            authority.attempts(&admin)
+        ),
+        (2, 1, 0)
+    );
+    // And it leads here now.
+    authority.dns.lead(&admin, near);
+    inside.until("the third certificate", |status| {
+        status["summary"] == "ready" && state(status, &admin) == "good"
+    });
+    for host in [&live, &admin, &video] {
+        let seen = shown(443, host).unwrap_or_default();
+        assert!(
+            seen.contains("Pebble") && seen.contains(&format!("DNS:{host}")),
+            "{host}: {seen}"
+        );
+    }
+    wait_for_empty(|| inside.exec(&["plan", "--detailed-exitcode"]));
+    rig::good(inside.exec(&["down", "--yes"]));
 }
 
 /// What a DNS provider's interface is: records by HTTP, behind a password.

@@ -379,6 +379,59 @@ fn a_damaged_database_leaves_the_review_alone() {
     });
 }
 
+/// Emptied, and taken away beside a state folder that has keys: never a new one
+/// in its place, which would lock everybody out.
+#[test]
+fn a_database_emptied_or_gone_is_damaged_and_the_review_goes_on() {
+    let mut stack = Stack::new("emptied", 21_300);
+    stack.serve();
+    stack.until("the first install", INSTALL, is_ready);
+    let visitor = Visitor::come(&stack);
+    assert_eq!(publish(&stack, &visitor.key), "accepted");
+    let folder = stack.state().join("backups");
+    std::fs::create_dir_all(&folder).unwrap();
+    let kept = folder.join(format!("{}-20260101T000000Z-daily.backup", stack.name));
+    let kept = kept.to_str().unwrap();
+    let made = stack.run(&["backup", kept]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    stack.until("the stream", HEAL, |status| status["live"]["streams"] == 1);
+    stack.well("with a stream", HEAL);
+    let (runs, sessions, files) = (stack.runs(), publishers(&stack), rendered(&stack));
+    let secrets = std::fs::read(stack.state().join("secrets.json")).unwrap();
+    for left in [Some(Vec::new()), None] {
+        assert_eq!(stack.stop(), 0);
+        match &left {
+            Some(bytes) => std::fs::write(database(&stack), bytes).unwrap(),
+            None => std::fs::remove_file(database(&stack)).unwrap(),
+        }
+        stack.serve();
+        let status = stack.until("it is told", HEAL, |status| {
+            issue(status, "database-damaged").is_some()
+        });
+        let told = issue(&status, "database-damaged").unwrap();
+        assert!(text(&told["why"]).contains("gone or empty"), "{told}");
+        assert!(text(&told["fix"]).contains(kept), "the last good: {told}");
+        // Longer than a sweep.
+        pause(4_000);
+        assert_eq!(std::fs::read(database(&stack)).ok(), left, "none made anew");
+        assert_eq!(stack.runs(), runs, "no container was touched");
+        assert_eq!(rendered(&stack), files, "nor any file");
+        assert_eq!(publishers(&stack), sessions, "the review goes on");
+        assert_eq!(publish(&stack, &visitor.key), "denied", "nobody new");
+
+        let restored = stack.run(&["restore", kept, "--yes"]);
+        assert_eq!(restored.code, 0, "{}{}", restored.out, restored.err);
+        stack.well("restored", HEAL);
+        assert_eq!(stack.runs(), runs, "no container was touched");
+        assert_eq!(publishers(&stack), sessions);
+        let now = std::fs::read(stack.state().join("secrets.json")).unwrap();
+        assert_eq!(now, secrets);
+        stack.until("the visitor is in", 10, |_| {
+            visitor.is_in(&stack).0 == "200"
+        });
+    }
+}
+
 #[test]
 fn two_controllers_and_one_that_was_stopped_double_nothing() {
     let mut stack = Stack::new("two", 21_000);

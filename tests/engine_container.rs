@@ -6,85 +6,47 @@ mod rig;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
-use rig::{Tidy, docker, docker_try, http, summary, text, wait};
+use rig::inside::image;
+use rig::{docker, docker_try, http, inventory, kept_private, place, text, wait};
+use rusqlite::Connection;
 use serde_json::Value;
 
-const IMAGE: &str = "cst3-controller:test";
+/// A controller in a container, its state where the test wants it.
+struct Inside(rig::inside::Inside);
 
-/// Made from the binary under test, without pulling anything.
-fn image() {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let output = Command::new("scripts/image")
-            .args([rig::BINARY, IMAGE])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        rig::good(output);
-    });
-}
+impl std::ops::Deref for Inside {
+    type Target = rig::inside::Inside;
 
-/// A controller in a container, with ports of its own.
-struct Inside {
-    name: String,
-    base: u16,
-    dir: tempfile::TempDir,
-    _tidy: Tidy,
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Inside {
     fn new(name: &str, base: u16) -> Self {
         image();
-        let tidy = Tidy::new(name);
-        let dir = tempfile::tempdir().unwrap();
-        let port = |offset: u16| base + offset;
-        let settings = format!(
-            "domain: {name}.localhost\ninstance: {name}\npublic_address: 127.0.0.1\n\
-             reconcile: {{sweep: 2s}}\n\
-             ports: {{bind: 127.0.0.1, http: {}, https: {}, rtmp: {}, srt: {}, ice_udp: {}-{}, ice_tcp: {}, relay: {}, call: {}-{}, pages: {}, internal: {}}}\n",
-            port(0),
-            port(1),
-            port(2),
-            port(3),
-            port(4),
-            port(5),
-            port(4),
-            port(6),
-            port(7),
-            port(8),
-            port(20),
-            port(21),
-        );
-        std::fs::write(dir.path().join("colourstream.yaml"), settings).unwrap();
-        Self {
-            name: name.to_owned(),
-            base,
-            dir,
-            _tidy: tidy,
-        }
+        Self(rig::inside::Inside::new(name, base))
     }
 
-    fn controller(&self) -> String {
-        format!("{}-controller", self.name)
-    }
-
-    /// As docs/deploy.md says it; `state` is what `-v` takes, if anything.
+    /// The socket and the state as in docs/deploy.md, whose own line is run by
+    /// tests/engine_documents.rs; settings of the test's own, and the rights of
+    /// examples/compose.yaml. `state` is what `-v` takes, if anything.
     fn run(&self, state: Option<&str>) {
         self.start(state.map(|state| format!("{state}:/state")), None);
     }
 
-    /// With a mount of any kind and perhaps as another user.
+    /// With a mount of any kind, and perhaps as a user of the socket's group.
     fn run_as(&self, mount: &str, user: Option<&str>) {
         self.start(Some(mount.to_owned()), user);
     }
 
     fn start(&self, mount: Option<String>, user: Option<&str>) {
         let (name, socket) = (self.controller(), rig::socket());
-        let settings = self.dir.path().join("colourstream.yaml");
+        let settings = self.file();
         let mut arguments = vec![
             "run".to_owned(),
             "-d".to_owned(),
@@ -105,24 +67,18 @@ impl Inside {
             "--cap-add=FOWNER".to_owned(),
             "--security-opt=no-new-privileges:true".to_owned(),
         ];
-        arguments.extend(user.map(|user| format!("--user={user}")));
+        if let Some(user) = user {
+            let group = std::fs::metadata(rig::socket()).unwrap().gid();
+            arguments.extend([format!("--user={user}"), format!("--group-add={group}")]);
+        }
         match mount {
             Some(mount) => arguments.extend(["-v".to_owned(), mount]),
             // Nothing is kept, but it can be written.
             None => arguments.retain(|argument| argument != "--read-only"),
         }
-        arguments.push(IMAGE.to_owned());
+        arguments.push(image().to_owned());
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         docker(&arguments);
-    }
-
-    fn exec(&self, arguments: &[&str]) -> std::process::Output {
-        let controller = self.controller();
-        docker_try(&[&["exec", &controller, "/colourstream"], arguments].concat())
-    }
-
-    fn status(&self) -> Option<Value> {
-        serde_json::from_slice(&self.exec(&["status", "--json"]).stdout).ok()
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -130,27 +86,37 @@ impl Inside {
         serde_json::from_str(&out).unwrap()
     }
 
-    fn ready(&self) -> Value {
-        let mut last = Value::Null;
-        let begun = std::time::Instant::now();
-        loop {
-            if let Some(status) = self.status() {
-                if status["summary"] == "ready" {
-                    return status;
-                }
-                last = status;
-            }
-            assert!(
-                begun.elapsed().as_secs() < 180,
-                "not ready: {}",
-                summary(&last)
-            );
-            std::thread::sleep(std::time::Duration::from_millis(500));
-        }
+    /// The issue of this name, once it is told.
+    #[track_caller]
+    fn issue(&self, code: &str) -> Value {
+        wait(code, 60, || {
+            let status = self.status()?;
+            let mut issues = status["issues"].as_array()?.iter();
+            issues.find(|issue| issue["code"] == code).cloned()
+        })
     }
 
-    fn service(&self, role: &str) -> String {
-        format!("{}-{role}", self.name)
+    /// All that it has logged.
+    fn log(&self) -> String {
+        let log = docker_try(&["logs", &self.controller()]);
+        text(&log.stdout) + &text(&log.stderr)
+    }
+
+    /// The live page as visitors get it, through Traefik, once it is this one.
+    #[track_caller]
+    fn page(&self, wanted: u16, words: &str) {
+        let live = format!("{}.localhost", self.name);
+        wait(&format!("the page {wanted} through Traefik"), 60, || {
+            let (code, page) = self.through_traefik(&live);
+            (code == wanted && page.contains(words)).then_some(())
+        });
+    }
+
+    /// What they get while it is looked after. A container that was made anew
+    /// has to find its way back into the network for that.
+    #[track_caller]
+    fn is_looked_after(&self) {
+        self.page(503, "being looked after");
     }
 
     /// Ids and starts of the three services.
@@ -161,7 +127,7 @@ impl Inside {
                     "inspect",
                     "--format",
                     "{{.Id}} {{.State.StartedAt}} {{.RestartCount}}",
-                    &self.service(role),
+                    &self.of(role),
                 ])
             })
             .to_vec()
@@ -173,12 +139,7 @@ impl Inside {
             "{{{{(index .NetworkSettings.Networks \"{}\").IPAddress}}}}",
             self.name
         );
-        let address = docker(&[
-            "inspect",
-            "--format",
-            &format,
-            &self.service("ovenmediaengine"),
-        ]);
+        let address = docker(&["inspect", "--format", &format, &self.of("ovenmediaengine")]);
         let method = if body.is_empty() { "GET" } else { "POST" };
         let (status, body) = http(
             &format!("{address}:9998"),
@@ -190,6 +151,23 @@ impl Inside {
         .unwrap();
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
+    }
+
+    /// What becomes of an encoder that comes with this key.
+    fn publish(&self, key: &str) -> String {
+        let body = format!(
+            "{{\"url\":\"rtmp://{}.localhost:{}/live/{key}\",\"protocol\":\"rtmp\"}}",
+            self.name,
+            self.base + 2
+        );
+        let result = &self.ome("publish", &body)["result"];
+        result.as_str().unwrap().to_owned()
+    }
+
+    /// A link into the room `northlight`: the address that is sent around.
+    fn invite(&self) -> String {
+        let link = self.json(&["link", "create", "northlight", "--name", "Maya"]);
+        link["url"].as_str().unwrap().to_owned()
     }
 
     /// Everything that may be reached on the host is a published, planned port.
@@ -226,44 +204,25 @@ impl Inside {
             }
         }
     }
-
-    /// Whether the host's own address answers on the port (from outside of the
-    /// network of the services).
-    fn through_traefik(&self, host: &str) -> (u16, String) {
-        let output = Command::new("curl")
-            .args([
-                "-sk",
-                "--max-time",
-                "10",
-                "-w",
-                "\n%{http_code}",
-                "--resolve",
-            ])
-            .arg(format!("{host}:{}:127.0.0.1", self.base + 1))
-            .arg(format!("https://{host}:{}/", self.base + 1))
-            .output()
-            .unwrap();
-        let out = text(&output.stdout);
-        let (body, code) = out.rsplit_once('\n').unwrap();
-        (code.parse().unwrap(), body.to_owned())
-    }
 }
 
 #[test]
-fn from_a_volume_and_replaced_while_a_stream_is_live() {
+fn from_a_volume_upgraded_while_a_stream_is_live_and_back() {
     let inside = Inside::new("cst3-vol", 30_000);
+    let found = inventory();
     let volume = format!("{}-state", inside.name);
     inside.run(Some(&volume));
     let status = inside.ready();
     assert_eq!(status["services"].as_array().unwrap().len(), 3);
 
     // It found where its state is on the engine's host.
-    let source = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
+    let state = place(&volume);
+    let source = state.display().to_string();
     let mounts = docker(&[
         "inspect",
         "--format",
         "{{range .Mounts}}{{.Source}} {{end}}",
-        &inside.service("traefik"),
+        &inside.of("traefik"),
     ]);
     assert!(mounts.contains(&source), "{mounts}");
     // It joined the network under the name that the services call.
@@ -286,12 +245,7 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     assert_eq!(healthy, "healthy");
 
     // The pages through Traefik.
-    let live = format!("{}.localhost", inside.name);
-    let (code, page) = wait("the live page", 30, || {
-        let (code, page) = inside.through_traefik(&live);
-        (code != 0 && code != 404).then_some((code, page))
-    });
-    assert_eq!(code, 200, "{page}");
+    inside.page(200, "");
 
     // A room, made inside; its stream is admitted: the hook was reached.
     rig::good(inside.exec(&["room", "create", "Northlight"]));
@@ -299,22 +253,15 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         .as_str()
         .unwrap()
         .to_owned();
-    let publish = |key: &str| {
-        let body = format!(
-            "{{\"url\":\"rtmp://{live}:{}/live/{key}\",\"protocol\":\"rtmp\"}}",
-            inside.base + 2
-        );
-        inside.ome("publish", &body)
-    };
-    assert_eq!(publish("wrong")["result"], "denied");
-    assert_eq!(publish(&key)["result"], "accepted");
+    assert_eq!(inside.publish("wrong"), "denied");
+    assert_eq!(inside.publish(&key), "accepted");
     wait("the stream in the status", 30, || {
         (inside.status()?["live"]["streams"] == 1).then_some(())
     });
 
     // Somebody watches: over LLHLS, asked about at every request, and over
     // WebRTC, asked about once.
-    let viewer = Viewer::come(&inside);
+    let viewer = Viewer::come(&inside, &inside.invite());
     wait("the first playlist", 20, || {
         (viewer.ask(&viewer.playlist, "").0 == 200).then_some(())
     });
@@ -333,7 +280,7 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         (jiff::Timestamp::now().duration_since(started).as_secs() > 22).then_some(())
     });
 
-    // The controller is killed and made anew: nobody notices.
+    // The controller is killed and a newer one made: nobody notices.
     let publishers = || {
         let sessions = inside.ome("sessions", "");
         let of = |one: &Value| (one["stream"].clone(), one["client"].clone());
@@ -351,15 +298,22 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     assert_eq!(watching(), watched, "the WebRTC session goes on");
     let (code, _) = viewer.ask(&viewer.playlist, "");
     assert_ne!(code, 200, "nobody can say that he may");
+    // As one of the first schema left it. Kept open for a moment: its log stays.
+    let database = state.join("colourstream.db");
+    let db = Connection::open(&database).unwrap();
+    db.execute_batch("DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key IN ('schema_by', 'controller'); PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
     inside.run(Some(&volume));
-    inside.ready();
+    let status = inside.ready();
+    drop(db);
+    let folder = state.join("backups/before-upgrade");
+    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let kept = kept[0].as_ref().unwrap().file_name();
+    let kept = kept.to_str().unwrap();
+    let kept_inside = format!("/state/backups/before-upgrade/{kept}");
+    assert_eq!(status["backup"]["last"]["path"], kept_inside, "{status}");
     rig::good(inside.exec(&["plan", "--detailed-exitcode"]));
-    // Its page asks again where the picture is: by the cookie of before.
-    wait("the playlist", 30, || {
-        let (code, visit) = viewer.ask("/api/v1/session/northlight", "");
-        let again = (code == 200).then(|| Viewer::path(&visit, "llhls"))?;
-        (viewer.ask(&again, "").0 == 200).then_some(())
-    });
+    wait("the playlist", 30, || viewer.finds_its_picture());
     assert_eq!(watching(), watched, "the same session of the same viewer");
     assert!(signalling.is_open(), "its signalling was never cut");
     assert_eq!(inside.runs(), runs, "no container was touched");
@@ -373,9 +327,76 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         "Northlight"
     );
     // And it is its hooks that answer now.
-    assert_eq!(publish("wrong")["result"], "denied");
+    assert_eq!(inside.publish("wrong"), "denied");
     wait("the stream in the new one's status", 30, || {
         (inside.status()?["live"]["streams"] == 1).then_some(())
+    });
+
+    let private = kept_private(&state, 0, &[&key]);
+    for wanted in [
+        "tls/authority.key",
+        "tls/certificate.key",
+        "rendered/traefik/certs/",
+        &format!("backups/before-upgrade/{kept}"),
+    ] {
+        let is_there = private.iter().any(|path| path.starts_with(wanted));
+        assert!(is_there, "no secret in {wanted}: {private:?}");
+    }
+
+    // A newer one has worked on it, and the one from before is put back: it
+    // says whose the database is by now, lets nobody in and touches nothing.
+    rig::good(inside.exec(&["room", "create", "Of the newer one"]));
+    docker(&["stop", &inside.controller()]);
+    docker(&["rm", "-f", &inside.controller()]);
+    let db = Connection::open(&database).unwrap();
+    db.execute_batch(
+        "PRAGMA user_version = 99; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';",
+    )
+    .unwrap();
+    drop(db);
+    inside.run(Some(&volume));
+    let told = inside.issue("database-newer");
+    let words = |key: &str| told[key].as_str().unwrap();
+    assert!(
+        words("why").contains("written by ColourStream 9.9.9"),
+        "{told}"
+    );
+    assert!(
+        words("fix").contains("Run ColourStream 9.9.9 again"),
+        "{told}"
+    );
+    let way = format!("`colourstream restore {kept_inside}`");
+    assert!(words("fix").contains(&way), "{told}");
+    assert!(inside.log().contains(&way), "as docs/backup.md says");
+    inside.is_looked_after();
+    // The very line of docs/backup.md, by somebody at a terminal.
+    let line = "docker exec -it colourstream-controller /colourstream restore /state/backups/before-upgrade/FILE";
+    assert!(document("docs/backup.md").contains(line));
+    let line = line
+        .replace("colourstream-controller", &inside.controller())
+        .replace("FILE", kept);
+    let said = at_a_terminal(&line, "y\n");
+    assert!(said.contains("Restored: the same rooms"), "{said}");
+    // It goes on by itself, with what was there before the upgrade.
+    inside.page(200, "");
+    inside.ready();
+    let rooms = inside.json(&["room", "list"]);
+    let titles: Vec<_> = rooms
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|room| &room["title"])
+        .collect();
+    assert_eq!(titles, ["Northlight"]);
+    assert_eq!(inside.json(&["room", "ingest", "northlight"])["key"], key);
+    assert_eq!(inside.runs(), runs, "no container was touched");
+    assert_eq!(publishers(), sessions, "the client is the same still");
+    assert_eq!(watching(), watched, "and the viewer");
+    assert!(signalling.is_open());
+    wait("the playlist of then", 30, || {
+        let (code, visit) = viewer.ask("/api/v1/session/northlight", "");
+        let again = (code == 200).then(|| Viewer::path(&visit, "llhls"))?;
+        (viewer.ask(&again, "").0 == 200).then_some(())
     });
 
     // With everything, as docs/deploy.md says it: not under a controller.
@@ -390,7 +411,10 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
     let socket = format!("{}:/var/run/docker.sock", rig::socket());
     let (state, settings) = (
         format!("{volume}:/state"),
-        format!("{}:/etc/colourstream:ro", inside.dir.path().display()),
+        format!(
+            "{}:/etc/colourstream:ro",
+            inside.file().parent().unwrap().display()
+        ),
     );
     let config = "COLOURSTREAM_CONFIG=/etc/colourstream/colourstream.yaml";
     let said = docker(&[
@@ -404,7 +428,7 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         &settings,
         "-e",
         config,
-        IMAGE,
+        image(),
         "down",
         "--volumes",
         "--yes",
@@ -414,22 +438,35 @@ fn from_a_volume_and_replaced_while_a_stream_is_live() {
         "{said}"
     );
     assert!(said.contains("is empty now"), "{said}");
-    for role in ["traefik", "ovenmediaengine", "mirotalk"] {
-        assert!(
-            !docker_try(&["inspect", &inside.service(role)])
-                .status
-                .success(),
-            "{role}"
-        );
-    }
-    let place = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
-    assert_eq!(std::fs::read_dir(place).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(place(&volume)).unwrap().count(), 0);
     docker(&["rm", &inside.controller()]);
     docker(&["volume", "rm", &volume]);
-    for kind in ["container", "network", "volume"] {
-        let all = docker(&[kind, "ls", "--format", "{{.}}"]);
-        assert!(!all.contains(&inside.name), "{kind}: {all}");
-    }
+    assert_eq!(inventory(), found, "the engine is as it was found");
+}
+
+/// The text of a document.
+fn document(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// What a command line shows to somebody at a terminal who types this; it must
+/// succeed.
+#[track_caller]
+fn at_a_terminal(line: &str, typed: &str) -> String {
+    let mut child = Command::new("timeout")
+        .args(["60", "script", "-qec", line, "/dev/null"])
+        .env("DOCKER_HOST", format!("unix://{}", rig::socket()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Open until the end: its end would be typed as well.
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(typed.as_bytes()).unwrap();
+    input.flush().unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    rig::good(output)
 }
 
 /// A browser with a link into the room.
@@ -442,9 +479,8 @@ struct Viewer<'a> {
 }
 
 impl<'a> Viewer<'a> {
-    fn come(inside: &'a Inside) -> Self {
-        let link = inside.json(&["link", "create", "northlight", "--name", "Maya"]);
-        let url = link["url"].as_str().unwrap();
+    /// Opens it for the first time.
+    fn come(inside: &'a Inside, url: &str) -> Self {
         let token = url.split_once("/j#").unwrap().1;
         let mut viewer = Self {
             inside,
@@ -475,6 +511,13 @@ impl<'a> Viewer<'a> {
         let url = visit["playback"][kind].as_str().unwrap();
         let (_, rest) = url.split_once("://").unwrap();
         rest[rest.find('/').unwrap()..].to_owned()
+    }
+
+    /// Its page asks again where the picture is, by the cookie it has.
+    fn finds_its_picture(&self) -> Option<()> {
+        let (code, visit) = self.ask("/api/v1/session/northlight", "");
+        let again = (code == 200).then(|| Self::path(&visit, "llhls"))?;
+        (self.ask(&again, "").0 == 200).then_some(())
     }
 
     fn host(&self) -> String {
@@ -601,43 +644,58 @@ impl Drop for Small {
     }
 }
 
-#[test]
-fn a_state_that_is_full_is_told_and_what_runs_goes_on() {
-    let inside = Inside::new("cst3-full", 30_280);
-    let folder = inside.dir.path().join("state");
-    let small = Small::new(folder.clone()).unwrap();
-    inside.run(Some(&folder.display().to_string()));
-    inside.ready();
-    rig::good(inside.exec(&["room", "create", "Northlight"]));
-    let runs = inside.runs();
-    // To the last byte.
-    let filler = folder.join("filler");
-    let mut file = std::fs::File::create(&filler).unwrap();
+/// Writes until there is no room for another byte.
+fn fill(file: &Path) {
+    let mut file = std::fs::File::create(file).unwrap();
     for block in [1 << 16, 1 << 12, 1] {
         while file.write_all(&vec![0; block]).is_ok() {}
     }
-    drop(file);
-    let refused = wait("a room that cannot be kept", 60, || {
+}
+
+#[test]
+fn a_state_that_is_full_is_told_and_what_runs_goes_on() {
+    let inside = Inside::new("cst3-brim", 30_280);
+    let folder = inside.dir.path().join("state");
+    let small = Small::new(folder.clone()).unwrap();
+    let state = folder.display().to_string();
+    inside.run(Some(&state));
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let runs = inside.runs();
+    let refused = |words: [&str; 2]| {
         let said = inside.exec(&["room", "create", "Halcyon"]);
-        (!said.status.success()).then(|| text(&said.stderr))
-    });
-    assert!(!refused.is_empty());
-    // A new container of the same image, on the full disk.
-    docker(&["restart", "-t", "5", &inside.controller()]);
-    let live = format!("{}.localhost", inside.name);
-    wait("its pages", 60, || {
-        let (code, _) = inside.through_traefik(&live);
-        [200, 503].contains(&code).then_some(())
-    });
-    wait("the issue", 60, || {
-        let status = inside.status()?["issues"].to_string();
-        (status.contains("no space") || status.contains("disk is full") || status.contains("full"))
-            .then_some(())
-    });
+        let error = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{error}");
+        for words in words {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    };
+    fill(&folder.join("filler"));
+    refused([
+        "There is no space left on the disk",
+        "Free space where the state folder is",
+    ]);
+    inside.page(200, "");
+    // Another container, with the same line. The one before ended in order, so
+    // this one has to make what a database in use needs; what the end freed is
+    // taken by somebody else.
+    docker(&["stop", &inside.controller()]);
+    docker(&["rm", "-f", &inside.controller()]);
+    fill(&folder.join("more"));
+    inside.run(Some(&state));
+    let told = inside.issue("store-failed");
+    let words = |key: &str| told[key].as_str().unwrap();
+    assert_eq!(words("what"), "The database cannot be used");
+    assert!(words("why").contains("no space left"), "{told}");
+    assert!(words("fix").starts_with("Free space"), "{told}");
+    assert!(inside.log().contains(words("why")), "{}", inside.log());
+    inside.is_looked_after();
+    refused([words("what"), "Free space"]);
     assert_eq!(inside.runs(), runs, "what runs is left alone");
     // Room again: it goes on by itself.
-    std::fs::remove_file(&filler).unwrap();
+    std::fs::remove_file(folder.join("filler")).unwrap();
     inside.ready();
+    inside.page(200, "");
     rig::good(inside.exec(&["room", "create", "Halcyon"]));
     assert_eq!(
         inside.json(&["room", "show", "northlight"])["title"],
@@ -659,7 +717,7 @@ fn from_a_folder_of_the_host() {
         "inspect",
         "--format",
         "{{range .Mounts}}{{.Source}} {{end}}",
-        &inside.service("traefik"),
+        &inside.of("traefik"),
     ]);
     assert!(mounts.contains(&folder.display().to_string()), "{mounts}");
     assert!(folder.join("rendered/traefik").is_dir());
@@ -687,14 +745,7 @@ fn from_a_folder_of_the_host() {
 fn without_a_mount_it_says_so_and_touches_nothing() {
     let inside = Inside::new("cst3-none", 30_080);
     inside.run(None);
-    let issue = wait("the issue", 60, || {
-        let status = inside.status()?;
-        let issues = status["issues"].as_array()?;
-        issues
-            .iter()
-            .find(|issue| issue["code"] == "state-unwritable")
-            .cloned()
-    });
+    let issue = inside.issue("state-unwritable");
     let words = |key: &str| issue[key].as_str().unwrap().to_owned();
     assert!(
         words("what").contains("inside the controller's own container"),
@@ -702,8 +753,7 @@ fn without_a_mount_it_says_so_and_touches_nothing() {
     );
     assert!(words("why").contains("/state is not a mount"), "{issue}");
     assert!(words("fix").contains("-v colourstream:/state"), "{issue}");
-    let log = docker_try(&["logs", &inside.controller()]);
-    let log = text(&log.stdout) + &text(&log.stderr);
+    let log = inside.log();
     assert!(log.contains("is not a mount") && log.contains("→"), "{log}");
     assert!(
         !log.contains("engine    none"),
@@ -743,7 +793,13 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
     inside.run(Some(&volume));
     inside.ready();
     rig::good(inside.exec(&["room", "create", "Northlight"]));
-    let key = inside.json(&["room", "ingest", "northlight"])["key"].clone();
+    let ingest = inside.json(&["room", "ingest", "northlight"]);
+    let key = ingest["key"].as_str().unwrap();
+    assert_eq!(inside.publish(key), "accepted");
+    let link = inside.invite();
+    let viewer = Viewer::come(&inside, &link);
+    wait("the picture", 20, || viewer.finds_its_picture());
+    let addresses = inside.status().unwrap()["addresses"].clone();
     let secrets = |volume: &str| {
         let place = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume]);
         std::fs::read(Path::new(&place).join("secrets.json")).unwrap()
@@ -757,6 +813,11 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
     docker(&["exec", &controller, "/colourstream", "down", "--yes"]);
     docker(&["rm", "-f", &controller]);
     docker(&["volume", "rm", &volume]);
+    assert_eq!(
+        inside.through_traefik(&viewer.host()).0,
+        0,
+        "nobody is there"
+    );
 
     let from = format!("{}:/from:ro", inside.dir.path().display());
     let state = format!("{volume}:/state");
@@ -768,7 +829,7 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
         &state,
         "-v",
         &from,
-        IMAGE,
+        image(),
         "restore",
         "/from/moved.backup",
         "--yes",
@@ -786,7 +847,7 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
         &from,
         "-e",
         config,
-        IMAGE,
+        image(),
         "restore",
         "/from/moved.backup",
         "--yes",
@@ -806,7 +867,18 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
     inside.run(Some(&volume));
     inside.ready();
     assert_eq!(secrets(&volume), before);
-    assert_eq!(inside.json(&["room", "ingest", "northlight"])["key"], key);
+    assert_eq!(inside.json(&["room", "ingest", "northlight"]), ingest);
+    assert_eq!(inside.status().unwrap()["addresses"], addresses);
+    // Not as rows alone: the encoder and everybody's links as they are.
+    assert_eq!(inside.publish("wrong"), "denied");
+    assert_eq!(inside.publish(key), "accepted", "the key of then");
+    let anew = Viewer::come(&inside, &link);
+    wait("the picture by the same link", 20, || {
+        anew.finds_its_picture()
+    });
+    wait("the picture in the browser of then", 20, || {
+        viewer.finds_its_picture()
+    });
     let words =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/backup.md"))
             .unwrap();
@@ -878,31 +950,72 @@ fn a_damaged_database_is_restored_inside_its_container() {
     assert_eq!(inside.runs(), runs, "what runs is left alone");
 }
 
-/// What a controller in a container says over HTTP and in its log, where even
-/// its socket cannot be made.
-fn told(inside: &Inside, words: &str) -> (u16, String) {
-    let controller = inside.controller();
-    wait(words, 60, || {
-        let log = docker_try(&["logs", &controller]);
-        (text(&log.stdout) + &text(&log.stderr))
-            .contains(words)
-            .then_some(())
-    });
-    let address = docker(&[
-        "inspect",
-        "--format",
-        "{{.NetworkSettings.IPAddress}}",
-        &controller,
-    ]);
-    wait("its pages", 30, || {
-        http(
-            &format!("{address}:{}", inside.base + 20),
-            "GET",
-            "/",
-            &format!("{}.localhost", inside.name),
-            "",
-        )
-    })
+/// A slip in the file and a restart, as after a power cut: whoever watches goes
+/// on watching, encoders come in, and what runs is not touched.
+#[test]
+fn started_again_with_a_slip_in_its_settings_the_house_stays_open() {
+    let inside = Inside::new("cst8-slip", 30_320);
+    let volume = format!("{}-state", inside.name);
+    docker(&["volume", "create", &volume]);
+    inside.run(Some(&volume));
+    inside.ready();
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    let key = inside.json(&["room", "ingest", "northlight"])["key"].clone();
+    let key = key.as_str().unwrap();
+    inside.page(200, "");
+    let runs = inside.runs();
+
+    let file = inside.file();
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        format!("{good}conference: {{max_participants: many}}\n"),
+    )
+    .unwrap();
+    inside.issue("settings-invalid");
+    docker(&["restart", &inside.controller()]);
+    let issue = inside.issue("settings-invalid");
+    assert!(issue["what"].to_string().contains("many"), "{issue}");
+    rig::good(inside.exec(&["health"]));
+    inside.page(200, "");
+    assert_eq!(inside.publish(key), "accepted");
+    assert_eq!(inside.runs(), runs);
+    std::fs::write(&file, &good).unwrap();
+    inside.ready();
+    assert_eq!(inside.runs(), runs);
+
+    // Another name: not while anything runs under this one.
+    let other = good.replace("instance: cst8-slip", "instance: cst8-slip-new");
+    std::fs::write(&file, &other).unwrap();
+    docker(&["restart", &inside.controller()]);
+    let issue = inside.issue("settings-invalid");
+    assert_eq!(issue["subject"], "instance", "{issue}");
+    inside.page(200, "");
+    assert_eq!(inside.runs(), runs);
+    std::fs::write(&file, &good).unwrap();
+    inside.ready();
+    rig::good(inside.exec(&["down", "--yes"]));
+    std::fs::write(&file, &other).unwrap();
+    docker(&["restart", &inside.controller()]);
+    let status = inside.ready();
+    assert_eq!(status["instance"], "cst8-slip-new");
+    rig::good(inside.exec(&["room", "show", "northlight"]));
+}
+
+/// What a controller has to say that can make no socket: by its log, and by
+/// the pages that people get.
+#[track_caller]
+fn is_told(inside: &Inside, why: &str, fix: &str) {
+    wait(why, 60, || inside.log().contains(why).then_some(()));
+    let log = inside.log();
+    for words in [
+        "The state folder cannot be used as needed.",
+        "state-unwritable",
+        &format!("→ {fix}"),
+    ] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    inside.is_looked_after();
 }
 
 #[test]
@@ -915,9 +1028,11 @@ fn a_state_that_is_read_only_is_told_and_pages_stay_up() {
     let runs = inside.runs();
     docker(&["rm", "-f", &inside.controller()]);
     inside.run_as(&format!("{}:/state:ro", folder.display()), None);
-    let (code, page) = told(&inside, "read-only file system");
-    assert_eq!(code, 503, "{page}");
-    assert!(page.contains("being looked after"), "{page}");
+    is_told(
+        &inside,
+        "read-only file system",
+        "Mount that file system writable.",
+    );
     assert_eq!(inside.runs(), runs, "what runs is left alone");
     let status = text(&inside.exec(&["status"]).stderr);
     assert!(
@@ -926,17 +1041,41 @@ fn a_state_that_is_read_only_is_told_and_pages_stay_up() {
     );
 }
 
+/// A user of the socket's group with a folder that belongs to him, as
+/// docs/deploy.md says it, until it belongs to somebody else.
 #[test]
 fn a_state_of_another_owner_is_told_and_pages_stay_up() {
+    const USER: u32 = 12_345;
     let inside = Inside::new("cst3-own", 30_240);
     let folder = inside.dir.path().join("state");
     std::fs::create_dir(&folder).unwrap();
-    inside.run_as(&format!("{}:/state", folder.display()), Some("12345"));
-    let (code, page) = told(&inside, "no permission to");
-    assert_eq!(code, 503, "{page}");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let give = |user| std::os::unix::fs::chown(&folder, Some(user), Some(user)).unwrap();
+    give(USER);
+    let mount = format!("{}:/state", folder.display());
+    let user = USER.to_string();
+    inside.run_as(&mount, Some(&user));
+    inside.ready();
+    inside.page(200, "");
+    rig::good(inside.exec(&["room", "create", "Northlight"]));
+    kept_private(&folder, USER, &[]);
+    let runs = inside.runs();
+
+    docker(&["rm", "-f", &inside.controller()]);
+    give(0);
+    inside.run_as(&mount, Some(&user));
+    is_told(
+        &inside,
+        "no permission to",
+        "Give the path to the user the controller runs as",
+    );
+    assert_eq!(inside.runs(), runs, "what runs is left alone");
     // Given to the right one it goes on by itself.
-    std::os::unix::fs::chown(&folder, Some(12_345), Some(12_345)).unwrap();
-    wait("the control socket", 60, || inside.status());
+    give(USER);
+    inside.ready();
+    inside.page(200, "");
+    rig::good(inside.exec(&["room", "show", "northlight"]));
+    assert_eq!(inside.runs(), runs);
 }
 
 #[test]

@@ -754,7 +754,9 @@ async fn an_engine_that_is_away_says_so() {
             "{hints:?}"
         );
     }
-    assert!(DockerEngine::new(&settings("ssh://x")).is_err());
+    for address in ["ssh://x", "http://127.0.0.1:1"] {
+        assert!(DockerEngine::new(&settings(address)).is_err());
+    }
 }
 
 /// An engine in three lines, for answers the real one does not give.

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rig::{docker, docker_try, text};
+use rig::Fresh;
 
 /// How a documented command ends.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ const ENDINGS: &[(&str, Ends)] = &[
     ("make test", Ends::Elsewhere),
     ("scripts/lint", Ends::Elsewhere),
     ("cd web && npm test", Ends::Elsewhere),
-    // Its base images come from a registry; `image` below makes the same last
+    // Its base images come from a registry; `make` of the rig makes the same last
     // stage from the binary under test.
     ("docker build -t colourstream .", Ends::Elsewhere),
     // A database that is damaged, and somebody at the terminal:
@@ -132,6 +132,8 @@ fn in_repository(command: &str) -> bool {
 /// A page as it is being read.
 struct Story {
     page: String,
+    /// Goes before the folder that its containers have mounted.
+    _fresh: Fresh,
     folder: tempfile::TempDir,
     running: Vec<(String, Child, PathBuf)>,
     ran: usize,
@@ -139,13 +141,7 @@ struct Story {
 
 impl Story {
     fn new(page: &str) -> Self {
-        // The pages use the names of a first installation, so there must be
-        // none; what somebody else's is called so is theirs.
-        let taken = docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]);
-        assert!(
-            taken.is_empty(),
-            "an installation called `colourstream` is on this engine; take it down first"
-        );
+        let fresh = Fresh::new();
         let folder = tempfile::tempdir().unwrap();
         let bin = folder.path().join(".bin");
         std::fs::create_dir(&bin).unwrap();
@@ -160,6 +156,7 @@ impl Story {
         }
         Self {
             page: page.to_owned(),
+            _fresh: fresh,
             folder,
             running: Vec::new(),
             ran: 0,
@@ -361,34 +358,7 @@ impl Drop for Story {
         while let Some((_, mut child, _)) = self.running.pop() {
             end_group(&mut child);
         }
-        // The story began on an engine without any of these names. The
-        // controller first: it would make anew what goes before it.
-        docker_try(&["rm", "-fv", "colourstream-controller"]);
-        docker_try(&["image", "rm", "colourstream:before"]);
-        for id in docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]).lines() {
-            docker_try(&["rm", "-fv", id]);
-        }
-        for kind in ["volume", "network"] {
-            let names = docker(&[kind, "ls", "--format", "{{.Name}}"]);
-            for name in names.lines().filter(|name| {
-                *name == "colourstream"
-                    || name.starts_with("colourstream-")
-                    || name.starts_with("colourstream_")
-            }) {
-                docker_try(&[kind, "rm", name]);
-            }
-        }
     }
-}
-
-/// The image under the name the documents give it.
-fn image() {
-    let output = Command::new("scripts/image")
-        .args([rig::BINARY, "colourstream:latest"])
-        .current_dir(book::root())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 /// A first page tells of a host; a stack of the same names is running then.
@@ -417,7 +387,8 @@ fn with_a_passcode(story: &mut Story) {
 #[test]
 fn the_pages_do_what_they_say() {
     let mut once = BTreeSet::new();
-    image();
+    // Under the name the documents give it.
+    rig::inside::make("colourstream:latest");
     let mut told: BTreeSet<String> = BTreeSet::new();
     let mut tell = |page: &str, before: fn(&mut Story), replace: &[(&str, &str)]| {
         let mut story = Story::new(page);

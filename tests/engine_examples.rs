@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rig::inside::{self, Inside};
 use rig::proxy::Proxy;
-use rig::{Tidy, docker, docker_try, http, text, wait};
+use rig::{Tidy, docker, docker_try, http, inventory, kept_private, place, text, wait};
 use serde_json::Value;
 
 fn examples() -> PathBuf {
@@ -81,6 +82,45 @@ fn certificate(domain: &str, folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("fullchain.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("privkey.pem"), made.signing_key.serialize_pem()).unwrap();
+}
+
+/// What stands behind the certificate in its file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    Whole,
+    Missing,
+}
+
+/// A certificate for three names of this domain as an authority gives it, good
+/// until a year, and its key.
+fn signed(domain: &str, folder: &Path, chain: Chain, until: i32) {
+    let mut above = CertificateParams::default();
+    above
+        .distinguished_name
+        .push(DnType::CommonName, "Authority of the test");
+    above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let above_key = KeyPair::generate().unwrap();
+    let root = above.self_signed(&above_key).unwrap().pem();
+    let names = ["", "admin.", "video."].map(|prefix| format!("{prefix}{domain}"));
+    let mut leaf = CertificateParams::new(names).unwrap();
+    leaf.not_before = date_time_ymd(2020, 1, 1);
+    leaf.not_after = date_time_ymd(until, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let issuer = Issuer::from_params(&above, &above_key);
+    let mut pem = leaf.signed_by(&key, &issuer).unwrap().pem();
+    if chain == Chain::Whole {
+        pem.push_str(&root);
+    }
+    std::fs::write(folder.join("fullchain.pem"), pem).unwrap();
+    std::fs::write(folder.join("privkey.pem"), key.serialize_pem()).unwrap();
+}
+
+/// Whether this is what is wrong with a certificate, in these words.
+fn is_invalid(issue: &Value, words: &str) -> bool {
+    issue["code"] == "certificate-invalid"
+        && issue["what"]
+            .as_str()
+            .is_some_and(|what| what.contains(words))
 }
 
 #[test]
@@ -194,6 +234,8 @@ fn two_instances_on_one_host_and_one_that_leaves() {
         Inside::new("cst3-one", 31_200),
         Inside::new("cst3-two", 31_240),
     );
+    inside::image();
+    let found = inventory();
     one.run();
     two.run();
     for house in [&one, &two] {
@@ -220,15 +262,112 @@ fn two_instances_on_one_host_and_one_that_leaves() {
     let before = facts(&two);
     rig::good(one.exec(&["down", "--yes"]));
     docker(&["rm", "-f", &one.controller()]);
-    for kind in ["container", "network"] {
-        let all = docker(&[kind, "ls", "--format", "{{.}}"]);
-        assert!(!all.contains("cst3-one"), "{all}");
-    }
+    docker(&["volume", "rm", &one.volume()]);
+    let mut left = inventory();
+    left.retain(|what| !what.contains(" cst3-two"));
+    assert_eq!(left, found, "nothing of it is left");
     assert_eq!(facts(&two), before, "the other was not touched");
     two.ready();
     assert_eq!(two.through_traefik("cst3-two.localhost").0, 200);
     let rooms = text(&two.exec(&["room", "list"]).stdout);
     assert!(rooms.contains("Room of cst3-two"), "{rooms}");
+}
+
+/// A second `docker run` without an instance of its own, and a copy of the
+/// state folder started beside the first.
+#[test]
+fn a_second_controller_of_the_same_instance_touches_nothing() {
+    let house = Inside::new("cst3-twice", 31_160);
+    inside::image();
+    house.run();
+    house.ready();
+    let live = "cst3-twice.localhost";
+    wait("its page", 30, || {
+        (house.through_traefik(live).0 == 200).then_some(())
+    });
+    let before = runs_of(&house);
+    let (second, volume) = ("cst3-twice-second", "cst3-twice-second-state");
+    for kind in ["an empty volume", "a copy of the first's"] {
+        docker(&["volume", "create", volume]);
+        if kind != "an empty volume" {
+            let place = |name: &str| {
+                let format = "{{.Mountpoint}}";
+                docker(&["volume", "inspect", "--format", format, name])
+                    .trim()
+                    .to_owned()
+            };
+            let from = format!("{}/.", place(&house.volume()));
+            let copied = Command::new("cp")
+                .args(["-a", &from, &place(volume)])
+                .output();
+            rig::good(copied.unwrap());
+        }
+        house.run_as(second, volume);
+        let exec = |arguments: &[&str]| {
+            docker_try(&[&["exec", second, "/colourstream"], arguments].concat())
+        };
+        let told = wait("it is told", 60, || {
+            let status: Value = serde_json::from_slice(&exec(&["status", "--json"]).stdout).ok()?;
+            let mut issues = status["issues"].as_array()?.clone().into_iter();
+            issues.find(|issue| issue["code"] == "two-controllers")
+        });
+        assert!(
+            told["why"]
+                .as_str()
+                .unwrap()
+                .contains("cst3-twice-controller"),
+            "{told}"
+        );
+        assert!(
+            told["fix"]
+                .as_str()
+                .unwrap()
+                .contains("docker stop cst3-twice-controller"),
+            "{told}"
+        );
+        let down = exec(&["down", "--yes"]);
+        assert!(!down.status.success(), "{kind}: {}", text(&down.stdout));
+        for _ in 0..100 {
+            assert_eq!(house.through_traefik(live).0, 200, "{kind}");
+        }
+        assert_eq!(runs_of(&house), before, "{kind}");
+        let status = house.ready().to_string();
+        assert!(!status.contains("two-controllers"), "{kind}: {status}");
+        docker(&["rm", "-f", second]);
+        docker(&["volume", "rm", volume]);
+    }
+    // The first is gone, and the second one has its state: it goes on.
+    docker(&["rm", "-f", &house.controller()]);
+    house.run_as(second, &house.volume());
+    wait("it goes on", 60, || {
+        let said = docker_try(&["exec", second, "/colourstream", "status", "--json"]);
+        let status: Value = serde_json::from_slice(&said.stdout).ok()?;
+        (status["summary"] == "ready").then_some(())
+    });
+    assert_eq!(runs_of(&house), before, "no service was touched");
+    wait("its page", 30, || {
+        (house.through_traefik(live).0 == 200).then_some(())
+    });
+}
+
+fn runs_of(house: &Inside) -> [String; 3] {
+    ["traefik", "ovenmediaengine", "mirotalk"].map(|role| {
+        let format = "{{.Id}} {{.State.StartedAt}} {{.State.Status}}";
+        docker(&["inspect", "--format", format, &house.of(role)])
+    })
+}
+
+/// The code that a page answers with, where `trust` is how far curl believes it.
+fn page_at(host: &str, port: u16, trust: &[&str]) -> String {
+    let seen = Command::new("curl")
+        .args(["-s", "--max-time", "10", "-o", "/dev/null"])
+        .args(["-w", "%{http_code}"])
+        .args(trust)
+        .args(["--resolve", &format!("{host}:{port}:127.0.0.1")])
+        .arg(format!("https://{host}:{port}/"))
+        .output()
+        .unwrap();
+    text(&seen.stdout)
 }
 
 #[test]
@@ -237,6 +376,7 @@ fn compose_starts_it_and_the_first_room_is_live_within_a_minute() {
     const BASE: u16 = 31_280;
     let image = inside::image();
     let _tidy = Tidy::new(NAME);
+    let found = inventory();
     let dir = tempfile::tempdir().unwrap();
     // The example as it is, on ports and under names of the test.
     std::fs::write(
@@ -328,25 +468,12 @@ fn compose_starts_it_and_the_first_room_is_live_within_a_minute() {
     let copy = dir.path().join("authority.pem");
     docker(&["cp", source, copy.to_str().unwrap()]);
     let live = format!("{NAME}.localhost");
-    let seen = Command::new("curl")
-        .args([
-            "-s",
-            "--max-time",
-            "10",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-        ])
-        .arg("--cacert")
-        .arg(&copy)
-        .args(["--resolve", &format!("{live}:{}:127.0.0.1", BASE + 1)])
-        .arg(format!("https://{live}:{}/", BASE + 1))
-        .output()
-        .unwrap();
-    assert_eq!(text(&seen.stdout), "200", "trusted by that file alone");
+    let trust = ["--cacert", copy.to_str().unwrap()];
+    let seen = page_at(&live, BASE + 1, &trust);
+    assert_eq!(seen, "200", "trusted by that file alone");
     exec(&["down", "--yes"]);
     project(&["down", "--volumes"]);
+    assert_eq!(inventory(), found, "the engine is as it was found");
 }
 
 #[test]
@@ -479,12 +606,12 @@ fn certificates_of_ones_own_are_renewed_in_place_and_wrong_ones_refused() {
     let inside = Inside::new(NAME, 31_360);
     let folder = inside.file().parent().unwrap().join("certificates");
     let domain = format!("{NAME}.localhost");
-    certificate(&domain, &folder);
+    // Wrong from the very first on: there is no good one that could stay.
+    certificate("other.example.com", &folder);
     inside.settings(
         "tls:\n  certificate: ./certificates/fullchain.pem\n  key: ./certificates/privkey.pem\n",
     );
     inside.run();
-    inside.ready();
     let shown = || {
         let script = format!(
             "openssl s_client -connect 127.0.0.1:{} -servername {domain} </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256",
@@ -501,8 +628,43 @@ fn certificates_of_ones_own_are_renewed_in_place_and_wrong_ones_refused() {
             .unwrap();
         rig::good(said)
     };
+    let told = |words: &str| {
+        let status = inside.until(words, |status| {
+            let issues = status["issues"].as_array();
+            issues.is_some_and(|all| all.iter().any(|issue| is_invalid(issue, words)))
+        });
+        let mut issues = status["issues"].as_array().unwrap().iter();
+        issues
+            .find(|issue| is_invalid(issue, words))
+            .unwrap()
+            .clone()
+    };
+    let refused = told("does not cover");
+    assert_eq!(refused["severity"], "error");
+    assert!(
+        refused["fix"].as_str().unwrap().contains(&domain),
+        "{refused}"
+    );
+    wait("the page all the same", 40, || {
+        (inside.through_traefik(&domain).0 == 200).then_some(())
+    });
+    assert_ne!(shown(), of_file());
+    let state = place(&inside.volume());
+    let given = || {
+        let files = std::fs::read_dir(state.join("rendered/traefik/certs")).unwrap();
+        files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "README")
+            .count()
+    };
+    assert_eq!(given(), 0, "Traefik never got it");
+    certificate(&domain, &folder);
     let first = of_file();
+    inside.ready();
     wait("the first", 20, || (shown() == first).then_some(()));
+    let private = kept_private(&state, 0, &[]);
+    let is_key = |path: &String| path.starts_with("rendered/traefik/certs/");
+    assert!(private.iter().any(is_key), "{private:?}");
     let row = wait("its row", 20, || {
         let status = inside.status()?;
         let row = status["certificates"].as_array()?.first()?.clone();
@@ -532,23 +694,29 @@ fn certificates_of_ones_own_are_renewed_in_place_and_wrong_ones_refused() {
         std::fs::copy(folder.join(file), good.join(file)).unwrap();
     }
     certificate("other.example.com", &folder);
-    let status = inside.until("the issue", |status| {
-        status["issues"].as_array().is_some_and(|all| {
-            all.iter()
-                .any(|issue| issue["code"] == "certificate-invalid")
-        })
+    assert_eq!(told("does not cover")["severity"], "error");
+    assert_eq!(shown(), second);
+    // A controller that begins beside it takes nothing away either.
+    docker(&["restart", "-t", "5", &inside.controller()]);
+    told("does not cover");
+    inside.until("a second look", |status| {
+        status["reconcile"].as_u64() > Some(2)
     });
-    let told = status["issues"].to_string();
-    assert!(told.contains("does not cover"), "{told}");
     assert_eq!(shown(), second);
     // A key that is not its own: the same.
     std::fs::copy(good.join("fullchain.pem"), folder.join("fullchain.pem")).unwrap();
-    inside.until("the other issue", |status| {
-        status["issues"]
-            .to_string()
-            .contains("do not belong together")
-    });
+    assert_eq!(told("do not belong together")["severity"], "error");
     assert_eq!(shown(), second);
+    // One that has ended, whole otherwise: the same.
+    signed(&domain, &folder, Chain::Whole, 2021);
+    assert_eq!(told("has expired")["severity"], "error");
+    assert_eq!(shown(), second);
+    // Without its chain it is taken, for some can use it, and told.
+    signed(&domain, &folder, Chain::Missing, 2100);
+    assert_eq!(told("comes without its chain")["severity"], "warning");
+    let bare = of_file();
+    wait("the one without", 20, || (shown() == bare).then_some(()));
+    std::fs::copy(good.join("fullchain.pem"), folder.join("fullchain.pem")).unwrap();
     std::fs::copy(good.join("privkey.pem"), folder.join("privkey.pem")).unwrap();
     inside.ready();
     assert_eq!(runs(), since, "nothing was restarted for any of it");
@@ -748,6 +916,7 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
     const FILTER: u16 = 31_558;
     let image = inside::image();
     let _tidy = Tidy::new(NAME);
+    let found = inventory();
     let dir = tempfile::tempdir().unwrap();
     let proxy = filter_at(FILTER, dir.path());
     let host = docker(&[
@@ -812,10 +981,31 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
     });
     assert_eq!(status["engine"]["address"], "tcp://engine-proxy:2375");
     rig::good(exec(&["room", "create", "Northlight"]));
-    let mounts = docker(&["inspect", "--format", "{{.HostConfig.Binds}}", &controller]);
+    let live = format!("{NAME}.localhost");
+    wait("the live page", 30, || {
+        (page_at(&live, BASE + 1, &["-k"]) == "200").then_some(())
+    });
+    let facts = |name: &str| -> Value {
+        serde_json::from_str(&docker(&["inspect", "--format", "{{json .}}", name])).unwrap()
+    };
+    let mounts = facts(&controller)["HostConfig"]["Binds"].to_string();
     assert!(!mounts.contains("docker.sock"), "{mounts}");
+    let state = place(&format!("{NAME}-state"));
+    proxy.reached_only(&state, &format!("{NAME}-acme"));
+    // Nobody here is root, or may do what root may.
+    for role in ["controller", "traefik", "ovenmediaengine", "mirotalk"] {
+        let facts = facts(&format!("{NAME}-{role}"));
+        assert_eq!(facts["Config"]["User"], "65532:65532", "{role}");
+        let rights = &facts["HostConfig"];
+        assert_eq!(rights["CapDrop"], serde_json::json!(["ALL"]), "{role}");
+        assert!(
+            rights["CapAdd"].as_array().is_none_or(Vec::is_empty),
+            "{role}: {rights}"
+        );
+    }
     rig::good(exec(&["down", "--yes"]));
     project(&["down", "--volumes"]);
+    assert_eq!(inventory(), found, "the engine is as it was found");
     assert_eq!(proxy.refused(), BTreeSet::new());
     assert!(proxy.calls().len() > 10, "{:?}", proxy.calls());
 }
@@ -826,13 +1016,15 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
 fn the_compose_file_of_two_instances_starts_both() {
     let image = inside::image();
     let _tidy = (Tidy::new("studio"), Tidy::new("guests"));
+    let found = inventory();
     docker(&["tag", image, "colourstream:latest"]);
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(examples().join("two-instances")).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
     }
-    std::fs::write(dir.path().join("cloudflare-token"), "token").unwrap();
+    const TOKEN: &str = "a-token-of-the-provider-0f3c9a77";
+    std::fs::write(dir.path().join("cloudflare-token"), TOKEN).unwrap();
     let file = dir.path().join("compose.yaml");
     let project = |arguments: &[&str]| project("cst3-both", &[&file], arguments);
     project(&["up", "--detach"]);
@@ -851,15 +1043,17 @@ fn the_compose_file_of_two_instances_starts_both() {
             is_up.then_some(())
         });
     }
+    // The provider's password came to Traefik in a file that it alone can read.
+    let private = kept_private(&place("guests"), 0, &[TOKEN]);
+    let is_password =
+        |path: &String| path.starts_with("rendered/traefik/") && path.contains("/dns/");
+    assert!(private.iter().any(is_password), "{private:?}");
     for name in ["studio", "guests"] {
         let controller = format!("{name}-controller");
         docker(&["exec", &controller, "/colourstream", "down", "--yes"]);
     }
     project(&["down", "--volumes"]);
-    for name in ["studio", "guests"] {
-        let left = docker(&["ps", "-aq", "--filter", &format!("name=^/{name}-")]);
-        assert_eq!(left, "", "{name}");
-    }
+    assert_eq!(inventory(), found, "the engine is as it was found");
 }
 
 #[test]

@@ -225,7 +225,7 @@ const CASES: [Case; 8] = [
         manner: Manner::TooMany,
         words: Some("too many requests"),
         within: 90,
-        only_full: false,
+        only_full: true,
     },
     Case {
         name: "unknown tag",
@@ -403,8 +403,11 @@ fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
         let _settled = house.settle("a good start");
         try_docker(&["rmi", "-f", &reference]);
     }
-    let result = the_tag_moves(&mut house, &front);
-    count.case("a tag that moves after the first pull", result);
+    // `engine_images` has the digest in every run.
+    if is_full() {
+        let result = the_tag_moves(&mut house, &front);
+        count.case("a tag that moves after the first pull", result);
+    }
     report.add(count);
     report.conclude();
 }

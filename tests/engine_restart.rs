@@ -28,14 +28,18 @@ const IMAGES: [&str; 3] = [
 /// All is up again within this, on a busy machine.
 const BACK: u64 = 90;
 
-const CASES: usize = 4;
+/// Whether every case is asked for, and not a sample of them.
+fn is_full() -> bool {
+    std::env::var("COLOURSTREAM_FAULTS").is_ok_and(|value| value == "full")
+}
 
 fn main() -> ExitCode {
+    let all = if is_full() { 4 } else { 2 };
     if std::env::args().any(|argument| argument == "--list") {
         return ExitCode::SUCCESS;
     }
     if let Some(why) = OwnEngine::cannot() {
-        println!("restart: 0 passed, 0 failed, {CASES} skipped ({why})");
+        println!("restart: 0 passed, 0 failed, {all} skipped ({why})");
         return ExitCode::SUCCESS;
     }
     let mut cases = Cases::default();
@@ -53,21 +57,24 @@ fn main() -> ExitCode {
         stack.well("the first install", 20);
         stack.only_three();
     });
-    cases.run(
-        "the engine is restarted: all comes back or is healed",
-        || {
-            engine.end("-TERM");
+    // The last one begins with a restart without it, which does for a sample.
+    if is_full() {
+        cases.run(
+            "the engine is restarted: all comes back or is healed",
+            || {
+                engine.end("-TERM");
+                away(&stack);
+                engine.start(false);
+                back(&stack);
+            },
+        );
+        cases.run("the engine is killed: all comes back or is healed", || {
+            engine.end("-KILL");
             away(&stack);
             engine.start(false);
             back(&stack);
-        },
-    );
-    cases.run("the engine is killed: all comes back or is healed", || {
-        engine.end("-KILL");
-        away(&stack);
-        engine.start(false);
-        back(&stack);
-    });
+        });
+    }
     cases.run("with live-restore what runs is not touched", || {
         engine.end("-TERM");
         engine.start(true);
@@ -88,7 +95,7 @@ fn main() -> ExitCode {
     drop(stack);
     drop(engine);
     let failed = cases.failures();
-    println!("restart: {} passed, {failed} failed", CASES - failed);
+    println!("restart: {} passed, {failed} failed", all - failed);
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

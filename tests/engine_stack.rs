@@ -138,10 +138,16 @@ fn first_install() {
             said.push((role, inspect(&stack.of(role)).to_string()));
         }
         // Differences of files again, but now of files that are in use.
-        let (status, _) = stack
-            .api("POST", "/api/v1/mode", &json!({"mode": "paused"}))
-            .unwrap();
-        assert!(status < 300);
+        let paused = stack.run(&["pause"]);
+        assert_eq!(paused.code, 0, "{}", paused.err);
+        stack.until("the pause", HEAL, |status| {
+            issue(status, "paused").is_some_and(|issue| {
+                issue["fix"]
+                    .as_str()
+                    .unwrap()
+                    .contains("`colourstream resume`")
+            })
+        });
         for file in identity_files(&stack) {
             std::fs::write(&file, "emptied\n").unwrap();
         }
@@ -149,9 +155,7 @@ fn first_install() {
         assert!(plan.out.contains("emptied"), "{}", plan.out);
         said.push(("plan --json", plan.out));
         said.push(("plan", stack.run(&["plan"]).out));
-        stack
-            .api("POST", "/api/v1/mode", &json!({"mode": "heal"}))
-            .unwrap();
+        assert_eq!(stack.run(&["resume"]).code, 0);
         stack.well("after the pause", HEAL);
         said.push(("status --json", stack.run(&["status", "--json"]).out));
         said.push(("status", stack.run(&["status"]).out));
@@ -730,7 +734,11 @@ fn what_is_not_ours_is_told_and_left_alone() {
         let told = |status: &Value| role(status, "port-taken", "traefik");
         let status = stack.until("it is told", HEAL, |status| told(status).is_some());
         let told = told(&status).unwrap().to_string();
-        assert!(told.contains(&https.to_string()), "{told}");
+        let us = format!("(process {})", std::process::id());
+        assert!(
+            told.contains(&https.to_string()) && told.contains(&us),
+            "{told}"
+        );
     });
     cases.run("all three are left alone and healed around", || {
         assert_eq!(inspect(&stack.of("mirotalk"))["Id"], json!(name_holder));
@@ -893,18 +901,17 @@ fn replacement_without_regret() {
             &better,
             "profiles: [{name: live, audio_bitrate: 64k}]\n",
         ));
-        let waiting =
-            |status: &Value| {
-                status["plan"].as_array().unwrap().iter().any(|step| {
-                    step["sign"] == "⏸" && text(&step["waits"]).contains("nobody is live")
-                })
-            };
+        let waiting = |status: &Value| {
+            status["plan"].as_array().unwrap().iter().any(|step| {
+                step["sign"] == "⏸" && text(&step["waits"]).contains("nobody has been live")
+            })
+        };
         let status = stack.until("it waits", HEAL, waiting);
         assert_eq!(status["summary"], "waiting", "{status}");
         let plan = stack.run(&["plan", "--detailed-exitcode"]);
         assert_eq!(plan.code, 2);
         assert!(
-            plan.out.contains("⏸") && plan.out.contains("nobody is live"),
+            plan.out.contains("⏸") && plan.out.contains("nobody has been live"),
             "{}",
             plan.out
         );

@@ -28,7 +28,7 @@ mod report;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use alone::{House, side_by_side};
+use alone::{House, age, is_upgraded, of_the_upgrade, side_by_side};
 use report::{Count, Report, of_full};
 
 /// Points at the end of a recording that may not come again: what is done
@@ -169,7 +169,7 @@ fn killed_at_any_point_of_the_first_start_the_next_goes_on() {
     let mut report = Report::new("kill-switch-process");
     let mut count = Count::of("the process killed at a write: first start")
         .note("no engine; the next start has the same secrets, whole files, nothing left over");
-    killed_at_each(&mut count, 27_400, &points, of_full(1, 12), |base, at| {
+    killed_at_each(&mut count, 27_400, &points, of_full(1, 25), |base, at| {
         let house = House::new(base);
         // A new folder each time: the point is passed for the first time.
         let mut serving = served(&house, &kill_at(at));
@@ -228,7 +228,7 @@ fn killed_at_any_point_of_its_work_the_next_start_goes_on() {
     let mut report = Report::new("kill-switch-work");
     let mut count = Count::of("the process killed at a write: rooms and another certificate")
         .note("rooms that were answered are there");
-    killed_at_each(&mut count, 27_700, &points, of_full(1, 6), |base, at| {
+    killed_at_each(&mut count, 27_700, &points, of_full(1, 13), |base, at| {
         let house = kept_state(base);
         let secrets = read(&house.state().join("secrets.json"));
         let (killed, asked) = second_start(&house, &kill_at(at));
@@ -246,34 +246,8 @@ fn killed_at_any_point_of_its_work_the_next_start_goes_on() {
 /// A state folder as a controller of the first schema left it.
 fn old_state(base: u16) -> House {
     let house = kept_state(base);
-    let database = rusqlite::Connection::open(house.state().join("colourstream.db")).unwrap();
-    database
-        .execute_batch("DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key IN ('schema_by', 'controller'); PRAGMA wal_checkpoint(TRUNCATE);")
-        .unwrap();
-    // The log went into the file when that was closed: nothing of it is missed.
-    drop(database);
-    std::fs::remove_file(house.state().join("colourstream.db-open")).unwrap();
+    age(&house.state());
     house
-}
-
-/// Brought up to date, with the backup from before.
-fn is_upgraded(house: &House) -> Result<(), String> {
-    let state = house.state();
-    let database = rusqlite::Connection::open(state.join("colourstream.db")).unwrap();
-    let schema: i64 = database
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .unwrap();
-    let kept: Vec<String> = std::fs::read_dir(state.join("backups/before-upgrade"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    let good = |name: &String| name.ends_with(&format!(".{}", colourstream::backup::EXTENSION));
-    if schema < 2 || !kept.iter().any(good) {
-        return Err(format!("schema {schema}, backups {kept:?}"));
-    }
-    Ok(())
 }
 
 #[test]
@@ -283,21 +257,14 @@ fn killed_at_any_point_of_an_upgrade_the_next_start_goes_on() {
     let mut serving = house.serve(&[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
     assert!(!serving.is_killed(|| house.answers()));
     drop(serving);
-    is_upgraded(&house).unwrap();
-    // What it does of old is killed elsewhere: up to what is asked of it last.
-    let mut points = recorded(&list);
-    let last = points
-        .iter()
-        .rposition(|point| point.contains("to be migrated"));
-    points.truncate(last.unwrap() + 6);
-    for what in ["draft made", "draft durable", "published", "draft removed"] {
-        assert!(points.iter().any(|point| point.contains(what)), "{what}");
-    }
+    is_upgraded(&house.state()).unwrap();
+    // What it does of old is killed elsewhere.
+    let points = of_the_upgrade(recorded(&list));
     let mut report = Report::new("kill-switch-upgrade");
     let mut count = Count::of("the process killed at a write: an upgrade").note(
         "the database of an older version, its backup, then the migration; rooms and secrets stay",
     );
-    killed_at_each(&mut count, 28_000, &points, of_full(1, 5), |base, at| {
+    killed_at_each(&mut count, 28_000, &points, of_full(1, 9), |base, at| {
         let house = old_state(base);
         let secrets = read(&house.state().join("secrets.json"));
         let mut serving = served(&house, &kill_at(at));
@@ -305,7 +272,7 @@ fn killed_at_any_point_of_an_upgrade_the_next_start_goes_on() {
         let killed = serving.is_killed(|| rests.is(is_routed(&house, "http")));
         drop(serving);
         let result = goes_on(&house, secrets.as_deref(), &["kept"], None);
-        (killed, result.and_then(|()| is_upgraded(&house)))
+        (killed, result.and_then(|()| is_upgraded(&house.state())))
     });
     report.add(count);
     report.conclude();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use colourstream::desired::{AcmeInputs, HostFacts, RoomRoute, Snapshot, Target, desire, labels};
 use colourstream::disk::passing_secrets;
@@ -10,7 +11,7 @@ use colourstream::engine::{
     ContainerFacts, ContainerState, EngineFacts, ImageFacts, NetworkFacts, VolumeFacts,
 };
 use colourstream::model::{Digest, Role};
-use colourstream::plan::{FileFacts, FileState, Health, Observed, Policy, plan};
+use colourstream::plan::{Action, FileFacts, FileState, Health, Observed, Policy, plan};
 use colourstream::render::{Templates, render};
 use colourstream::settings::{Mode, Overrides, load};
 use jiff::Timestamp;
@@ -19,9 +20,8 @@ use crate::Failed;
 use crate::house::House;
 use crate::table::{Samples, Table};
 
-fn snapshot(house: &House, rooms: usize) -> Result<Snapshot, Failed> {
-    let settings = load(Some(&house.config()), &Overrides::default())
-        .map_err(|errors| format!("{errors:?}"))?;
+fn snapshot(config: Option<&Path>, rooms: usize) -> Result<Snapshot, Failed> {
+    let settings = load(config, &Overrides::default()).map_err(|errors| format!("{errors:?}"))?;
     let rooms = (0..rooms)
         .map(|number| RoomRoute {
             slug: format!("room-{number}"),
@@ -90,7 +90,10 @@ fn as_wanted(target: &Target) -> Observed {
         engine.volumes.push(VolumeFacts {
             name: volume.name.clone(),
             labels: ours("volume", None),
-            options: BTreeMap::new(),
+            options: BTreeMap::from([
+                ("o".to_owned(), "bind".to_owned()),
+                ("device".to_owned(), volume.device.display().to_string()),
+            ]),
         });
     }
     let mut observed = Observed::default();
@@ -132,17 +135,32 @@ fn as_wanted(target: &Target) -> Observed {
     observed
 }
 
+/// Images are recorded at first; nothing else may be left to do.
+fn settled(target: &Target, observed: &Observed, policy: &Policy) -> Result<(), Failed> {
+    let left = plan(target, observed, policy);
+    let surprising = left
+        .steps
+        .iter()
+        .find(|step| !matches!(step.action, Action::PinImage { .. }));
+    match surprising {
+        Some(step) => Err(format!("the world is not as wanted: {}", step.why).into()),
+        None => Ok(()),
+    }
+}
+
+/// Every difference counts, nothing waits.
+const POLICY: Policy = Policy {
+    now: Timestamp::UNIX_EPOCH,
+    mode: Mode::Heal,
+    apply_now: false,
+};
+
 /// Plan and render for one, a hundred, a thousand rooms.
 pub fn measure(house: &House, table: &mut Table) -> Result<(), Failed> {
     let templates =
         Templates::with_overrides(&BTreeMap::new()).map_err(|errors| format!("{errors:?}"))?;
-    let policy = Policy {
-        now: Timestamp::UNIX_EPOCH,
-        mode: Mode::Heal,
-        apply_now: false,
-    };
     for rooms in [1, 100, 1_000] {
-        let snapshot = snapshot(house, rooms)?;
+        let snapshot = snapshot(Some(&house.config()), rooms)?;
         let target =
             render(&desire(&snapshot), &templates).map_err(|errors| format!("{errors:?}"))?;
         let samples = Samples::of(60, || {
@@ -154,17 +172,9 @@ pub fn measure(house: &House, table: &mut Table) -> Result<(), Failed> {
             &samples,
         );
         let observed = as_wanted(&target);
-        let left = plan(&target, &observed, &policy);
-        // Images are recorded at first; nothing else is left to do.
-        let surprising = left
-            .steps
-            .iter()
-            .find(|step| !matches!(step.action, colourstream::plan::Action::PinImage { .. }));
-        if let Some(step) = surprising {
-            return Err(format!("the world is not as wanted: {}", step.why).into());
-        }
+        settled(&target, &observed, &POLICY)?;
         let samples = Samples::of(200, || {
-            let _planned = black_box(plan(black_box(&target), &observed, &policy));
+            let _planned = black_box(plan(black_box(&target), &observed, &POLICY));
         });
         table.time(
             &format!("plan, {rooms} rooms"),
@@ -173,4 +183,24 @@ pub fn measure(house: &House, table: &mut Table) -> Result<(), Failed> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_to_do_in_the_world_that_is_measured() -> Result<(), Failed> {
+        let templates =
+            Templates::with_overrides(&BTreeMap::new()).map_err(|errors| format!("{errors:?}"))?;
+        let snapshot = snapshot(None, 3)?;
+        let target =
+            render(&desire(&snapshot), &templates).map_err(|errors| format!("{errors:?}"))?;
+        let mut observed = as_wanted(&target);
+        settled(&target, &observed, &POLICY)?;
+        // What is missing is seen.
+        observed.files.clear();
+        assert!(settled(&target, &observed, &POLICY).is_err());
+        Ok(())
+    }
 }

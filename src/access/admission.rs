@@ -89,7 +89,7 @@ pub enum Refusal {
     #[error("this protocol is not offered")]
     Protocol,
     /// No such key.
-    #[error("no room has this publish key")]
+    #[error("no room has this stream key")]
     Key,
     /// No such stream under this application.
     #[error("no room has this stream")]
@@ -367,10 +367,7 @@ fn play(
     if !tickets.is_ticket(ticket, &place, session, &stream) {
         return Err(Refusal::Ticket);
     }
-    let full = room
-        .viewer_cap
-        .is_some_and(|cap| live.viewers(&stream, now) >= cap);
-    if full && !live.is_watching(&stream, &place, now) {
+    if live.is_full_for(room, grant, now) {
         return Err(Refusal::Full);
     }
     let longest = now.checked_add(LONGEST_VIEW).unwrap_or(now);

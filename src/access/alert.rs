@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::{Hint, Matter, StreamFacts};
-use crate::model::StreamName;
+use crate::model::{StreamName, disrupts};
 
 /// No description of OvenMediaEngine's is longer; a page stays readable.
 const LONGEST: usize = 300;
@@ -263,7 +263,7 @@ fn metric(code: &str, now: Option<f64>, limit: Option<f64>) -> Option<Hint> {
 /// words.
 fn unknown(code: &str, description: &str) -> Hint {
     let clean = |text: &str| -> String {
-        let text = text.chars().filter(|char| !char.is_control());
+        let text = text.chars().filter(|letter| !disrupts(*letter));
         text.take(LONGEST).collect()
     };
     let (code, description) = (clean(code), clean(description));
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_code_nobody_knows_keeps_its_own_words() {
-        let fault = read(&[("INGRESS_HUE_ODD", "The hue\u{1b}[31m is odd.")]).remove(0);
+        let fault = read(&[("INGRESS_HUE_ODD", "The hue\u{1b}[31m \u{202e}is odd.")]).remove(0);
         assert_eq!(fault.hint.what, "OvenMediaEngine says: The hue[31m is odd.");
         assert!(fault.hint.fix.contains("INGRESS_HUE_ODD"));
         assert_eq!(

@@ -61,7 +61,7 @@ pub(super) fn between(
                     (false, "the room has another profile now")
                 }
                 // The encoder that is live came in by the old key.
-                Some(new) if new.key != old.key => (false, "the room has another publish key now"),
+                Some(new) if new.key != old.key => (false, "the room has another stream key now"),
                 Some(_) => return None,
             };
             Some(Cut {

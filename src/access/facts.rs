@@ -1,9 +1,11 @@
 //! PURE: what the picture is like, from OvenMediaEngine's stream detail, and
 //! what a person should change about it, in plain words.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::is_recent;
 
 /// What the picture is like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -151,8 +153,8 @@ impl Hint {
     }
 }
 
-/// How long without data before the encoder counts as silent, in milliseconds.
-const SILENT_MS: i64 = 3_000;
+/// How long without data before the encoder counts as silent.
+const SILENT: SignedDuration = SignedDuration::from_secs(3);
 
 impl StreamFacts {
     /// From `response` of a stream's detail and, where it was asked, of its
@@ -184,8 +186,7 @@ impl StreamFacts {
         let video = track("Video").map(|track| video(&track["video"]));
         let audio = track("Audio").map(|track| audio(&track["audio"]));
         let received = stats.and_then(|stats| time(&stats["lastRecvTime"]));
-        let receiving =
-            received.is_none_or(|at| now.duration_since(at).as_millis() < i128::from(SILENT_MS));
+        let receiving = received.is_none_or(|at| is_recent(at, SILENT, now));
         let mut facts = Self {
             live_since: time(&input["createdTime"]),
             protocol: input["sourceType"]

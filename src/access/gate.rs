@@ -118,10 +118,7 @@ fn media(index: &Index, live: &Live, names: &Names, ask: Ask<'_>, now: Timestamp
     let session =
         cookie(ask.cookies, &names.session_cookie).map(|cookie| Token::given(cookie).digest());
     if let Some(grant) = session.and_then(|session| index.place(session, &room.id, now)) {
-        let full = room
-            .viewer_cap
-            .is_some_and(|cap| live.viewers(&room.stream, now) >= cap);
-        if full && !live.is_watching(&room.stream, &grant.id, now) {
+        if live.is_full_for(room, grant, now) {
             return Pass::No(403, "full");
         }
         return Pass::Media {

@@ -26,6 +26,7 @@ pub(super) struct Rooms {
     by_slug: HashMap<Slug, Id>,
     redirects: HashMap<Slug, Slug>,
     links: HashMap<Id, Link>,
+    new_keys: HashMap<Id, Timestamp>,
     /// What was open when this was made, to compare with what follows.
     pub(super) open: BTreeMap<StreamName, Open>,
     /// When somebody's right changes by itself.
@@ -155,6 +156,20 @@ impl Index {
             rooms: Arc::new(Rooms::new(rooms, links, redirects, now)),
             people: Arc::new(People::new(visitors)),
         }
+    }
+
+    /// Knowing when rooms were given another publish key.
+    pub(super) fn with_new_keys(mut self, new_keys: Vec<(Id, Timestamp)>) -> Self {
+        // Nobody else has it yet.
+        if let Some(rooms) = Arc::get_mut(&mut self.rooms) {
+            rooms.new_keys = new_keys.into_iter().collect();
+        }
+        self
+    }
+
+    /// When this room was given another publish key.
+    pub(super) fn new_key(&self, room: &Id) -> Option<Timestamp> {
+        self.rooms.new_keys.get(room).copied()
     }
 
     /// The room with this identity.

@@ -1,5 +1,6 @@
-//! What the controller signs: playback tickets and the call's cookie. Nothing
-//! of it is stored; each holds only while the session behind it does.
+//! What the controller signs: playback tickets, the call's cookie, and which
+//! browsers it knows. Nothing of it is stored; what opens something holds only
+//! while the session behind it does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
-use crate::model::{Digest, Entropy, Id, Secret, StreamName};
+use crate::model::{Digest, Entropy, Id, Secret, StreamName, Token};
 
 /// 256 bits from the system.
 pub fn random() -> Entropy {
@@ -125,6 +126,23 @@ impl TicketKey {
             id == place.as_str() && self.holds("call", &[&session.to_string(), id], signature)
         })
     }
+
+    /// The cookie of a browser in which this admin has logged in. It opens
+    /// nothing: whoever holds it has tries of its own at the password, and is
+    /// not kept out by guesses that others make (OWASP, *Slow Down Online
+    /// Guessing Attacks with Device Cookies*).
+    pub fn known(&self, admin: &Id, nonce: &Token) -> String {
+        let nonce = nonce.expose();
+        format!("{nonce}.{}", self.sign("known", &[admin.as_str(), nonce]))
+    }
+
+    /// The part of `cookie` that is this browser's alone, where this admin has
+    /// logged in there.
+    pub fn known_as<'a>(&self, cookie: &'a str, admin: &Id) -> Option<&'a str> {
+        let (nonce, signature) = cookie.split_once('.')?;
+        self.holds("known", &[admin.as_str(), nonce], signature)
+            .then_some(nonce)
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +152,22 @@ mod tests {
 
     fn stream(name: &str) -> StreamName {
         name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_browser_is_known_for_one_admin_alone() {
+        let key = TicketKey::new(Secret::new("k".into()));
+        let nonce = Token::new(&random());
+        let (anna, ben) = (Id::kept("anna"), Id::kept("ben"));
+        let cookie = key.known(&anna, &nonce);
+        assert_eq!(key.known_as(&cookie, &anna), Some(nonce.expose()));
+        assert_eq!(key.known_as(&cookie, &ben), None);
+        let (_, signature) = cookie.split_once('.').unwrap();
+        for other in ["", ".", nonce.expose(), &format!("x.{signature}")] {
+            assert_eq!(key.known_as(other, &anna), None, "{other}");
+        }
+        let other = TicketKey::new(Secret::new("l".into()));
+        assert_eq!(other.known_as(&cookie, &anna), None);
     }
 
     #[test]

@@ -7,12 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alert::{Alert, Fault};
 use super::facts::{Hint, Matter, StreamFacts};
-use crate::model::{Id, StreamName};
+use super::is_recent;
+use crate::model::{Grant, Id, Room, Seat, StreamName};
 
 /// How long an admitted publisher that no look has confirmed keeps others out.
 /// OvenMediaEngine refuses duplicates itself; this only words the refusal, so
 /// it must never outlive the truth (a killed service sends no closing).
 const UNCONFIRMED: SignedDuration = SignedDuration::from_secs(15);
+
+/// Who publishes and is not listed for so long is gone.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long an alert about a stream that is not listed yet is kept.
 const UNLISTED: SignedDuration = SignedDuration::from_secs(5);
@@ -142,7 +146,7 @@ impl LiveRoom {
                     && alerted.created != facts.live_since;
                 !is_another && alerted.faults.values().any(|faults| !faults.is_empty())
             }
-            None => !was_live && now.duration_since(alerted.at) < UNLISTED,
+            None => !was_live && is_recent(alerted.at, UNLISTED, now),
         };
         if !stays {
             self.alerted = None;
@@ -177,7 +181,7 @@ impl Live {
             .publisher
             .as_ref()
             .filter(|publisher| {
-                publisher.peer != *newcomer && now.duration_since(publisher.seen) < UNCONFIRMED
+                publisher.peer != *newcomer && is_recent(publisher.seen, UNCONFIRMED, now)
             })
     }
 
@@ -217,7 +221,7 @@ impl Live {
             .or_default();
         let new = watch
             .http
-            .is_none_or(|last| now.duration_since(last) > HTTP_VIEWER);
+            .is_none_or(|last| !is_recent(last, HTTP_VIEWER, now));
         watch.http = Some(now);
         new
     }
@@ -362,6 +366,16 @@ impl Live {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// Whether a room's seats are all taken by others, for somebody who would
+    /// watch: a presenter always may, and whoever watches stays.
+    pub fn is_full_for(&self, room: &Room, grant: &Grant, now: Timestamp) -> bool {
+        grant.seat == Seat::Viewer
+            && room
+                .viewer_cap
+                .is_some_and(|cap| self.viewers(&room.stream, now) >= cap)
+            && !self.is_watching(&room.stream, &grant.id, now)
+    }
+
     /// The places that watch now.
     pub fn watchers(&self, stream: &StreamName, now: Timestamp) -> impl Iterator<Item = &Id> {
         let watches = self.rooms.get(stream).map(|room| &room.watches);
@@ -415,10 +429,8 @@ impl Live {
             room.settle(was_live, now);
             match &mut room.publisher {
                 Some(publisher) if room.facts.is_some() => publisher.seen = now,
-                Some(publisher)
-                    if now.duration_since(publisher.seen) > SignedDuration::from_secs(5) =>
-                {
-                    room.publisher = None
+                Some(publisher) if !is_recent(publisher.seen, UNSEEN, now) => {
+                    room.publisher = None;
                 }
                 _ => {}
             }
@@ -460,7 +472,7 @@ impl Watch {
         !self.connections.is_empty()
             || self
                 .http
-                .is_some_and(|last| now.duration_since(last) <= HTTP_VIEWER)
+                .is_some_and(|last| is_recent(last, HTTP_VIEWER, now))
     }
 }
 
@@ -546,6 +558,62 @@ mod tests {
             live.publisher_in_the_way(&stream, &peer(2), at(1))
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_full_room_has_a_seat_for_who_presents_and_who_watches() {
+        let mut live = Live::default();
+        let room = Room {
+            viewer_cap: Some(1),
+            ..Room::sample(at(0)).unwrap()
+        };
+        let grant = |id: &str, seat| Grant {
+            id: Id::kept(id),
+            room: room.id.clone(),
+            link: None,
+            seat,
+            name: String::new(),
+            named: true,
+            created_at: at(0),
+        };
+        let (ann, bob) = (grant("ann", Seat::Viewer), grant("bob", Seat::Viewer));
+        let host = grant("host", Seat::Presenter);
+        assert!(!live.is_full_for(&room, &ann, at(0)));
+        live.fetched(&room.stream, &ann.id, at(0));
+        assert!(!live.is_full_for(&room, &ann, at(0)));
+        assert!(live.is_full_for(&room, &bob, at(0)));
+        assert!(!live.is_full_for(&room, &host, at(0)));
+        let endless = Room {
+            viewer_cap: None,
+            ..room.clone()
+        };
+        assert!(!live.is_full_for(&endless, &bob, at(0)));
+        // Ann is gone.
+        assert!(!live.is_full_for(&room, &bob, at(60)));
+    }
+
+    #[test]
+    fn who_is_here_and_a_clock_set_a_day_back_or_ahead() {
+        const DAY: i64 = 24 * 60 * 60;
+        for step in [-DAY, DAY] {
+            let (stream, mut live): (StreamName, _) =
+                ("roomroom1".parse().unwrap(), Live::default());
+            let place = Id::kept("p1");
+            live.publishes(&stream, peer(1), at(2 * DAY));
+            live.fetched(&stream, &place, at(2 * DAY));
+            let later = at(2 * DAY + step);
+            assert!(
+                live.publisher_in_the_way(&stream, &peer(2), later)
+                    .is_none(),
+                "a publisher nobody saw since keeps nobody out"
+            );
+            let listed = HashMap::from([(stream.clone(), look(serde_json::json!({})))]);
+            live.looked(listed, later);
+            let room = live.room(&stream).unwrap();
+            assert!(room.watches.is_empty(), "{step}: {:?}", room.watches);
+            live.looked(HashMap::new(), at(2 * DAY + step + 6));
+            assert!(live.room(&stream).is_none(), "{step}");
+        }
     }
 
     /// A look that lists the stream, at the moment the alert is about.

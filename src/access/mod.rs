@@ -34,11 +34,14 @@ pub use cut::{Cut, Cutter, Later};
 pub use facts::{AudioFacts, Hint, StreamFacts, VideoFacts};
 pub use gate::{Ask, Names, Pass, bare_host, cookie, pass};
 pub use index::Index;
+use index::People;
 pub use keys::{TicketKey, random};
-pub use limits::{ACCOUNT, ENTRY, LOGIN, Limit, Limits, PASSCODE, network_of};
+pub use limits::{
+    ACCOUNT, ENTRY, LOGIN, Limit, Limits, PASSCODE, ROOM, neighbourhood_of, network_of,
+};
 pub use live::{Live, LiveRoom, Peer, Publisher};
 pub use metrics::Metrics;
-pub use password::Passwords;
+pub use password::{Asker, Passwords, unfit};
 
 use crate::model::{Digest, Gate, Grant, Id, Room, Seat, Secret, StreamName};
 use crate::store::{Store, StoreError};
@@ -46,11 +49,26 @@ use crate::store::{Store, StoreError};
 /// The time, as an argument to everything that depends on it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A visitor who has not been here for so long is forgotten.
-const VISITOR_KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// An encoder that was let in is listed before this.
+const AWAITED: SignedDuration = SignedDuration::from_secs(4);
+
+/// What could not be read is read again after this: a room that was closed
+/// must not stay open for longer than the fault lasts.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+
+/// Visitors long gone are forgotten this often, and not before the controller
+/// has run for so long: by then a clock that was wrong at the start is right.
+const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
 /// A code that opens the call's host is good once, and for so long.
 const CODE_KEPT: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether `then` is less than `within` away. A moment to come is judged like
+/// one gone by: the clock was set back since, and what it timed would go on
+/// for as long as the clock was ahead.
+pub fn is_recent(then: Timestamp, within: SignedDuration, now: Timestamp) -> bool {
+    now.duration_since(then).abs() < within
+}
 
 /// Why somebody does not get in.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +79,8 @@ pub enum EntryError {
     /// Its time is over.
     #[error("this link has expired")]
     LinkExpired,
-    /// It was taken back.
-    #[error("this link was taken back")]
+    /// It was revoked.
+    #[error("this link was revoked")]
     LinkRevoked,
     /// It let in as many as it may.
     #[error("this link has been used")]
@@ -129,6 +147,8 @@ pub struct CallEntry {
 pub struct Access {
     store: Arc<Store>,
     clock: Clock,
+    /// When all this began.
+    began: Timestamp,
     keys: AdmissionKeys,
     index: ArcSwap<Index>,
     /// Held from a change in the store until the index has it: two changes
@@ -172,6 +192,7 @@ impl Access {
         let (cuts, cuts_to_do) = mpsc::unbounded_channel();
         let access = Arc::new(Self {
             store,
+            began: clock(),
             clock,
             keys,
             index: ArcSwap::default(),
@@ -223,7 +244,7 @@ impl Access {
         let now = self.now();
         let is_awaited = |room: &LiveRoom| {
             let publisher = room.publisher.as_ref().filter(|_| !room.is_live());
-            publisher.is_some_and(|it| now.duration_since(it.since) < SignedDuration::from_secs(4))
+            publisher.is_some_and(|it| is_recent(it.since, AWAITED, now))
         };
         if self.live(|live| live.rooms().any(|(_, room)| is_awaited(room))) {
             let soon = tokio::time::timeout(Duration::from_millis(100), self.look.notified());
@@ -255,18 +276,17 @@ impl Access {
             let now = self.now();
             let version = *self.store.changed().borrow();
             // Somebody else was here since the change this is about.
-            let is_due = self.index().next_change().is_some_and(|at| at <= now);
-            if self.indexed.load(Ordering::Acquire) == version && !is_due {
+            if !self.is_stale() {
                 return Ok(());
             }
-            let since = now.checked_sub(VISITOR_KEPT).unwrap_or(now);
             let index = Index::new(
                 self.store.rooms()?,
                 self.store.all_links()?,
                 self.store.redirects(now)?,
-                self.store.visitors(since)?,
+                self.store.visitors()?,
                 now,
-            );
+            )
+            .with_new_keys(self.store.new_keys()?);
             let cuts = cut::between(&self.index.load().rooms.open, &index.rooms.open);
             self.index.store(Arc::new(index));
             self.indexed.store(version, Ordering::Release);
@@ -278,6 +298,16 @@ impl Access {
         }
         self.ticked();
         Ok(())
+    }
+
+    /// Whether the store or the clock says more than the index. Told by what
+    /// is, not by a change: that is told once, and may come to nothing.
+    fn is_stale(&self) -> bool {
+        *self.store.changed().borrow() != self.indexed.load(Ordering::Acquire)
+            || self
+                .index()
+                .next_change()
+                .is_some_and(|at| at <= self.now())
     }
 
     fn cut(&self, cut: Cut) {
@@ -300,19 +330,25 @@ impl Access {
         };
         let mut changed = self.store.changed();
         let mut touched = tokio::time::interval(Duration::from_secs(60));
+        let mut forgotten = tokio::time::interval(FORGOTTEN);
+        forgotten.reset();
+        let mut failed = false;
         loop {
+            failed = self.is_stale() && !self.follow_the_store(failed).await;
             // Not further than half a minute: the clock may be set.
             let edge = self.index().next_change().map_or(Duration::MAX, |at| {
                 Duration::try_from(at.duration_since(self.now())).unwrap_or_default()
                     + Duration::from_millis(1)
             });
-            let stale = tokio::select! {
-                () = tokio::time::sleep(edge.min(Duration::from_secs(30))) => {
-                    self.index().next_change().is_some_and(|at| at <= self.now())
-                }
-                changed = changed.changed() => match changed {
-                    Ok(()) => *self.store.changed().borrow() != self.indexed.load(Ordering::Acquire),
-                    Err(_) => return,
+            let pause = if failed {
+                READ_AGAIN
+            } else {
+                edge.min(Duration::from_secs(30))
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = changed.changed() => if changed.is_err() {
+                    return;
                 },
                 Some(cut) = cuts.recv() => {
                     let (access, cutter) = (Arc::clone(&self), Arc::clone(&cutter));
@@ -321,25 +357,42 @@ impl Access {
                         lock(&access.cutting).remove(&cut.stream);
                         access.nudge();
                     });
-                    false
                 }
-                _ = touched.tick() => {
+                _ = touched.tick() => self.write_down_who_was_here().await,
+                _ = forgotten.tick() => {
                     self.write_down_who_was_here().await;
-                    false
-                }
-            };
-            if stale {
-                let access = Arc::clone(&self);
-                match tokio::task::spawn_blocking(move || access.refresh()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::error!(%error, "rooms could not be read; the last ones known stay in force");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    let access = Arc::clone(&self);
+                    if let Err(error) = blocking(move || access.forget_visitors()).await {
+                        tracing::warn!(%error, "visitors long gone could not be forgotten");
                     }
-                    Err(error) => tracing::error!(%error, "reading rooms ended badly"),
                 }
             }
         }
+    }
+
+    fn forget_visitors(&self) -> Result<(), StoreError> {
+        let _changing = lock(&self.changing);
+        if self.store.forget_visitors(self.now())? > 0 {
+            self.index.store(Arc::new(Index {
+                rooms: Arc::clone(&self.index().rooms),
+                people: Arc::new(People::new(self.store.visitors()?)),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Whether the index is true again. `told` says that it is known not to be.
+    async fn follow_the_store(self: &Arc<Self>, told: bool) -> bool {
+        let access = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || access.refresh()).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) if !told => {
+                tracing::error!(%error, "rooms could not be read; the last ones known stay in force, and they are read again until it works");
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "rooms could not be read"),
+            Err(error) => tracing::error!(%error, "reading rooms ended badly"),
+        }
+        false
     }
 
     async fn write_down_who_was_here(&self) {
@@ -364,10 +417,10 @@ impl Access {
 
     /// Answers a hook of OvenMediaEngine's and remembers what it means.
     pub fn admit(&self, body: &[u8], signature: Option<&[u8]>) -> Decision {
-        let (index, now) = (self.index.load(), self.now());
         // Deciding and remembering are one: of two encoders at the same
-        // moment, one gets in.
+        // moment, one gets in; and who gets in by what is cut, is cut.
         let mut live = lock(&self.live);
+        let (index, now) = (self.index.load(), self.now());
         let decision = decide(&index, &live, &self.keys, body, signature, now);
         let news = match &decision {
             Decision::Publish { stream, peer, .. } => {
@@ -468,20 +521,26 @@ impl Access {
                 continue;
             };
             let room = index.room_by_stream(&name);
-            if room
-                .is_some_and(|room| room.profile == stream.profile && room.gate(now) == Gate::Open)
-            {
-                seen.insert(name, stream.facts);
-            } else {
-                self.cut(Cut {
-                    room: room.map(|room| room.id.clone()),
-                    profile: stream.profile,
-                    stream: name,
-                    picture: true,
-                    call: false,
-                    why: "it is live, but no open room has this stream",
-                });
-            }
+            let open =
+                room.filter(|room| room.profile == stream.profile && room.gate(now) == Gate::Open);
+            let why = match open {
+                None => "it is live, but no open room has this stream",
+                Some(room) if self.has_a_former_key(&index, room, &stream.facts, now) => {
+                    "it is live by a stream key the room no longer has"
+                }
+                Some(_) => {
+                    seen.insert(name, stream.facts);
+                    continue;
+                }
+            };
+            self.cut(Cut {
+                room: room.map(|room| room.id.clone()),
+                profile: stream.profile,
+                stream: name,
+                picture: true,
+                call: false,
+                why,
+            });
         }
         let mut live = lock(&self.live);
         let before = live.clone();
@@ -491,6 +550,33 @@ impl Access {
         if news {
             self.ticked();
         }
+    }
+
+    /// Whether a picture is older than its room's publish key. OvenMediaEngine
+    /// says by the same clock as ours when it began, and that clock may have
+    /// been set back since: nobody is cut for a moment that is still to come.
+    fn has_a_former_key(
+        &self,
+        index: &Index,
+        room: &Room,
+        picture: &StreamFacts,
+        now: Timestamp,
+    ) -> bool {
+        let changed = index.new_key(&room.id).filter(|changed| *changed <= now);
+        let (Some(changed), Some(began)) = (changed, picture.live_since) else {
+            return false;
+        };
+        let after = began.duration_since(changed);
+        if after < SignedDuration::ZERO {
+            return true;
+        }
+        // Let in before and listed after: the cut came between and found
+        // nothing. Who was let in since is known, unless that was before us.
+        let by_the_new_one = |live: &Live| {
+            let publisher = live.room(&room.stream)?.publisher.as_ref();
+            Some(publisher?.since >= changed)
+        };
+        changed >= self.began && after < AWAITED && self.live(by_the_new_one) != Some(true)
     }
 
     /// Takes over a look at MiroTalk: every call, with the names in it.
@@ -568,7 +654,7 @@ impl Access {
         name: Option<String>,
         address: &str,
     ) -> Result<Entered, EntryError> {
-        self.attempt(&format!("entry {}", network_of(address)), ENTRY)?;
+        self.attempt(&format!("entry {}", neighbourhood_of(address)), ENTRY)?;
         let now = self.now();
         let store = Arc::clone(&self.store);
         let link = blocking(move || store.link_by_token(token.digest()))
@@ -609,17 +695,29 @@ impl Access {
         name: String,
         address: &str,
     ) -> Result<Entered, EntryError> {
-        let network = network_of(address);
-        let key = format!("passcode {network} {slug}");
-        self.attempt(&format!("entry {network}"), ENTRY)?;
-        self.attempt(&key, PASSCODE)?;
+        self.attempt(&format!("entry {}", neighbourhood_of(address)), ENTRY)?;
         let index = self.index();
+        // A former name is no other room, and brings no further tries.
         let slug = index.redirect(slug).map_or(slug, |slug| slug.as_str());
         let room = index.room_by_slug(slug).cloned();
+        let asked: String = slug.chars().take(64).collect();
+        let key = format!("passcode {} {asked}", network_of(address));
+        let from_wherever = match &room {
+            Some(room) => format!("room {}", room.id),
+            None => format!("room {asked}"),
+        };
+        lock(&self.limits)
+            .look(&from_wherever, self.now())
+            .map_err(EntryError::TooManyTries)?;
+        self.attempt(&key, PASSCODE)?;
         let kept = room.as_ref().and_then(|room| room.passcode.clone());
         // Also for a room that is not there: it takes as long and says the same.
-        if !self.passwords.verify(passcode, kept).await {
+        let verified = self.passwords.verify(Asker::Visitor, passcode, kept).await;
+        if !verified.map_err(EntryError::TooManyTries)? {
             self.metrics.count("entry", "passcode-wrong");
+            // Counted when it is known to be wrong: a full house that comes in
+            // at once keeps nobody out.
+            let _one_too_many = self.attempt(&from_wherever, ROOM);
             return Err(EntryError::PasscodeWrong);
         }
         self.limit_clear(&key);

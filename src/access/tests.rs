@@ -173,6 +173,101 @@ async fn a_new_key_cuts_the_encoder_and_leaves_the_call() {
     assert_eq!(house.told.all(), ["delete live/roomone1"]);
 }
 
+fn since(began: Timestamp) -> Vec<SeenStream> {
+    let mut seen = seen("live", "roomone1");
+    seen.facts.live_since = Some(began);
+    vec![seen]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_key_is_found_after_a_kill_between_the_change_and_the_cut() {
+    let first = house(|_, _| {});
+    let before = first.access.now();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    first.change(|room| room.key = "sk_new1".parse().unwrap());
+    // Another process finds what this one left.
+    let next = |clock: Clock| {
+        let access = Access::new(Arc::clone(&first.store), first.access.keys.clone(), clock);
+        let (access, told) = (access.unwrap(), Arc::new(Told::default()));
+        tokio::spawn(Arc::clone(&access).run(Arc::new(Hand(Arc::clone(&told)))));
+        (access, told)
+    };
+    let clock = Arc::clone(&first.access.clock);
+    let (access, told) = next(Arc::clone(&clock));
+    access.see_streams(since(before));
+    settle().await;
+    assert_eq!(told.all(), ["delete live/roomone1"]);
+    assert!(!access.live(|live| live.rooms().any(|(_, room)| room.is_live())));
+    // The same encoder with the new key, and what says nothing of its time.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    access.see_streams(since(access.now()));
+    access.see_streams(vec![seen("live", "roomone1")]);
+    settle().await;
+    assert_eq!(told.all().len(), 1);
+    // Changed while the clock was a day ahead: the right encoder stays.
+    let day = SignedDuration::from_hours(24);
+    let (access, told) = next(Arc::new(move || clock().checked_sub(day).unwrap()));
+    access.see_streams(since(access.now()));
+    settle().await;
+    assert!(told.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_key_is_cut_however_long_the_service_refuses() {
+    let house = house(|_, _| {});
+    let before = house.access.now();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    house.told.1.store(u64::MAX, Ordering::Relaxed);
+    house.change(|room| room.key = "sk_new1".parse().unwrap());
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        house.access.see_streams(since(before));
+    }
+    assert!(house.told.all().is_empty());
+    house.told.1.store(0, Ordering::Relaxed);
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        house.access.see_streams(since(before));
+    }
+    assert!(!house.told.all().is_empty());
+    assert!(
+        house
+            .told
+            .all()
+            .iter()
+            .all(|it| it == "delete live/roomone1")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_key_that_was_let_in_before_and_is_listed_after_the_cut_is_cut() {
+    let house = house(|_, _| {});
+    settle().await;
+    let encoder = |port| Peer {
+        protocol: "srt".into(),
+        address: "10.0.0.1".into(),
+        port,
+    };
+    let lets_in = |port| {
+        let (stream, now) = ("roomone1".parse().unwrap(), house.access.now());
+        lock(&house.access.live).publishes(&stream, encoder(port), now);
+    };
+    lets_in(1);
+    house.change(|room| room.key = "sk_new1".parse().unwrap());
+    settle().await;
+    assert_eq!(house.told.all().len(), 1, "when nothing was there yet");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    house.access.see_streams(since(house.access.now()));
+    settle().await;
+    assert_eq!(house.told.all().len(), 2);
+    // By the new key, within the same moments.
+    lets_in(2);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    house.access.see_streams(since(house.access.now()));
+    settle().await;
+    assert_eq!(house.told.all().len(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_stream_cuts_the_old_one() {
     let house = house(|_, _| {});
@@ -311,6 +406,111 @@ async fn a_link_ends_with_its_time_and_takes_its_holder_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_is_read_again_without_another_change() {
+    let house = house(|_, _| {});
+    let token = link(&house, None, None);
+    let entered = house
+        .access
+        .enter_by_link(token, None, None, "::1")
+        .await
+        .unwrap();
+    let is_in = || {
+        let (index, now) = (house.access.index(), house.access.now());
+        index.place_by_id(&entered.grant.id, now).is_some()
+    };
+    settle().await;
+    house
+        .store
+        .behind("ALTER TABLE visitors RENAME TO away")
+        .unwrap();
+    let link = entered.grant.link.clone().unwrap();
+    house.store.revoke_link(&entered.room.id, &link).unwrap();
+    assert!(house.access.refresh().is_err());
+    settle().await;
+    assert!(is_in(), "the last that is known stays in force");
+    house
+        .store
+        .behind("ALTER TABLE away RENAME TO visitors")
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!is_in());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_clock_and_an_edit_end_nobodys_place() {
+    let house = house(|_, _| {});
+    let token = link(&house, None, None);
+    let entered = house
+        .access
+        .enter_by_link(token, None, None, "::1")
+        .await
+        .unwrap();
+    let right = Arc::clone(&house.access.clock);
+    let off = |days: i64| -> Clock {
+        let (right, days) = (Arc::clone(&right), SignedDuration::from_hours(24 * days));
+        Arc::new(move || right().checked_add(days).unwrap())
+    };
+    let from_1970 = house.access.now().as_second() / 86_400;
+    for days in [70, -70, -from_1970, 0] {
+        let keys = house.access.keys.clone();
+        let access = Access::new(Arc::clone(&house.store), keys, off(days)).unwrap();
+        let running = tokio::spawn(Arc::clone(&access).run(Arc::new(Hand(Arc::default()))));
+        let here = || {
+            let (index, now) = (access.index(), access.now());
+            index.place_by_id(&entered.grant.id, now).is_some()
+        };
+        house.change(|room| room.title = format!("{days} days off"));
+        access.refresh().unwrap();
+        assert!(here(), "{days}");
+        // Nor does it while the controller runs on.
+        tokio::time::sleep(3 * FORGOTTEN).await;
+        house.change(|room| room.title = format!("{days} days off, later"));
+        access.refresh().unwrap();
+        assert!(here(), "{days}");
+        running.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_long_gone_is_forgotten_while_the_controller_runs() {
+    let house = house(|_, _| {});
+    let token = link(&house, None, None);
+    let came = house.access.now();
+    let days = |days: i64| {
+        came.checked_add(SignedDuration::from_hours(24 * days))
+            .unwrap()
+    };
+    for (name, last) in [("gone", -80), ("later", -10)] {
+        let (entered, session) = (house.access.clone(), Token::new(&random()));
+        let grant = entered
+            .enter_by_link(token.clone(), Some(session), Some(name.into()), "::1")
+            .await
+            .unwrap();
+        house
+            .store
+            .behind(&format!(
+                "UPDATE visitors SET last_seen = {} WHERE token = '{}'",
+                days(last).as_millisecond(),
+                grant.session
+            ))
+            .unwrap();
+    }
+    let names = || {
+        let (index, now) = (house.access.index(), house.access.now());
+        let visitors = house.store.visitors().unwrap().into_iter();
+        let places = visitors.flat_map(|visitor| visitor.grants);
+        places
+            .filter(|place| index.place_by_id(&place.id, now).is_some())
+            .map(|place| place.name)
+            .collect::<Vec<_>>()
+    };
+    tokio::time::sleep(FORGOTTEN / 2).await;
+    assert_eq!(names().len(), 2);
+    tokio::time::sleep(FORGOTTEN).await;
+    assert_eq!(names(), ["later"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn passcodes_are_limited_by_address_and_room() {
     let house = house(|_, _| {});
     let hash = house
@@ -358,6 +558,55 @@ async fn passcodes_are_limited_by_address_and_room() {
     assert!(enter("room-one", "grade", "10.0.0.2").await.is_ok());
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert!(enter("room-one", "grade", "10.0.0.1").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_is_guessed_at_so_often_from_however_many_networks() {
+    let house = house(|_, _| {});
+    let hash = house.access.passwords.hash(Secret::new("grade".into()));
+    let hash = hash.await.unwrap();
+    house.change(|room| room.passcode = Some(hash));
+    house.change(|room| room.slug = Slug::kept("other"));
+    house.access.refresh().unwrap();
+    let enter = async |slug: &str, passcode: &str, address: &str| {
+        let (passcode, name) = (Secret::new(passcode.into()), "Bob".to_owned());
+        let access = &house.access;
+        access
+            .enter_by_passcode(slug, passcode, None, name, address)
+            .await
+    };
+    let name = |number: usize| ["room-one", "other"][number % 2];
+    // One network, by both names.
+    let mut wrong = 0;
+    for number in 0..10 {
+        let entered = enter(name(number), "", "10.0.0.1").await;
+        wrong += usize::from(matches!(entered, Err(EntryError::PasscodeWrong)));
+    }
+    assert_eq!(wrong, 5);
+    // A full house of people who mistype once.
+    for number in 0..60 {
+        let address = format!("10.0.1.{number}");
+        assert!(enter("other", "", &address).await.is_err());
+        assert!(enter("other", "grade", &address).await.is_ok());
+    }
+    for number in 0..300 {
+        let entered = enter(name(number), "", &format!("2001:db8:{number:x}::1")).await;
+        match entered {
+            Err(EntryError::PasscodeWrong) => wrong += 1,
+            other => assert!(matches!(other, Err(EntryError::TooManyTries(_)))),
+        }
+    }
+    assert_eq!(wrong + 60, ROOM.tries);
+    // Half an hour later the door is open again; a room that is not there says
+    // the same all along.
+    tokio::time::sleep(Duration::from_secs(30 * 60)).await;
+    assert!(enter("other", "grade", "10.0.2.1").await.is_ok());
+    let mut wrong = 0;
+    for number in 0..300 {
+        let entered = enter("no-such", "", &format!("2001:db8:{number:x}::1")).await;
+        wrong += usize::from(matches!(entered, Err(EntryError::PasscodeWrong)));
+    }
+    assert_eq!(wrong, ROOM.tries);
 }
 
 #[tokio::test(start_paused = true)]

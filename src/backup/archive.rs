@@ -48,7 +48,7 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
     let database = work.path("colourstream.db");
     let facts = store::copy(&order.source.settings.state.join(store::FILE), &database)?;
 
-    let mut left_out = Vec::new();
+    let (found, mut left_out) = gather::files(&order.source)?;
     let mut files = vec![(
         Found {
             name: DATABASE.to_owned(),
@@ -58,7 +58,7 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
         None,
         item(DATABASE, 0o600, &mut open(&database)?)?,
     )];
-    for found in gather::files(&order.source)? {
+    for found in found {
         let content = gather::content(&found);
         let mode = std::fs::metadata(&found.path).map(|meta| meta.mode() & 0o7777);
         match (content, mode) {
@@ -67,15 +67,14 @@ pub fn make(order: &Order<'_>) -> Result<Made, BackupError> {
                 item.from = found.elsewhere.then(|| found.path.clone());
                 files.push((found, Some(bytes), item));
             }
-            // Without these it would be no backup.
-            (Err(error), _) | (_, Err(error)) if found.name.starts_with("state/") => {
-                return Err(BackupError::Disk(DiskError::Other {
-                    doing: "read",
-                    path: found.path,
-                    reason: error.to_string(),
-                }));
-            }
             (Err(error), _) | (_, Err(error)) => {
+                let told = DiskError::of("read", &found.path, &error);
+                // Without the secrets it would be no backup, and what we lack
+                // ourselves passes. Rooms are not to be lost for the rest:
+                // certificates are ordered or made again.
+                if found.name == SECRETS || matches!(told, DiskError::Exhausted { .. }) {
+                    return Err(told.into());
+                }
                 left_out.push(format!("{}: {error}", found.path.display()));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::disk::DiskError;
+use crate::disk::{ACME, DiskError, SECRETS};
 use crate::settings::{AcmeChallenge, Settings, Tls};
 
 /// Where everything is.
@@ -27,15 +27,15 @@ pub(super) struct Found {
     pub elsewhere: bool,
 }
 
-/// Everything but the database. Each is read when its turn comes: what is gone
-/// by then is told. The secrets are always among them: without these it would
-/// be no backup.
+/// Everything but the database, and in words what of it cannot even be looked
+/// for. Each is read when its turn comes: what is gone by then is told. The
+/// secrets are always among them: without these it would be no backup.
 ///
 /// # Errors
-/// When a folder of the state cannot be listed: what is in it would be missed.
-pub(super) fn files(source: &Source<'_>) -> Result<Vec<Found>, DiskError> {
+/// When we have no handle left to look with, which passes.
+pub(super) fn files(source: &Source<'_>) -> Result<(Vec<Found>, Vec<String>), DiskError> {
     let state = &source.settings.state;
-    let mut found = Vec::new();
+    let (mut found, mut unseen) = (Vec::new(), Vec::new());
     let mut kept = |below: &str| {
         found.push(Found {
             name: format!("state/{below}"),
@@ -43,12 +43,15 @@ pub(super) fn files(source: &Source<'_>) -> Result<Vec<Found>, DiskError> {
             elsewhere: false,
         });
     };
-    kept("secrets.json");
-    for folder in ["tls", "traefik/acme"] {
+    kept(SECRETS);
+    for folder in ["tls", ACME] {
         let path = state.join(folder);
-        let names = names(&path).map_err(|error| DiskError::of("list", &path, &error))?;
-        for name in names {
-            kept(&format!("{folder}/{name}"));
+        match names(&path).map_err(|error| DiskError::of("list", &path, &error)) {
+            Ok(names) => names
+                .iter()
+                .for_each(|name| kept(&format!("{folder}/{name}"))),
+            Err(error @ DiskError::Exhausted { .. }) => return Err(error),
+            Err(error) => unseen.push(error.to_string()),
         }
     }
     let base = source
@@ -78,7 +81,7 @@ pub(super) fn files(source: &Source<'_>) -> Result<Vec<Found>, DiskError> {
             });
         }
     }
-    Ok(found)
+    Ok((found, unseen))
 }
 
 /// Plain files of a folder, in order; none of one that is not there.
@@ -141,7 +144,10 @@ pub(super) fn content(found: &Found) -> std::io::Result<Vec<u8>> {
     for times in 0..20 {
         let mut bytes = Vec::new();
         std::fs::File::open(&found.path)?.read_to_end(&mut bytes)?;
-        let is_written_in_place = found.name.starts_with("state/traefik/acme/");
+        let is_written_in_place = found
+            .name
+            .strip_prefix("state/")
+            .is_some_and(|below| below.starts_with(ACME) && below.ends_with(".json"));
         // Empty is what it is before the first certificate, and also for a
         // moment while it is written.
         let is_whole = (bytes.is_empty() && times > 4)
@@ -152,6 +158,6 @@ pub(super) fn content(found: &Found) -> std::io::Result<Vec<u8>> {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     Err(std::io::Error::other(
-        "it is not whole, second after second",
+        "it is damaged. Move it away: Traefik makes another, and what is missing then is ordered anew",
     ))
 }

@@ -10,7 +10,8 @@ use tracing::{info, warn};
 
 use super::gather::Source;
 use super::kept::{folder, list, name, newest, prune, upgrades};
-use super::{BackupError, BackupFile, Made, Order, Why, archive, make};
+use super::{BackupError, BackupFile, Made, Order, Why, archive, is_weak, make};
+use crate::VERSION;
 use crate::disk::{DiskError, Draft, is_unseen, private_folder, read_secret};
 use crate::model::{Issue, Secret};
 use crate::settings::Settings;
@@ -32,6 +33,15 @@ pub struct Kept {
     pub next: Option<Timestamp>,
     /// Why the last one that was due was not made.
     pub failed: Option<Issue>,
+    /// What the last one made by this controller should hold and does not.
+    pub lacking: Option<Issue>,
+}
+
+impl Kept {
+    /// What people should know.
+    pub fn issues(&self) -> impl Iterator<Item = Issue> + use<> {
+        self.failed.clone().into_iter().chain(self.lacking.clone())
+    }
 }
 
 /// See the module.
@@ -161,13 +171,17 @@ impl Keeper {
         })?;
         match &made {
             Ok(made) => {
-                info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back")
+                info!(path = %made.path.display(), bytes = made.bytes, "backup made and read back");
+                made.warn();
             }
             Err(error) => warn!(%error, "no backup was made"),
         }
         self.kept.send_modify(|kept| {
             kept.last = last;
             kept.failed = failed;
+            if let Ok(made) = &made {
+                kept.lacking = made.lacking();
+            }
         });
         made
     }
@@ -189,7 +203,7 @@ pub(super) fn make_here(
         Why::Daily | Why::Asked => folder(settings),
     };
     private_folder(&folder)?;
-    let passphrase = passphrase(settings)?;
+    let passphrase = sealing_passphrase(settings)?;
     make(&Order {
         source: Source {
             settings,
@@ -200,14 +214,27 @@ pub(super) fn make_here(
         who,
         passphrase: passphrase.as_ref(),
         now,
-        version: env!("CARGO_PKG_VERSION"),
+        version: VERSION,
     })
 }
 
-/// The passphrase that the settings seal every backup with.
+/// The passphrase that the settings seal every new backup with.
 ///
 /// # Errors
-/// When its file cannot be read: a backup must not lie open then.
+/// When its file cannot be read, or holds nothing that seals: a backup must
+/// not lie open then.
+pub fn sealing_passphrase(settings: &Settings) -> Result<Option<Secret<String>>, BackupError> {
+    match (passphrase(settings)?, &settings.backup.passphrase_file) {
+        (Some(word), Some(file)) if is_weak(&word) => Err(BackupError::Weak(file.clone())),
+        (word, _) => Ok(word),
+    }
+}
+
+/// The passphrase of the settings, good enough or not: what was sealed with it
+/// is opened.
+///
+/// # Errors
+/// When its file cannot be read.
 pub fn passphrase(settings: &Settings) -> Result<Option<Secret<String>>, DiskError> {
     let file = settings.backup.passphrase_file.as_deref();
     file.map(read_secret).transpose()
@@ -246,11 +273,34 @@ pub fn before_upgrade(
     now: Timestamp,
 ) -> Result<Option<Made>, BackupError> {
     let database = settings.state.join(crate::store::FILE);
-    let facts = crate::store::examine(&database, env!("CARGO_PKG_VERSION"), false)?;
+    let facts = crate::store::examine(&database, VERSION, false)?;
     if !facts.is_older() || facts.schema == 0 || is_there(settings)? {
         return Ok(None);
     }
     make_here(settings, file, Why::Upgrade, "itself", now).map(Some)
+}
+
+/// The backups that can be restored, newest first, each read whole when its turn
+/// comes: what was cut off or rotted since it was made is passed over. One that
+/// is sealed with a passphrase we do not have is in it; a person may have it.
+pub fn sound(settings: &Settings) -> impl Iterator<Item = BackupFile> {
+    // A folder that is not there is not made: whoever asks may be somebody else
+    // than who will run. Where nothing can be written, nobody can tell.
+    let own = settings.state.join("tmp");
+    let tmp = if own.is_dir() {
+        own
+    } else {
+        std::env::temp_dir()
+    };
+    let secret = passphrase(settings).ok().flatten();
+    list(settings).into_iter().filter(move |one| {
+        !matches!(
+            archive::verify(&one.path, secret.as_ref(), &tmp, VERSION),
+            Err(BackupError::Damaged { .. }
+                | BackupError::Strange { .. }
+                | BackupError::Newer { .. })
+        )
+    })
 }
 
 /// Whether the newest backup from before an upgrade is whole and holds the
@@ -264,10 +314,9 @@ fn is_there(settings: &Settings) -> Result<bool, BackupError> {
     };
     let tmp = settings.state.join("tmp");
     private_folder(&tmp)?;
-    let version = env!("CARGO_PKG_VERSION");
     let secret = passphrase(settings)?;
     // Of an older passphrase, damaged, or of a newer version: another is made.
-    let Ok(manifest) = archive::verify(&newest.path, secret.as_ref(), &tmp, version) else {
+    let Ok(manifest) = archive::verify(&newest.path, secret.as_ref(), &tmp, VERSION) else {
         return Ok(false);
     };
     let draft = Draft::below(&tmp)?;

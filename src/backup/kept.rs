@@ -86,7 +86,7 @@ pub fn list(settings: &Settings) -> Vec<BackupFile> {
     all
 }
 
-/// The last good one.
+/// The last one, which was good when it was made.
 pub fn newest(settings: &Settings) -> Option<BackupFile> {
     list(settings).into_iter().next()
 }

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use archive::{make, peek, read_item, unpack, verify};
 pub use gather::Source;
-pub use keeper::{Keeper, Kept, before_upgrade, passphrase};
+pub use keeper::{Keeper, Kept, before_upgrade, passphrase, sealing_passphrase, sound};
 pub use kept::{BackupFile, EXTENSION, folder, list, name, newest, prune, upgrades};
 pub use rescue::{issue as rescue, lost};
 pub use restore::{Restored, begin_empty, restore};
@@ -42,6 +42,15 @@ use crate::store::StoreError;
 
 /// The format we write; older ones are read.
 pub const FORMAT: u32 = 1;
+
+/// Letters that a passphrase has at least: a shorter one is soon guessed. What
+/// was sealed with one is opened all the same.
+pub const SHORTEST: usize = 8;
+
+/// Whether a passphrase is too short to seal anything with.
+pub fn is_weak(passphrase: &Secret<String>) -> bool {
+    passphrase.expose().chars().count() < SHORTEST
+}
 
 /// Why a backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -141,6 +150,29 @@ pub struct Made {
     pub manifest: Manifest,
 }
 
+impl Made {
+    /// What it should hold and does not, for people.
+    pub fn lacking(&self) -> Option<Issue> {
+        let left_out = &self.manifest.left_out;
+        (!left_out.is_empty()).then(|| Issue {
+            code: IssueCode::BackupFailed,
+            severity: Severity::Warning,
+            role: None,
+            subject: self.path.display().to_string(),
+            what: "The last backup was made, but lacks a file".into(),
+            why: left_out.join("; "),
+            fix: "Mend what is named; the next one holds it again, and `colourstream backup` makes one at once".into(),
+        })
+    }
+
+    /// The same in the log.
+    pub fn warn(&self) {
+        for lacking in &self.manifest.left_out {
+            tracing::warn!(path = %self.path.display(), lacking, "this is not in the backup");
+        }
+    }
+}
+
 /// What a backup is to be made of.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
@@ -192,6 +224,9 @@ pub enum BackupError {
     /// Another one was given.
     #[error("the backup {} was sealed with another passphrase\n  → give the one it was made with, in a file named by `--passphrase-file`", .0.display())]
     Passphrase(PathBuf),
+    /// What it would be sealed with seals nothing.
+    #[error("{} holds a passphrase of fewer than {shortest} letters, which is soon guessed\n  → write a longer one into it; what was sealed with the old one is opened with `--passphrase-file`", .0.display(), shortest = SHORTEST)]
+    Weak(PathBuf),
     /// A newer controller made it.
     #[error("the backup {} was made by ColourStream {by}, which is newer than this one ({version})\n  → restore it with that version", path.display())]
     Newer {
@@ -233,6 +268,9 @@ impl BackupError {
             }
             Self::Disk(DiskError::ReadOnly { .. } | DiskError::Denied { .. }) => {
                 "Make the folder writable for the controller's user (into its container it is mounted), or choose another with `backup.folder`"
+            }
+            Self::Weak(_) => {
+                "Write a longer passphrase into that file, and keep it elsewhere as well"
             }
             Self::Store(_) => "Mend the database first; `colourstream status` says how",
             _ => "See what it names; `colourstream backup` tries at once",

@@ -22,7 +22,7 @@ pub fn lost(running: &[String], settings: &Settings) -> Issue {
         )
     };
     let state = settings.state.display();
-    let restore = match super::newest(settings) {
+    let restore = match super::sound(settings).next() {
         Some(last) => format!("`colourstream restore {}`", last.path.display()),
         None => "`colourstream restore FILE`".to_owned(),
     };
@@ -44,18 +44,17 @@ pub fn lost(running: &[String], settings: &Settings) -> Issue {
 
 /// The issue of a store that cannot be opened, with every choice there is.
 pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
-    let backups = super::list(settings);
-    let last = backups.first();
+    let last = || super::sound(settings).next();
     let empty =
         "`colourstream restore --empty` begins without any room and sets the old file aside";
-    let restore = |last: Option<&BackupFile>| {
+    let restore = |last: Option<BackupFile>| {
         match last {
         Some(last) => format!(
             "`colourstream restore {}` brings back the last good backup, of {}",
             last.path.display(),
             last.at.strftime("%Y-%m-%d %H:%M UTC")
         ),
-        None => "No backup is in the folder for them: `colourstream restore FILE` brings back one you have".to_owned(),
+        None => "No good backup is in the folder for them: `colourstream restore FILE` brings back one you have".to_owned(),
     }
     };
     let (code, what, fix) = match error {
@@ -63,20 +62,20 @@ pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
             (
                 IssueCode::DatabaseDamaged,
                 "The database is damaged; rooms and links cannot be read",
-                format!("{}. Or {empty}", restore(last)),
+                format!("{}. Or {empty}", restore(last())),
             )
         }
         StoreError::Gone { .. } => (
             IssueCode::DatabaseDamaged,
-            "The database is gone; rooms and links cannot be read",
-            format!("Put it back where it was. {}. Or {empty}", restore(last)),
+            "The database is gone or empty; rooms and links cannot be read",
+            format!("Put it back where it was. {}. Or {empty}", restore(last())),
         ),
         StoreError::LostLog { .. } => (
             IssueCode::DatabaseDamaged,
             "The newest part of the database is gone",
             format!(
                 "Put the file back where it was. {}. Or `colourstream restore --as-it-is` goes on with what is left in the file. Or {empty}",
-                restore(last)
+                restore(last())
             ),
         ),
         StoreError::Newer { by, .. } => (
@@ -84,7 +83,11 @@ pub fn issue(error: &StoreError, settings: &Settings) -> Issue {
             "A newer ColourStream wrote the database",
             format!(
                 "Run ColourStream {by} again. Or {} and loses what was done since",
-                restore(backups.iter().find(|one| one.why == Why::Upgrade).or(last))
+                restore(
+                    super::sound(settings)
+                        .find(|one| one.why == Why::Upgrade)
+                        .or_else(last)
+                )
             ),
         ),
         StoreError::Locked { .. } => (

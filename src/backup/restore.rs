@@ -6,12 +6,11 @@ use jiff::Timestamp;
 
 use super::archive::{self, DATABASE};
 use super::{BackupError, Manifest};
-use crate::disk::{Draft, Put, StateLock, Swap, give_away, owner_of, private_folder};
+use crate::disk::{
+    ACME, Draft, Put, StateLock, Swap, give_away, owner_of, private_folder, traefik_of,
+};
 use crate::model::Secret;
 use crate::store::{self, NewAudit, Store};
-
-/// Traefik's user, whose certificates are its own.
-const TRAEFIK: (u32, u32) = (65_532, 65_532);
 
 /// What a restore did.
 #[derive(Clone, Debug)]
@@ -92,8 +91,8 @@ pub fn restore(
                 } else {
                     item.mode & 0o777
                 },
-                owner: match path.starts_with("traefik/acme/") {
-                    true => Some(TRAEFIK),
+                owner: match Path::new(path).starts_with(ACME) {
+                    true => traefik_of(state),
                     false => owner_of(state),
                 },
             })

@@ -1,7 +1,7 @@
 //! Making, checking and restoring, on real files.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,11 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::*;
+use crate::VERSION;
 use crate::disk::{Disk, StateLock};
 use crate::settings::Settings;
 use crate::store::{self, Store};
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn now() -> Timestamp {
     "2026-11-23T01:00:00Z".parse().unwrap()
@@ -203,6 +202,35 @@ fn everything_that_cannot_be_made_again_comes_back() {
     }
 }
 
+/// A controller with `--user` runs Traefik as itself, and makes the next backup.
+#[test]
+fn certificates_are_given_to_the_traefik_that_will_run() {
+    // Only root can show it.
+    let us = crate::host::identity();
+    if !us.can_chown || us.uid != 0 {
+        return;
+    }
+    let house = House::new();
+    let file = house.path("one.backup");
+    house.back_up(&file, None).unwrap();
+    for (owner, traefik) in [
+        ((4711, 4712), (4711, 4712)),
+        ((0, 0), (65_532, 65_532)),
+        ((65_532, 65_532), (65_532, 65_532)),
+    ] {
+        let state = house.path(&format!("of-{}", owner.0));
+        std::fs::create_dir(&state).unwrap();
+        std::os::unix::fs::chown(&state, Some(owner.0), Some(owner.1)).unwrap();
+        put_back(&state, &file, None, None).unwrap();
+        let of = |name: &str| {
+            let meta = std::fs::metadata(state.join(name)).unwrap();
+            (meta.uid(), meta.gid())
+        };
+        assert_eq!(of("traefik/acme/acme.json"), traefik, "{owner:?}");
+        assert_eq!(of("secrets.json"), owner);
+    }
+}
+
 #[test]
 fn what_is_replaced_is_set_aside_and_what_the_operator_has_stays() {
     let house = House::new();
@@ -380,7 +408,7 @@ fn nothing_is_overwritten_and_a_failure_leaves_nothing() {
 }
 
 #[test]
-fn without_the_secrets_or_a_folder_that_can_be_read_it_is_no_backup() {
+fn without_the_secrets_it_is_no_backup() {
     let house = House::new();
     let (file, secrets) = (
         house.path("one.backup"),
@@ -392,14 +420,6 @@ fn without_the_secrets_or_a_folder_that_can_be_read_it_is_no_backup() {
     assert!(error.contains("secrets.json"), "{error}");
     assert!(!file.exists());
     std::fs::write(&secrets, kept).unwrap();
-    // Something that cannot be listed, whoever asks.
-    let tls = house.settings.state.join("tls");
-    std::fs::rename(&tls, house.path("tls")).unwrap();
-    std::fs::write(&tls, "a file").unwrap();
-    let error = house.back_up(&file, None).unwrap_err().to_string();
-    assert!(error.contains("state/tls"), "{error}");
-    assert!(!file.exists());
-    std::fs::remove_file(&tls).unwrap();
     // One that was made so is refused: all its files are there, but these.
     let manifest = house.back_up(&file, None).unwrap().manifest;
     let old = house.path("old.backup");
@@ -488,6 +508,62 @@ fn a_certificate_that_is_being_written_is_waited_for() {
     // One that stays empty has no certificates yet.
     std::fs::write(&acme, "").unwrap();
     house.back_up(&house.path("empty.backup"), None).unwrap();
+}
+
+/// The disk was full, or the power gone, while Traefik wrote: rooms are not to
+/// be without a backup for what can be ordered again.
+#[test]
+fn a_certificate_that_stays_damaged_keeps_no_backup_and_no_upgrade() {
+    let house = House::new();
+    let acme = house.settings.state.join("traefik/acme");
+    std::fs::write(acme.join("acme.json"), "{\"acme\": {\"half").unwrap();
+    std::fs::write(acme.join("acme.json.bak"), "no JSON").unwrap();
+    let file = house.path("one.backup");
+    let made = house.back_up(&file, None).unwrap();
+    let names: Vec<&str> = made
+        .manifest
+        .files
+        .iter()
+        .map(|item| item.path.as_str())
+        .collect();
+    assert!(!names.contains(&"state/traefik/acme/acme.json"));
+    assert!(names.contains(&"state/traefik/acme/acme.json.bak"));
+    let told = made.lacking().unwrap();
+    assert_eq!(told.severity, Severity::Warning);
+    for words in [
+        "acme/acme.json: it is damaged",
+        "Move it away: Traefik makes another",
+    ] {
+        assert!(told.why.contains(words), "{}", told.why);
+    }
+    let state = house.path("other");
+    put_back(&state, &file, None, None).unwrap();
+    assert!(!state.join("traefik/acme/acme.json").exists());
+    // A folder that nobody can list.
+    let tls = house.settings.state.join("tls");
+    std::fs::rename(&tls, house.path("tls")).unwrap();
+    std::fs::write(&tls, "a file").unwrap();
+    let made = house.back_up(&house.path("two.backup"), None).unwrap();
+    let told = made.lacking().unwrap();
+    assert!(told.why.contains("state/tls"), "{}", told.why);
+
+    store::to_first_schema(&house.database()).unwrap();
+    let made = before_upgrade(&house.settings, Some(house.config()), now()).unwrap();
+    assert_eq!(made.unwrap().manifest.left_out.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_daily_one_lacks_is_told_until_one_holds_it() {
+    let kept = keeping(|settings| {
+        std::fs::write(settings.state.join("traefik/acme/acme.json"), "{").unwrap();
+    });
+    hours(1).await;
+    let told = kept.keeper.kept().borrow().clone();
+    assert_eq!((list(&kept.house.settings).len(), told.failed), (1, None));
+    assert!(told.lacking.unwrap().why.contains("acme.json"));
+    std::fs::write(kept.house.settings.state.join("traefik/acme/acme.json"), "").unwrap();
+    hours(24).await;
+    assert_eq!(kept.keeper.kept().borrow().issues().count(), 0);
 }
 
 #[test]
@@ -611,6 +687,38 @@ async fn one_that_fails_is_told_and_tried_again() {
     hours(1).await;
     assert_eq!(kept.keeper.kept().borrow().failed, None);
     assert_eq!(list(&kept.house.settings).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passphrase_that_seals_nothing_is_told_and_opens_what_it_sealed() {
+    let kept = keeping(|settings| {
+        let file = settings.state.join("word");
+        std::fs::write(&file, "\n").unwrap();
+        settings.backup.passphrase_file = Some(file);
+    });
+    let settings = &kept.house.settings;
+    hours(1).await;
+    let told = kept.keeper.kept().borrow().failed.clone().unwrap();
+    assert_eq!(told.code.name(), "backup-failed");
+    let word = settings.backup.passphrase_file.clone().unwrap();
+    assert!(
+        told.why.contains(&format!("{} holds", word.display())),
+        "{told:?}"
+    );
+    assert!(
+        told.fix.starts_with("Write a longer passphrase"),
+        "{told:?}"
+    );
+    assert_eq!(list(settings), []);
+    // One from before that was refused.
+    let old = kept.house.path("old.backup");
+    kept.house.back_up(&old, Some("")).unwrap();
+    let secret = passphrase(settings).unwrap().unwrap();
+    assert!(peek(&old, Some(&secret), VERSION).is_ok());
+    std::fs::write(word, "12345678\n").unwrap();
+    hours(1).await;
+    assert_eq!(kept.keeper.kept().borrow().failed, None);
+    assert_eq!(list(settings).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,8 +13,9 @@ use super::room::print_json;
 use super::session;
 use super::terminal::{self, Paint, Table, plain};
 use super::{Common, Failure, when};
-use crate::access::{Passwords, random};
+use crate::access::{Passwords, random, unfit};
 use crate::model::{Id, Secret, one_line};
+use crate::status::Status;
 use crate::store::{Admin, AdminRole, NewAudit, StoreError};
 
 /// What can be done with admins.
@@ -78,7 +79,7 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
 
 async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<ExitCode, Failure> {
     let state = session::state_folder(common)?;
-    let (name, role, made) = match Control::find(&state).await {
+    let (name, role, made, portal) = match Control::find(&state).await {
         Some(control) => {
             let known: List = control.get("/api/v1/admins").await?;
             let role = role_for(role, known.items.is_empty())?;
@@ -90,12 +91,14 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
                 .and_then(Value::as_str)
                 .unwrap_or(name)
                 .to_owned();
-            (name, role, made)
+            let mut status: Status = control.get("/api/v1/status").await?;
+            let portal = status.addresses.remove("admin").unwrap_or_default();
+            (name, role, made, portal)
         }
         None => {
-            // Nobody else writes meanwhile; or it says who does.
-            let (disk, _lock) = session::hold(&state).map_err(told)?;
             let settings = session::settings(common)?;
+            // Nobody else writes meanwhile; or it says who does.
+            let (disk, _lock) = session::hold(&settings.state).map_err(told)?;
             let told = |unready: session::Unready| unready.told(&settings);
             let ground = session::ground(&settings).await.map_err(told)?;
             ground.note(&disk).map_err(|error| told(error.into()))?;
@@ -133,13 +136,13 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
             };
             store.audit(&entry, now).map_err(Failure::told)?;
             let made = json!({"id": admin.id, "name": name, "role": role, "created_at": now});
-            (name, role, made)
+            let portal = settings.origin(&settings.hosts.admin);
+            (name, role, made, portal)
         }
     };
     if common.json {
         return print_json(&made);
     }
-    let settings = session::settings(common)?;
     terminal::line(format!(
         "{name} is {} {}.",
         if role == AdminRole::Producer {
@@ -151,10 +154,7 @@ async fn add(common: &Common, name: &str, role: Option<AdminRole>) -> Result<Exi
     ));
     terminal::line(format!(
         "  {}",
-        Paint::stdout().dim(&format!(
-            "Log in at {}",
-            settings.origin(&settings.hosts.admin)
-        ))
+        Paint::stdout().dim(&format!("Log in at {portal}"))
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -174,13 +174,11 @@ fn role_for(asked: Option<AdminRole>, first: bool) -> Result<AdminRole, Failure>
 fn password(name: &str) -> Result<Secret<String>, Failure> {
     let text = terminal::secret(&format!("Password for {name}"), Some("Again"))
         .map_err(|error| Failure::Told(format!("no password: {error}")))?;
-    match text.chars().count() {
-        0..10 => Err(Failure::Told(
-            "a password has at least 10 characters\n  → type one, or hand it over on standard input"
-                .into(),
-        )),
-        10..=200 => Ok(Secret::new(text)),
-        _ => Err(Failure::Told("a password has at most 200 characters".into())),
+    match unfit(&text) {
+        None => Ok(Secret::new(text)),
+        Some(wrong) => Err(Failure::Told(format!(
+            "a password has {wrong}\n  → type such a one, or hand it over on standard input"
+        ))),
     }
 }
 

@@ -7,26 +7,27 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::session::{self, VERSION};
+use super::session;
 use super::terminal;
 use super::{Common, Failure};
-use crate::backup::{self, Made, Manifest, Order, Source, Why};
+use crate::VERSION;
+use crate::backup::{self, BackupError, Made, Manifest, Order, Source, Why};
 use crate::disk::{Draft, private_folder, read_secret};
 use crate::engine::placement;
 use crate::model::Secret;
 use crate::store::{BackupEntry, FILE, Store};
 
-/// Shorter ones are guessed.
-const SHORTEST: usize = 8;
-
 /// Makes a backup at `to`: a file, a folder, or `-` for standard output; next
 /// to a running controller or without one. Sealed as the settings say, unless
 /// another passphrase is given.
 pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<ExitCode, Failure> {
-    let settings = session::settings(common)?;
+    let settings = session::settings_in_force(common)?;
     let secret = match passphrase {
         Some(file) => Some(asked(file, true)?),
-        None => backup::passphrase(&settings).map_err(session::told_disk)?,
+        None => backup::sealing_passphrase(&settings).map_err(|error| match error {
+            BackupError::Disk(error) => session::told_disk(error),
+            error => Failure::told(error),
+        })?,
     };
     let now = Timestamp::now();
     private_folder(&settings.state.join("tmp")).map_err(session::told_disk)?;
@@ -38,7 +39,7 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
         .map_err(session::told_disk)?;
     // Before a folder is made for it.
     if !pipe && placement::is_lost_before(to, &settings.state) {
-        return Err(Failure::told(backup::BackupError::Passing(to.to_owned())));
+        return Err(Failure::told(BackupError::Passing(to.to_owned())));
     }
     // A folder that is not there yet is called so by its slash.
     if to.as_os_str().as_encoded_bytes().ends_with(b"/") {
@@ -62,7 +63,7 @@ pub fn run(common: &Common, to: &Path, passphrase: Option<&Path>) -> Result<Exit
         version: VERSION,
     })
     .map_err(|error| match error {
-        backup::BackupError::Store(error) => session::Unready::Store(error).told(&settings),
+        BackupError::Store(error) => session::Unready::Store(error).told(&settings),
         error => Failure::told(error),
     })?;
     if pipe {
@@ -139,9 +140,10 @@ pub fn asked(file: &Path, new: bool) -> Result<Secret<String>, Failure> {
     } else {
         read_secret(file).map_err(session::told_disk)?
     };
-    if new && passphrase.expose().chars().count() < SHORTEST {
+    if new && backup::is_weak(&passphrase) {
+        let shortest = backup::SHORTEST;
         return Err(Failure::Told(format!(
-            "the passphrase is shorter than {SHORTEST} letters, which is soon guessed\n  → choose a longer one"
+            "the passphrase is shorter than {shortest} letters, which is soon guessed\n  → choose a longer one"
         )));
     }
     Ok(passphrase)

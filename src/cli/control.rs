@@ -12,8 +12,9 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::{Common, Failure, session};
+use crate::disk::SOCKET;
 use crate::host;
-use crate::model::Severity;
+use crate::model::{IssueCode, Severity};
 use crate::status::Status;
 
 /// A running controller.
@@ -25,23 +26,31 @@ pub struct Control {
 impl Control {
     /// The controller that works on `state`, if one runs.
     pub async fn find(state: &Path) -> Option<Self> {
-        let socket = state.join("control.sock");
+        let socket = state.join(SOCKET);
         UnixStream::connect(&socket).await.ok()?;
         Some(Self { socket })
     }
 
     /// The controller, or what to do where none runs.
     pub async fn running(common: &Common) -> Result<Self, Failure> {
-        let state = session::state_folder(common)?;
         let fix =
             "start one with `colourstream serve`, or name another state folder with `--state`";
-        Self::find(&state)
-            .await
-            .ok_or_else(|| Self::silent(&state, fix))
+        Self::running_or(common, fix).await
+    }
+
+    /// The controller, or `fix` where none runs.
+    pub async fn running_or(common: &Common, fix: &str) -> Result<Self, Failure> {
+        let state = session::state_folder(common)?;
+        if let Some(control) = Self::find(&state).await {
+            return Ok(control);
+        }
+        // Wrong settings may be why, and may name another folder.
+        session::settings(common)?;
+        Err(Self::silent(&state, fix))
     }
 
     /// Nobody answers: none runs, or one does that cannot make its socket.
-    pub fn silent(state: &Path, fix: &str) -> Failure {
+    fn silent(state: &Path, fix: &str) -> Failure {
         let state_shown = state.display();
         Failure::Told(match host::writable(state) {
             Ok(()) => format!("no controller runs on {state_shown}\n  → {fix}"),
@@ -62,6 +71,15 @@ impl Control {
                     .issues
                     .iter()
                     .any(|issue| issue.severity == Severity::Error)
+        })
+    }
+
+    /// Whether it leaves everything to another controller of its instance.
+    pub async fn stands_aside(&self) -> bool {
+        let status: Result<Status, Failure> = self.get("/api/v1/status").await;
+        status.is_ok_and(|status| {
+            let mut issues = status.issues.iter();
+            issues.any(|issue| issue.code == IssueCode::TwoControllers)
         })
     }
 

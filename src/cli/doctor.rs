@@ -25,8 +25,8 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         }
     };
     let engine = DockerEngine::new(&address).map_err(Failure::told)?;
-    let in_container = placement::in_container(&engine, &state).await;
-    let host = HostView::gather(&state, loaded.as_ref().ok(), in_container);
+    let container = placement::container(&engine, &state).await;
+    let host = HostView::gather(&state, loaded.as_ref().ok(), container);
     let name = source.file.as_ref().map_or_else(
         || "no file, the defaults".to_owned(),
         |file| file.display().to_string(),

@@ -11,16 +11,18 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::control::Control;
-use super::session::{self, Intent, Session, VERSION};
+use super::session::{self, Intent, Session};
 use super::terminal;
 use super::{Common, Failure};
+use crate::VERSION;
 use crate::backup;
+use crate::desired::CONTROLLER;
 use crate::disk::{DiskError, Draft, StateLock, remove_state};
 use crate::engine::{
     DockerEngine, Engine as _, EngineCall, EngineError, EngineFacts, Placement, placement,
 };
 use crate::model::Role;
-use crate::plan::{Action, CONTROLLER, Live, Observed, Own, Plan, leave};
+use crate::plan::{Action, Live, Observed, Own, Plan, leave};
 use crate::reconcile::recognise;
 use crate::settings::Settings;
 use crate::status::Status;
@@ -42,6 +44,18 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
         return Err(Failure::Told(still_there()));
     }
     let house = House::find(&settings).await?;
+    // One that only keeps the pages up heals nothing.
+    let waits = match &control {
+        Some(control) => control.only_waits().await,
+        None => true,
+    };
+    let stands_aside = match &control {
+        Some(control) => control.stands_aside().await,
+        None => false,
+    };
+    if waits || stands_aside {
+        house.refuse_what_another_runs().await?;
+    }
     let plan = house.look(volumes).await.map_err(Failure::told)?;
     let keeps_something = volumes && state.exists();
     if plan.is_empty() && !keeps_something {
@@ -77,15 +91,10 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
         terminal::line("Nothing was removed. Without a terminal say `--yes`.");
         return Ok(ExitCode::from(1));
     }
-    let mut waits = false;
-    if let Some(control) = &control {
-        // One that only keeps the pages up heals nothing.
-        waits = control.only_waits().await;
-        if !waits {
-            control
-                .post("/api/v1/mode", &serde_json::json!({"mode": "paused"}))
-                .await?;
-        }
+    if let Some(control) = control.as_ref().filter(|_| !waits) {
+        control
+            .post("/api/v1/mode", &serde_json::json!({"mode": "paused"}))
+            .await?;
     }
     house.remove_all(plan, volumes).await?;
     drop(house);
@@ -94,7 +103,7 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
     }
     terminal::line(match (&control, waits) {
         (Some(_), false) => {
-            "Removed. The controller runs on, paused; stop it, or resume it with `apply`."
+            "Removed. The controller runs on, paused; stop it, or let it build all anew with `colourstream resume`."
         }
         (Some(_), true) => {
             "Removed. The controller runs on: where its state folder is only empty it begins anew by itself; stop it if it should not."
@@ -245,6 +254,21 @@ impl House {
         })
     }
 
+    /// What another controller runs from a state folder of its own is not this
+    /// one's to take away.
+    async fn refuse_what_another_runs(&self) -> Result<(), Failure> {
+        let engine = self.engine.observe(&self.instance, &[]).await;
+        let rivals = engine.map_err(Failure::told)?.rivals;
+        if rivals.is_empty() {
+            return Ok(());
+        }
+        let names = rivals.join(" ");
+        Err(Failure::Told(format!(
+            "{names} runs these services from another state folder, so nothing is removed
+  → run `down` there (`docker exec {names} /colourstream down`), or `docker stop {names}` first"
+        )))
+    }
+
     /// What there is to remove now.
     async fn look(&self, volumes: bool) -> Result<Plan, EngineError> {
         let engine = self.engine.observe(&self.instance, &[]).await?;
@@ -350,9 +374,5 @@ impl House {
 /// Whether a volume holds nothing itself, but is another name of a folder.
 fn leads_elsewhere(facts: &EngineFacts, name: &str) -> bool {
     let volume = facts.volumes.iter().find(|volume| volume.name == name);
-    volume.is_some_and(|volume| {
-        let option = |key: &str| volume.options.get(key).map(String::as_str);
-        option("device").is_some_and(|device| device.starts_with('/'))
-            && option("o").is_some_and(|how| how.split(',').any(|word| word == "bind"))
-    })
+    volume.is_some_and(|volume| volume.leads_to().is_some())
 }

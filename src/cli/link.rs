@@ -38,7 +38,7 @@ pub enum Command {
         #[arg(long, value_name = "NUMBER")]
         uses: Option<u32>,
     },
-    /// Take a link back: whoever came by it is out at once.
+    /// Revoke a link: whoever came by it is out at once.
     Revoke {
         /// The room's name in the address.
         room: String,
@@ -72,7 +72,7 @@ pub struct Link {
     expires_at: Option<Timestamp>,
     max_uses: Option<u32>,
     uses: u32,
-    /// Taken back.
+    /// It opens nothing any more.
     pub revoked: bool,
     last_seen: Option<Timestamp>,
 }
@@ -113,7 +113,7 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
             terminal::line(format!("A {role}'s link into {}, for {whom}:", room.title));
             terminal::line(format!("\n  {}\n", text("url")));
             terminal::line(paint.dim(&format!(
-                "It is shown once. To take it back: colourstream link revoke {} {}",
+                "It is shown once. To revoke it: colourstream link revoke {} {}",
                 room.slug,
                 text("id")
             )));
@@ -142,7 +142,7 @@ async fn list(common: &Common, control: &Control, room: &str) -> Result<ExitCode
     let mut table = Table::new(&["for", "role", "state", "used", "last seen", "link"]);
     for link in &links.items {
         let (state, colour): (String, Colour) = match link.expires_at {
-            _ if link.revoked => ("taken back".to_owned(), Paint::dim),
+            _ if link.revoked => ("revoked".to_owned(), Paint::dim),
             Some(at) if at <= now => (format!("ended {} ago", ago(at, now)), Paint::dim),
             _ if link.max_uses.is_some_and(|most| link.uses >= most) => {
                 ("used up".to_owned(), Paint::yellow)
@@ -211,12 +211,12 @@ async fn revoke(control: &Control, room: &str, wanted: &str) -> Result<ExitCode,
     };
     terminal::line(if link.name.is_empty() {
         format!(
-            "{whose} is taken back; whoever came by it is out of {}.",
+            "{whose} is revoked; whoever came by it is out of {}.",
             room.title
         )
     } else {
         format!(
-            "{whose}'s link is taken back; whoever came by it is out of {}.",
+            "{whose}'s link is revoked; whoever came by it is out of {}.",
             room.title
         )
     });

@@ -9,6 +9,7 @@ mod doctor;
 mod down;
 mod firewall;
 mod link;
+mod mode;
 mod plan;
 mod render;
 mod restore;
@@ -74,6 +75,10 @@ enum Command {
         #[arg(long)]
         update_images: bool,
     },
+    /// Change nothing from now on, whatever differs; what runs goes on.
+    Pause,
+    /// Mend differences again.
+    Resume,
     /// Show what should run, what runs, and why.
     Status {
         /// Look again every second.
@@ -187,6 +192,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => serve::run(&common).await,
         Command::Plan { detailed_exitcode } => plan::run(&common, detailed_exitcode).await,
         Command::Apply { now, update_images } => apply::run(&common, now, update_images).await,
+        Command::Pause => mode::run(&common, mode::Wanted::Pause).await,
+        Command::Resume => mode::run(&common, mode::Wanted::Resume).await,
         Command::Status { watch } => status::run(&common, watch).await,
         Command::Render { dir } => render::run(&common, &dir),
         Command::Firewall => firewall::run(&common),

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::control::Control;
-use super::session::{self, VERSION, settings_here, told_settings};
+use super::session::{self, settings_here, told_settings};
 use super::terminal;
 use super::{Common, Failure, backup as command};
+use crate::VERSION;
 use crate::backup::{self, BackupError, Manifest, Restored};
-use crate::disk::{Disk, DiskError, StateLock, UNSEEN, discard, finish_swap, hand_over};
+use crate::disk::{Disk, DiskError, SECRETS, StateLock, UNSEEN, discard, finish_swap, hand_over};
 use crate::engine::placement;
 use crate::model::Secret;
 use crate::settings::{self, Settings};
@@ -258,7 +259,7 @@ fn tell_backup(file: &Path, manifest: &Manifest, settings: &Settings) {
 
 fn tell_replaced(settings: &Settings) {
     let state = &settings.state;
-    let there: Vec<&str> = [store::FILE, "secrets.json", "tls", "traefik/acme/acme.json"]
+    let there: Vec<&str> = [store::FILE, SECRETS, "tls", "traefik/acme/acme.json"]
         .into_iter()
         .filter(|name| state.join(name).exists())
         .collect();

@@ -58,7 +58,7 @@ pub enum Command {
         /// Its name in the address.
         room: String,
     },
-    /// Give the encoder a new key; the old one ends at once.
+    /// Give the encoder a new stream key; the old one ends at once.
     RotateKey {
         /// Its name in the address.
         room: String,
@@ -74,7 +74,7 @@ pub enum Command {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Show key and addresses for the encoder.
+    /// Show stream key and addresses for the encoder.
     Ingest {
         /// Its name in the address.
         room: String,
@@ -263,7 +263,7 @@ pub async fn run(common: &Common, command: Command) -> Result<ExitCode, Failure>
             let after = act(&control, &room, Method::POST, "/rotate-stream").await?;
             told(common, &after, |room| {
                 format!(
-                    "Everybody is out of {}, and their links are void.\n  {}",
+                    "Everybody is out of {}, and every link is revoked.\n  {}",
                     room.title,
                     paint.dim(&format!(
                         "Invite anew: colourstream link create {}",

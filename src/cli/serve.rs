@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 use super::session::{self, Ground, Session, Unready};
 use super::{Common, Failure, telemetry, terminal};
@@ -20,8 +21,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Runs until SIGTERM or Ctrl-C. What runs on the engine goes on afterwards.
 pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
-    let settings = session::settings(common)?;
-    telemetry::start(&settings.log);
+    let first = session::settings_to_serve(common).await?;
+    telemetry::start(&first.log);
+    for sentence in session::source(common).overrides.without_effect() {
+        warn!("{sentence}");
+    }
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::told)?;
     let stop = async move {
         tokio::select! {
@@ -34,7 +38,8 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
     let mut pause = PAUSE;
     loop {
         // What a person mended meanwhile counts.
-        let settings = session::settings(common).unwrap_or_else(|_| settings.clone());
+        let settings = session::settings_to_serve(common).await;
+        let settings = settings.unwrap_or_else(|_| first.clone());
         match begin(common, &settings).await {
             Ok((controller, status, lock)) => {
                 let file = common
@@ -70,7 +75,7 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                     terminal::line(format!("    → {}", issue.fix));
                     last = Some(issue.clone());
                 }
-                let is_lost = matches!(unready, Unready::Lost(_));
+                let is_lost = matches!(unready, Unready::Lost(_) | Unready::Rivals(_));
                 let shared = Arc::new(settings.clone());
                 let is_mended = async |lock: Option<&StateLock>| {
                     let ready = tokio::task::block_in_place(|| session::is_mended(&settings, lock));

@@ -9,26 +9,23 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Common, Failure};
+use crate::VERSION;
 use crate::backup::{self, BackupError};
 use crate::desired::{Secrets, Target};
 use crate::disk::{
-    Disk, DiskError, Draft, RENDERED, StateLock, UNSEEN, discard, finish_swap, is_unseen,
-    load_existing_secrets, load_or_create_secrets, passing_secrets,
+    ACME, Disk, DiskError, Draft, RENDERED, SECRETS, StateLock, UNSEEN, discard, finish_swap,
+    is_unseen, load_existing_secrets, load_or_create_secrets, mend_certificates, passing_secrets,
+    traefik_beside_us,
 };
 use crate::engine::{DockerEngine, Engine as _, Placement, placement, services_of};
 use crate::host;
 use crate::model::{Issue, Severity};
-use crate::reconcile::{Ask, Controller, Gate, Source, Wanted};
+use crate::reconcile::{Ask, Controller, Gate, Source, Wanted, nameless};
 use crate::serve::{Parts, Published};
 use crate::services::Services;
-use crate::settings::{self, Overrides, Settings};
+use crate::settings::{self, Kept, Overrides, Settings};
 use crate::status::Status;
 use crate::store::{self, Store, StoreError};
-
-const SECRETS: &str = "secrets.json";
-
-/// This controller's version.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The parts, assembled over the real engine.
 pub struct Session {
@@ -71,18 +68,56 @@ pub fn source(common: &Common) -> Source {
 pub fn settings(common: &Common) -> Result<Settings, Failure> {
     let source = source(common);
     settings::load(source.file.as_deref(), &source.overrides).map_err(|errors| {
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let count = all.len();
-        let mistakes = if count == 1 {
+        let mistakes = if errors.len() == 1 {
             "one mistake"
         } else {
             "mistakes"
         };
-        Failure::Told(format!(
-            "{mistakes} in the settings; what runs goes on running\n\n{}",
-            all.join("\n\n")
-        ))
+        let what = format!("{mistakes} in the settings; what runs goes on running");
+        told_settings(&what, &errors)
     })
+}
+
+/// The settings to serve by: those of [`settings_in_force`], or the last good
+/// ones where they would be another installation on this state folder; the loop
+/// tells why.
+pub async fn settings_to_serve(common: &Common) -> Result<Settings, Failure> {
+    let given = settings_in_force(common)?;
+    let Some(last) = last_good(common) else {
+        return Ok(given);
+    };
+    let source = source(common);
+    let text = source.file.and_then(|file| std::fs::read(file).ok());
+    let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default());
+    let is_nameless = nameless(&last, &given, &text, &source.overrides).is_some();
+    let is_other = is_nameless || leaves_behind(&last, &given).await;
+    Ok(if is_other { last } else { given })
+}
+
+/// Whether services run under the last name that nobody would know any more.
+/// Those that cannot be seen may be there.
+async fn leaves_behind(last: &Settings, given: &Settings) -> bool {
+    if last.instance == given.instance {
+        return false;
+    }
+    let Ok(engine) = DockerEngine::new(&last.engine) else {
+        return true;
+    };
+    let seen = engine.observe(&last.instance, &[]).await;
+    seen.map_or(true, |facts| {
+        !services_of(&last.instance, &facts).is_empty()
+    })
+}
+
+/// The settings that are given, or the last good ones where these are wrong.
+pub fn settings_in_force(common: &Common) -> Result<Settings, Failure> {
+    settings(common).or_else(|wrong| last_good(common).ok_or(wrong))
+}
+
+/// The settings that were served by last, if it can be told where they are.
+fn last_good(common: &Common) -> Option<Settings> {
+    let state = state_folder(common).ok()?;
+    Kept::read(&state)?.settings(&state).ok()
 }
 
 /// The settings, though what they name may not be there: for commands that
@@ -111,9 +146,14 @@ pub fn told_settings(what: &str, errors: &[settings::SettingsError]) -> Failure 
     Failure::Told(format!("{what}\n\n{}", all.join("\n\n")))
 }
 
-/// The state folder of the settings.
+/// The state folder of the settings, whatever else is wrong with them: whoever
+/// runs on it has the last good ones, and can be asked.
 pub fn state_folder(common: &Common) -> Result<PathBuf, Failure> {
-    Ok(settings(common)?.state)
+    let source = source(common);
+    match settings::state_folder(source.file.as_deref(), &source.overrides) {
+        Some(state) => Ok(state),
+        None => Ok(settings(common)?.state),
+    }
 }
 
 /// Why there is no session: what can be mended while the pages stay up, and
@@ -128,6 +168,8 @@ pub enum Unready {
     Backup(BackupError),
     /// Nothing is kept here, but these run.
     Lost(Vec<String>),
+    /// Nothing is kept here, and these controllers run the same instance.
+    Rivals(Vec<String>),
     /// Anything else.
     Failed(Failure),
 }
@@ -141,6 +183,7 @@ impl Unready {
             Self::Disk(error) => Some(error.issue()),
             Self::Store(error) => Some(backup::rescue(error, settings)),
             Self::Lost(running) => Some(backup::lost(running, settings)),
+            Self::Rivals(names) => Some(Issue::two_controllers(&settings.instance, names)),
             Self::Backup(error) => {
                 let issue = error.issue(
                     &backup::upgrades(settings),
@@ -164,7 +207,7 @@ impl Unready {
             (None, Self::Failed(failure)) => failure,
             (None, Self::Store(error)) => Failure::told(error),
             (None, Self::Backup(error)) => Failure::told(error),
-            (None, Self::Lost(running)) => Failure::told(running.join(", ")),
+            (None, Self::Lost(names) | Self::Rivals(names)) => Failure::told(names.join(", ")),
         }
     }
 }
@@ -276,7 +319,8 @@ impl Ground {
 /// rendered files no service can have been made from it, whatever else is there.
 ///
 /// # Errors
-/// [`Unready::Lost`], with those that run.
+/// [`Unready::Lost`], with those that run; [`Unready::Rivals`] where another
+/// controller runs them.
 pub async fn ground(settings: &Settings) -> Result<Ground, Unready> {
     let state = &settings.state;
     let is_used = state.join(SECRETS).is_file() || was_rendered(state);
@@ -286,9 +330,14 @@ pub async fn ground(settings: &Settings) -> Result<Ground, Unready> {
     let Ok(engine) = DockerEngine::new(&settings.engine) else {
         return Ok(Ground::Unseen);
     };
+    // So that we are not taken for another one.
+    let _elsewhere = placement::find(&engine, state).await;
     let Ok(facts) = engine.observe(&settings.instance, &[]).await else {
         return Ok(Ground::Unseen);
     };
+    if !facts.rivals.is_empty() {
+        return Err(Unready::Rivals(facts.rivals));
+    }
     let running = services_of(&settings.instance, &facts);
     if running.is_empty() {
         Ok(Ground::Clear)
@@ -312,7 +361,10 @@ pub fn open_store(common: &Common, settings: &Settings) -> Result<Store, Unready
         }
         let made = backup::before_upgrade(settings, common.config.clone(), Timestamp::now());
         match made {
-            Ok(Some(made)) => info!(path = %made.path.display(), "backup made before the upgrade"),
+            Ok(Some(made)) => {
+                info!(path = %made.path.display(), "backup made before the upgrade");
+                made.warn();
+            }
             Ok(None) => {}
             Err(BackupError::Store(error)) => return Err(Unready::Store(error)),
             Err(error) => return Err(Unready::Backup(error)),
@@ -382,7 +434,9 @@ impl Session {
         ground.note(&disk)?;
         // The store before the secrets: these say that something was kept here.
         let store = open_store(common, settings)?;
-        Self::assemble(common, settings, disk, Some(lock), store)
+        let (mut controller, status) = Self::assemble(common, settings, disk, Some(lock), store)?;
+        controller.wanted.keep();
+        Ok((controller, status))
     }
 
     fn assemble(
@@ -508,13 +562,13 @@ fn existing_or_passing(settings: &Settings) -> Result<Secrets, Failure> {
 }
 
 /// Folders that are mounted into containers have to be there, with owners,
-/// before anything is created.
+/// before anything is created; and what Traefik keeps in them has to be its own.
 fn service_folders(disk: &Disk) -> Result<(), DiskError> {
-    let identity = crate::host::identity();
-    let owner = identity.can_chown.then_some((65_532, 65_532));
+    let traefik = traefik_beside_us();
+    let owner = host::identity().can_chown.then_some(traefik);
     for (folder, mode, owner) in [
         ("traefik", 0o711, None),
-        ("traefik/acme", 0o700, owner),
+        (ACME, 0o700, owner),
         ("rendered/traefik", 0o755, None),
         ("rendered/traefik/dynamic", 0o755, None),
         ("rendered/traefik/certs", 0o755, None),
@@ -523,6 +577,7 @@ fn service_folders(disk: &Disk) -> Result<(), DiskError> {
     ] {
         disk.ensure_folder(Path::new(folder), mode, owner)?;
     }
+    mend_certificates(disk.state(), traefik);
     Ok(())
 }
 

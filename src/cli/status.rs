@@ -13,12 +13,9 @@ use crate::status::{Status, Summary};
 
 /// Prints the state of everything; with `watch` again every second.
 pub async fn run(common: &Common, watch: bool) -> Result<ExitCode, Failure> {
-    let state = session::state_folder(common)?;
     loop {
         let fix = "start one with `colourstream serve`, or look without one: `colourstream plan`";
-        let control = Control::find(&state)
-            .await
-            .ok_or_else(|| Control::silent(&state, fix))?;
+        let control = Control::running_or(common, fix).await?;
         let status: Status = control.get("/api/v1/status").await?;
         if common.json {
             terminal::line(serde_json::to_string_pretty(&status).map_err(Failure::told)?);
@@ -36,7 +33,8 @@ pub async fn run(common: &Common, watch: bool) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Exit 0 while the controller answers, 1 otherwise.
+/// Exit 0 while the controller answers, 1 otherwise. By which settings is not
+/// asked: one that has the last good ones is well.
 pub async fn health(common: &Common) -> Result<ExitCode, Failure> {
     let state = session::state_folder(common)?;
     let control = Control::find(&state)
@@ -130,6 +128,8 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     issues(&status.issues, paint, &mut line);
     line(String::new());
     for (name, address) in &status.addresses {
+        // As everywhere but in the settings.
+        let name = if name == "admin" { "portal" } else { name };
         line(format!("{name:<7}{address}"));
     }
     line(format!(
@@ -145,7 +145,7 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     }
     let live = status.live;
     line(format!(
-        "live   {} {}, {} watching, {} in the call",
+        "now    {} {}, {} watching, {} in the call",
         live.streams,
         if live.streams == 1 {
             "stream"
@@ -182,5 +182,80 @@ pub fn ago(since: Timestamp, now: Timestamp) -> String {
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::backup::{BackupFile, Why};
+    use crate::model::Role;
+    use crate::status::{BackupStatus, CertificateStatus, LiveCounts, ServiceStatus};
+
+    #[test]
+    fn the_read_me_shows_what_is_printed() {
+        let now: Timestamp = "2026-11-23T09:00:00Z".parse().unwrap();
+        let service = |role, version: Option<&str>| ServiceStatus {
+            role,
+            container: String::new(),
+            image: String::new(),
+            image_id: None,
+            simulated: false,
+            running: "running".into(),
+            health: "healthy".into(),
+            current: true,
+            version: version.map(str::to_owned),
+            since: now.checked_sub(SignedDuration::from_hours(2)).ok(),
+            why: "as wanted".into(),
+            last_change: None,
+            pulling: None,
+        };
+        let hosts =
+            ["review", "admin.review", "video.review"].map(|name| format!("{name}.example.com"));
+        let status = Status {
+            instance: "colourstream".into(),
+            summary: Summary::Ready,
+            services: vec![
+                service(Role::Traefik, Some("3.7.15")),
+                service(Role::Ovenmediaengine, Some("0.21.0")),
+                service(Role::Mirotalk, None),
+            ],
+            certificates: hosts
+                .iter()
+                .map(|host| CertificateStatus {
+                    host: host.clone(),
+                    state: "good".into(),
+                    issuer: Some("R11".into()),
+                    until: Some("2027-02-21T08:00:00Z".parse().unwrap()),
+                })
+                .collect(),
+            addresses: ["live", "admin", "video"]
+                .iter()
+                .zip(&hosts)
+                .map(|(name, host)| ((*name).to_owned(), format!("https://{host}")))
+                .collect(),
+            backup: BackupStatus {
+                last: Some(BackupFile {
+                    at: "2026-11-23T01:00:00Z".parse().unwrap(),
+                    why: Why::Daily,
+                    path: "/state/backups/colourstream-20261123T010000Z-daily.backup".into(),
+                    bytes: 1,
+                }),
+                next: None,
+            },
+            live: LiveCounts {
+                streams: 1,
+                viewers: 4,
+                callers: 3,
+            },
+            ..Status::default()
+        };
+        let readme = include_str!("../../README.md");
+        let (_, shown) = readme.split_once("$ colourstream status\n").unwrap();
+        let (shown, _) = shown.split_once("```").unwrap();
+        assert_eq!(text(&status, now, Paint { on: false }), shown);
     }
 }

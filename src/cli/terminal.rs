@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 /// Colours, empty where nobody looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
-    on: bool,
+    pub(super) on: bool,
 }
 
 impl Paint {

@@ -33,6 +33,7 @@ impl Settings {
             },
             ports: Ports {
                 bind: None,
+                http_bind: None,
                 http: 8080,
                 https: 8443,
                 rtmp: 1935,

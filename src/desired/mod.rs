@@ -17,8 +17,11 @@ use std::path::PathBuf;
 
 use crate::settings::Settings;
 
+/// The controller's own name in the network.
+pub const CONTROLLER: &str = "controller";
+
 pub use mirotalk::MirotalkContext;
-pub use orders::{Failure, Lead, Obstacle, Order, Orders, Seen, Served, Stage};
+pub use orders::{Failure, Lead, NEAR_END, Obstacle, Order, Orders, Seen, Served, Stage};
 pub use ovenmediaengine::{OmeContext, OmeHooks, OmePorts, ProfileContext};
 pub use ports::{
     OME_API, OME_HTTP, PlannedPort, TRAEFIK_OWN, TRAEFIK_RTMPS, TRAEFIK_WEB, TRAEFIK_WEBSECURE,
@@ -32,8 +35,8 @@ pub use spec::{
 };
 pub(crate) use traefik::GENERATION_PLACEHOLDER;
 pub use traefik::{
-    AcmeContext, CALL_COOKIE, CertificatePaths, ConferenceContext, Hosts, ProfileRoute, RESOLVER,
-    TlsContext, TraefikContext, TraefikPorts,
+    AcmeContext, CertificatePaths, ConferenceContext, Hosts, ProfileRoute, RESOLVER, TlsContext,
+    TraefikContext, TraefikPorts,
 };
 
 /// Everything that should be, before its files are rendered. It holds secrets

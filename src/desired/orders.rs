@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Issue, IssueCode, Role, Severity};
+use crate::model::{Issue, IssueCode, Role, Severity, listed, span};
 
 /// Pauses after failures, in minutes: four tries in the first hour, where
 /// Let's Encrypt allows five.
@@ -22,7 +22,7 @@ const PAUSES: [i64; 7] = [5, 15, 30, 60, 120, 240, 360];
 /// Traefik's log has whole seconds, and speaks before we have seen it load.
 const LOG_SLACK: SignedDuration = SignedDuration::from_secs(3);
 /// From here on an end is near, for certificates that live long.
-const NEAR_END: SignedDuration = SignedDuration::from_hours(14 * 24);
+pub const NEAR_END: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What became of each name's order. Kept on disk, so that a restart spends
 /// no attempt and `plan` shows what the controller does.
@@ -78,7 +78,11 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lead {
     /// To this host.
-    Here,
+    Here {
+        /// Where else it leads. An authority may ask there first, and get
+        /// another's answer.
+        also: Vec<IpAddr>,
+    },
     /// It could not be found out, or need not be. Nothing is held back for it.
     Unknown {
         /// Why not.
@@ -152,6 +156,34 @@ pub struct Failure {
     pub hosts: Vec<String>,
     /// Why.
     pub why: String,
+    /// Whether it is so for as long as Traefik runs, which says it once, when
+    /// it begins. The authority is not even asked.
+    pub stands: bool,
+}
+
+impl Failure {
+    /// Whether it says what became of an order since `asked`.
+    fn concerns(&self, asked: Timestamp, traefik_since: Option<Timestamp>) -> bool {
+        if self.stands {
+            self.is_of_run(traefik_since)
+        } else {
+            self.at >= asked - LOG_SLACK
+        }
+    }
+
+    /// Whether Traefik said it in the run that began then; its log has whole
+    /// seconds.
+    fn is_of_run(&self, since: Option<Timestamp>) -> bool {
+        since.is_some_and(|since| self.at.as_second() >= since.as_second())
+    }
+}
+
+impl Seen {
+    /// Whether Traefik gave up on its certificates in the run that began then.
+    pub fn gave_up(&self, since: Option<Timestamp>) -> bool {
+        let mut failures = self.failures.iter();
+        failures.any(|failure| failure.stands && failure.is_of_run(since))
+    }
 }
 
 impl Orders {
@@ -181,6 +213,16 @@ impl Orders {
         self.0
             .values()
             .all(|order| matches!(order.stage, Stage::Had { .. }))
+    }
+
+    /// Until when all certificates are good; `None` unless there are all.
+    pub fn until(&self) -> Option<Timestamp> {
+        let until = |order: &Order| match order.stage {
+            Stage::Had { until, .. } => Some(until),
+            _ => None,
+        };
+        let all: Option<Vec<Timestamp>> = self.0.values().map(until).collect();
+        all?.into_iter().min()
     }
 
     /// Takes up what was seen. `patience` is how long an order may take.
@@ -266,8 +308,13 @@ impl Order {
             Stage::Asked { at } => {
                 let at = *at;
                 let failure = seen.failures.iter().rev().find(|failure| {
-                    failure.at >= at - LOG_SLACK && failure.hosts.iter().any(|name| name == host)
+                    failure.concerns(at, seen.traefik_since)
+                        && failure.hosts.iter().any(|name| name == host)
                 });
+                if failure.is_some_and(|failure| failure.stands) {
+                    // None was spent: it goes on soon after it is mended.
+                    self.tries = 0;
+                }
                 let interrupted = seen.traefik_since.is_some_and(|since| since > at);
                 let why = match failure {
                     Some(failure) => failure.why.clone(),
@@ -296,7 +343,7 @@ impl Order {
         self.stage = match seen.leads.get(host) {
             // Not looked up yet: everything stays as it is.
             None => return,
-            Some(Lead::Here | Lead::Unknown { .. } | Lead::Unreached { .. }) => Stage::Due,
+            Some(Lead::Here { .. } | Lead::Unknown { .. } | Lead::Unreached { .. }) => Stage::Due,
             Some(Lead::Away(obstacle)) => Stage::Held(obstacle.clone()),
         };
     }
@@ -321,9 +368,17 @@ impl Order {
                     (_, Some(Lead::Unknown { why } | Lead::Unreached { why })) => {
                         format!("the authority is being asked; {why}")
                     }
+                    (_, Some(Lead::Here { also })) if !also.is_empty() => format!(
+                        "the authority is being asked; {}, and it may ask there",
+                        leads_also(host, also)
+                    ),
                     _ => "the authority is being asked".to_owned(),
                 };
                 let (severity, fix) = match lead {
+                    Some(Lead::Here { also }) if !also.is_empty() => (
+                        Severity::Warning,
+                        "Take out the records that lead elsewhere; wait a moment if they are this host's as well",
+                    ),
                     Some(Lead::Unreached { .. }) if self.stage != Stage::New => (
                         Severity::Warning,
                         "See that firewall and router let it in from outside; if they do, wait a moment",
@@ -360,7 +415,12 @@ impl Order {
                 IssueCode::CertificateFailed,
                 Severity::Error,
                 format!("The authority gave no certificate for {host}"),
-                why.clone(),
+                match seen.leads.get(host) {
+                    Some(Lead::Here { also }) if !also.is_empty() => {
+                        format!("{why}; {}", leads_also(host, also))
+                    }
+                    _ => why.clone(),
+                },
                 format!(
                     "Mend the cause; tried again at {} (attempt {}), or at once with `colourstream apply --now`. Rooms can be edited meanwhile without spending an attempt",
                     retry_at.strftime("%Y-%m-%d %H:%M UTC"),
@@ -406,6 +466,10 @@ impl Order {
     }
 }
 
+fn leads_also(host: &str, also: &[IpAddr]) -> String {
+    format!("{host} leads here and to {} as well", listed(also))
+}
+
 impl Obstacle {
     /// Why, and what to do.
     pub fn words(&self, host: &str) -> (String, String) {
@@ -417,8 +481,8 @@ impl Obstacle {
             Obstacle::Elsewhere { found, here } => (
                 format!(
                     "it leads to {}, and this host is {}",
-                    list(found),
-                    list(here)
+                    listed(found),
+                    listed(here)
                 ),
                 format!(
                     "Correct the record of {host}, or set `public_address` to the address people reach this host at"
@@ -436,18 +500,6 @@ fn pause(tries: u32) -> SignedDuration {
     let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
     let longest = PAUSES[PAUSES.len() - 1];
     SignedDuration::from_mins(PAUSES.get(index).copied().unwrap_or(longest))
-}
-
-fn list(addresses: &[IpAddr]) -> String {
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    shown.join(", ")
-}
-
-fn span(left: SignedDuration) -> String {
-    match left.as_hours() {
-        hours if hours < 48 => format!("{hours} hours"),
-        hours => format!("{} days", hours / 24),
-    }
 }
 
 #[cfg(test)]
@@ -486,6 +538,7 @@ mod tests {
             at,
             hosts: vec![HOST.to_owned()],
             why: "connection refused".to_owned(),
+            stands: false,
         }
     }
 
@@ -533,7 +586,7 @@ mod tests {
             assert_eq!(code, (IssueCode::NameElsewhere, Severity::Error));
         }
         assert_eq!(house.attempts, 0);
-        house.look(&leads(Lead::Here), at(60), false);
+        house.look(&leads(Lead::Here { also: Vec::new() }), at(60), false);
         assert_eq!(house.attempts, 1);
     }
 
@@ -560,6 +613,27 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_leads_elsewhere_as_well_is_ordered_with_a_warning() {
+        let mut house = House::default();
+        let mut seen = leads(Lead::Here {
+            also: vec!["2001:db8::9".parse().unwrap()],
+        });
+        house.look(&seen, at(0), false);
+        assert_eq!(house.attempts, 1);
+        let issue = house.orders.issues(&seen, at(0)).remove(0);
+        assert_eq!(issue.severity, Severity::Warning);
+        assert!(issue.why.contains("to 2001:db8::9 as well"), "{issue:?}");
+        assert!(issue.fix.starts_with("Take out the records"), "{issue:?}");
+        // The authority asked there, and says what it was answered.
+        seen.failures.push(refused(at(5)));
+        house.look(&seen, at(6), false);
+        let issue = house.orders.issues(&seen, at(6)).remove(0);
+        assert_eq!(issue.code, IssueCode::CertificateFailed);
+        assert!(issue.why.starts_with(&refused(at(5)).why), "{issue:?}");
+        assert!(issue.why.contains("to 2001:db8::9 as well"), "{issue:?}");
+    }
+
+    #[test]
     fn what_cannot_be_looked_up_is_ordered_all_the_same() {
         let mut house = House::default();
         let seen = leads(Lead::Unreached {
@@ -583,7 +657,7 @@ mod tests {
     #[test]
     fn room_edits_spend_no_attempt() {
         let mut house = House::default();
-        let mut seen = leads(Lead::Here);
+        let mut seen = leads(Lead::Here { also: Vec::new() });
         house.look(&seen, at(0), false);
         // While it is under way, while it has failed, and while it rests.
         for second in 1..20 {
@@ -601,7 +675,7 @@ mod tests {
     #[test]
     fn an_hour_of_failures_stays_below_the_authoritys_limit() {
         let mut house = House::default();
-        let mut seen = leads(Lead::Here);
+        let mut seen = leads(Lead::Here { also: Vec::new() });
         for second in 0..3600 {
             if matches!(house.orders.of(HOST).stage, Stage::Asked { .. }) {
                 seen.failures.push(refused(at(second)));
@@ -614,7 +688,7 @@ mod tests {
     #[test]
     fn a_failure_of_the_attempt_before_is_not_one_of_this() {
         let mut house = House::default();
-        let mut seen = leads(Lead::Here);
+        let mut seen = leads(Lead::Here { also: Vec::new() });
         seen.failures.push(refused(at(-60)));
         house.look(&seen, at(0), false);
         house.look(&seen, at(1), false);
@@ -622,10 +696,38 @@ mod tests {
     }
 
     #[test]
+    fn what_traefik_said_when_it_began_counts_for_as_long_as_it_runs() {
+        let mut house = House::default();
+        let mut seen = leads(Lead::Here { also: Vec::new() });
+        seen.failures.push(Failure {
+            why: "permissions 644 are too open".to_owned(),
+            stands: true,
+            ..refused(at(-3600))
+        });
+        seen.traefik_since = Some(at(-3600) + SignedDuration::from_millis(700));
+        assert!(seen.gave_up(seen.traefik_since));
+        // Every time, and no pause grows: nobody is asked.
+        for round in 0..5 {
+            house.look(&seen, at(round * 301), false);
+            house.look(&seen, at(round * 301 + 1), false);
+            let issue = house.orders.issues(&seen, at(round * 301 + 1)).remove(0);
+            assert_eq!(issue.code, IssueCode::CertificateFailed);
+            assert!(issue.why.contains("644"), "{issue:?}");
+        }
+        // It was started anew, and took them.
+        seen.traefik_since = Some(at(2000));
+        assert!(!seen.gave_up(seen.traefik_since) && !seen.gave_up(None));
+        house.look(&seen, at(2001), false);
+        house.look(&seen, at(2002), false);
+        let stage = house.orders.of(HOST).stage;
+        assert!(matches!(stage, Stage::Asked { .. }), "{stage:?}");
+    }
+
+    #[test]
     fn silence_and_a_restart_of_traefik_count_as_failures() {
         for (second, since) in [(180, 0), (5, 4)] {
             let mut house = House::default();
-            let mut seen = leads(Lead::Here);
+            let mut seen = leads(Lead::Here { also: Vec::new() });
             house.look(&seen, at(0), false);
             seen.traefik_since = Some(at(since));
             house.look(&seen, at(second), true);
@@ -637,7 +739,7 @@ mod tests {
     #[test]
     fn a_person_does_not_wait_for_the_next_attempt() {
         let mut house = House::default();
-        let mut seen = leads(Lead::Here);
+        let mut seen = leads(Lead::Here { also: Vec::new() });
         house.look(&seen, at(0), false);
         seen.failures.push(refused(at(1)));
         house.look(&seen, at(1), false);
@@ -650,7 +752,7 @@ mod tests {
     #[test]
     fn a_certificate_ends_it_and_its_loss_begins_it_anew() {
         let mut house = House::default();
-        let mut seen = leads(Lead::Here);
+        let mut seen = leads(Lead::Here { also: Vec::new() });
         house.look(&seen, at(0), false);
         let served = Served {
             issuer: "R11".into(),

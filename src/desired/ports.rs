@@ -1,6 +1,8 @@
 //! The one plan of ports: what the containers publish, what must not be
 //! published, and who listens where. Everything that needs a port asks here.
 
+use std::net::IpAddr;
+
 use crate::model::Role;
 use crate::settings::{Flavour, Settings, Tls};
 
@@ -45,6 +47,23 @@ pub struct PlannedPort {
     pub purpose: &'static str,
     /// Whether it is published on the host.
     pub public: bool,
+    /// The address of the host it is published on; every one when absent.
+    pub address: Option<IpAddr>,
+}
+
+impl PlannedPort {
+    /// As firewalls are told: `443/tcp`, `10000–10003/udp`.
+    pub fn range(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        if self.first == self.last {
+            format!("{}/{protocol}", self.first)
+        } else {
+            format!("{}–{}/{protocol}", self.first, self.last)
+        }
+    }
 }
 
 /// Every port of the house, in the order people read them.
@@ -95,6 +114,7 @@ pub fn port_plan(settings: &Settings) -> Vec<PlannedPort> {
         service,
         purpose,
         public: true,
+        address: None,
     };
     plan.push(same(ports.rtmp, ports.rtmp, Tcp, ome, "RTMP from encoders"));
     plan.push(same(ports.srt, ports.srt, Udp, ome, "SRT from encoders"));
@@ -139,6 +159,7 @@ pub fn port_plan(settings: &Settings) -> Vec<PlannedPort> {
         service,
         purpose,
         public: false,
+        address: None,
     };
     plan.push(own(TRAEFIK_OWN, traefik, "ping, API, metrics, generation"));
     plan.push(own(OME_HTTP, ome, "signalling, WHIP and LLHLS"));
@@ -150,6 +171,10 @@ pub fn port_plan(settings: &Settings) -> Vec<PlannedPort> {
     ));
     plan.push(own(ports.pages, None, "live page and admin portal"));
     plan.push(own(ports.internal, None, "hooks, forward-auth, metrics"));
+    for port in plan.iter_mut().filter(|port| port.public) {
+        let is_http = port.service == traefik && port.container == TRAEFIK_WEB;
+        port.address = ports.http_bind.filter(|_| is_http).or(ports.bind);
+    }
     plan
 }
 
@@ -169,6 +194,7 @@ fn entry(
         service,
         purpose,
         public: true,
+        address: None,
     }
 }
 
@@ -180,13 +206,12 @@ pub(super) fn bindings(settings: &Settings, role: Role) -> Vec<PortBinding> {
         .flat_map(|port| {
             (port.first..=port.last)
                 .zip(port.container..)
-                .map(move |(host, container)| (host, container, port.protocol))
-        })
-        .map(|(host, container, protocol)| PortBinding {
-            container,
-            protocol,
-            host,
-            address: settings.ports.bind,
+                .map(move |(host, container)| PortBinding {
+                    container,
+                    protocol: port.protocol,
+                    host,
+                    address: port.address,
+                })
         })
         .collect();
     bindings.sort();

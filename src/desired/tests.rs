@@ -104,6 +104,19 @@ fn published_ports_bind_where_the_settings_say() {
 }
 
 #[test]
+fn http_alone_binds_where_the_proxy_comes_to() {
+    let mut snapshot = Snapshot::sample();
+    let inner = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+    snapshot.settings.ports.http_bind = Some(inner);
+    for role in Role::ALL {
+        for port in container(&snapshot, role).ports {
+            let is_http = role == Role::Traefik && port.container == 80;
+            assert_eq!(port.address, is_http.then_some(inner), "{port:?}");
+        }
+    }
+}
+
+#[test]
 fn services_run_as_themselves_only_where_files_can_be_given_away() {
     let users = |snapshot: &Snapshot| Role::ALL.map(|role| container(snapshot, role).user.unwrap());
     assert_eq!(

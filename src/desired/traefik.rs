@@ -12,10 +12,6 @@ use crate::settings::{AcmeChallenge, Tls};
 /// Name of the certificate resolver in both of Traefik's files.
 pub const RESOLVER: &str = "acme";
 
-/// The cookie of the call's host. Traefik passes on no other that
-/// forward-auth sets.
-pub const CALL_COOKIE: &str = "cs_call";
-
 /// Where the generation marker stands until the file's bytes are known.
 /// [`crate::render::render`] replaces it by their digest.
 pub(crate) const GENERATION_PLACEHOLDER: &str =
@@ -139,8 +135,6 @@ pub struct CertificatePaths {
 pub struct ConferenceContext {
     /// `sfu` or `p2p`.
     pub flavour: &'static str,
-    /// Cookie of the call's host that forward-auth may set.
-    pub cookie: &'static str,
 }
 
 /// A profile as Traefik's templates see it.
@@ -229,7 +223,6 @@ pub(super) fn desire(snapshot: &Snapshot) -> ServiceWant {
         trusted_proxies: settings.trusted_proxies.clone(),
         conference: ConferenceContext {
             flavour: super::mirotalk::flavour_name(settings.conference.flavour),
-            cookie: CALL_COOKIE,
         },
         profiles: settings
             .profiles

@@ -18,19 +18,20 @@ const FOLDERS: [&str; 6] = [
     "traefik/acme",
 ];
 /// Files of ours; the lock is the last, for it says that nobody else works here.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "colourstream.db",
     "colourstream.db-wal",
     "colourstream.db-shm",
     "colourstream.db-open",
-    "secrets.json",
+    super::SECRETS,
+    "last-settings.json",
     super::UNSEEN,
     "tls/authority.pem",
     "tls/authority.key",
     "tls/certificate.pem",
     "tls/certificate.key",
     "tls/orders.json",
-    "control.sock",
+    super::SOCKET,
 ];
 /// Folders that others may use, too: they go when nothing is left in them.
 const SHARED: [&str; 5] = [
@@ -180,7 +181,7 @@ mod tests {
         }
     }
 
-    const OURS: [&str; 15] = [
+    const OURS: [&str; 16] = [
         "colourstream.db",
         "colourstream.db-wal",
         "secrets.json",
@@ -196,6 +197,7 @@ mod tests {
         "tmp/.colourstream-part-17-0/colourstream.db",
         "backups/colourstream-20260101T000000Z-daily.backup",
         "backups/.colourstream-part-17-0/whole",
+        "last-settings.json",
     ];
 
     #[test]

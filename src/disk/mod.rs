@@ -10,6 +10,8 @@
 //!   restore/         a restore that goes on
 //!   aside/           what a restore replaced
 //!   secrets.json     generated once
+//!   last-settings.json
+//!                    the last good ones, for a start with worse
 //!   unseen           begun before anybody could see what runs on the engine
 //!   lock             held by the one controller
 //! ```
@@ -39,7 +41,10 @@ use rustix::fs::{Gid, Uid};
 pub use draft::{Draft, discard, private_folder};
 pub use leave::remove_state;
 pub use lock::{Holder, StateLock};
-pub use owner::{give_away, hand_over, owner_of};
+pub use owner::{
+    ACME, Certificates, TRAEFIK, give_away, hand_over, mend_certificates, owner_of,
+    traefik_beside_us, traefik_of,
+};
 pub use points::point;
 pub use secrets::{
     load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,
@@ -52,6 +57,10 @@ use crate::plan::{FileFacts, FileState};
 
 /// Folder of rendered files, below the state folder.
 pub const RENDERED: &str = "rendered";
+/// The file with what is generated once, there too.
+pub const SECRETS: &str = "secrets.json";
+/// The socket on which a running controller answers the command line, too.
+pub const SOCKET: &str = "control.sock";
 const TMP: &str = "tmp";
 /// Says that this state folder was begun while the engine could not be asked:
 /// services that are there may be of another one. A file, so that it is there
@@ -505,16 +514,6 @@ impl Disk {
             }) => Ok((false, us)),
             Err(error) => Err(error),
         }
-    }
-
-    /// Bytes free for us on the state folder's file system.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn free_bytes(&self) -> Result<u64, DiskError> {
-        let space = rustix::fs::statvfs(&self.state)
-            .map_err(|error| DiskError::of("measure", &self.state, &error.into()))?;
-        Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<(u64, u64), Known>> {

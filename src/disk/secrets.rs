@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Disk, DiskError, StateLock, point, sync_folder};
+use super::{Disk, DiskError, SECRETS, StateLock, point, sync_folder};
 use crate::desired::Secrets;
 use crate::model::Secret;
-
-const NAME: &str = "secrets.json";
 
 /// As on disk. Private: the only way out is [`Secrets`].
 #[derive(Serialize, Deserialize)]
@@ -74,7 +72,7 @@ pub fn load_or_create(
     _lock: &StateLock,
     turn: Option<&Path>,
 ) -> Result<Secrets, DiskError> {
-    let path = disk.state().join(NAME);
+    let path = disk.state().join(SECRETS);
     let stored = match fs::read(&path) {
         Ok(bytes) => load(&path, &bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(disk, &path)?,
@@ -89,7 +87,7 @@ pub fn load_or_create(
 /// [`DiskError::Damaged`] when the file cannot be understood, others when it
 /// cannot be read.
 pub fn load_existing(disk: &Disk, turn: Option<&Path>) -> Result<Secrets, DiskError> {
-    let path = disk.state().join(NAME);
+    let path = disk.state().join(SECRETS);
     let bytes = fs::read(&path).map_err(|error| DiskError::of("read", &path, &error))?;
     complete(load(&path, &bytes)?, turn)
 }
@@ -101,7 +99,7 @@ pub fn load_existing(disk: &Disk, turn: Option<&Path>) -> Result<Secrets, DiskEr
 pub fn passing(turn: Option<&Path>) -> Result<Secrets, DiskError> {
     let stored = Stored::generate().map_err(|error| DiskError::Other {
         doing: "find random bytes for",
-        path: PathBuf::from(NAME),
+        path: PathBuf::from(SECRETS),
         reason: error.to_string(),
     })?;
     complete(stored, turn)

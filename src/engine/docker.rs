@@ -97,10 +97,7 @@ impl DockerEngine {
                 Socket(Arc::from(PathBuf::from(path).as_path())),
                 "http://engine",
             )
-        } else if let Some(host) = address
-            .strip_prefix("tcp://")
-            .or_else(|| address.strip_prefix("http://"))
-        {
+        } else if let Some(host) = address.strip_prefix("tcp://") {
             let mut connector = HttpConnector::new();
             connector.set_nodelay(true);
             connector.set_connect_timeout(Some(settings.timeout));

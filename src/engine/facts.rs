@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +32,9 @@ pub struct EngineFacts {
     pub images: BTreeMap<String, ImageFacts>,
     /// Networks of the container we run in ourselves, if we do.
     pub own_networks: BTreeMap<String, Attachment>,
+    /// Names of other containers that run and answer to the controller's name
+    /// in our network: other controllers of this instance.
+    pub rivals: Vec<String>,
 }
 
 /// The engine itself.
@@ -305,6 +309,17 @@ pub struct VolumeFacts {
     pub labels: BTreeMap<String, String>,
     /// Driver options.
     pub options: BTreeMap<String, String>,
+}
+
+impl VolumeFacts {
+    /// The folder that it is only another name of, where it holds nothing
+    /// itself.
+    pub fn leads_to(&self) -> Option<&Path> {
+        let option = |key: &str| self.options.get(key).map(String::as_str);
+        let is_bind = option("o").is_some_and(|how| how.split(',').any(|word| word == "bind"));
+        let device = option("device").filter(|device| is_bind && device.starts_with('/'));
+        device.map(Path::new)
+    }
 }
 
 /// An image on the host.

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, broadcast};
 
 use super::{
     Attachment, ContainerFacts, ContainerState, Ended, Engine, EngineCall, EngineError,
-    EngineFacts, EngineHint, EngineInfo, ImageFacts, NetworkFacts, Performed, Placement,
-    PortHolder, PullProgress, VolumeFacts, is_our_name,
+    EngineFacts, EngineHint, EngineInfo, ImageFacts, NetworkFacts, Performed, PortHolder,
+    PullProgress, VolumeFacts, is_our_name,
 };
 use crate::desired::{PortBinding, Protocol, RestartPolicy, labels};
 
@@ -91,7 +91,7 @@ struct Inner {
     looks: usize,
     history: Vec<EngineHint>,
     made: u64,
-    placement: Placement,
+    rivals: Vec<String>,
 }
 
 impl World {
@@ -129,7 +129,7 @@ impl World {
                 looks: 0,
                 history: Vec::new(),
                 made: 0,
-                placement: Placement::Host,
+                rivals: Vec::new(),
             })),
             pulse: Arc::new(Notify::new()),
             hints: broadcast::channel(1024).0,
@@ -187,30 +187,14 @@ impl World {
         inner.answers_left = None;
     }
 
-    /// It answers every request with this error until [`World::come_back`].
-    pub fn refuse_everything(&self, error: EngineError) {
-        self.inner().away = Some(error);
-        let _ = self.hints.send(None);
-    }
-
     /// It goes away after `calls` more changing calls: the place to be killed.
     pub fn go_away_after(&self, calls: usize) {
         self.inner().answers_left = Some(calls);
     }
 
-    /// Which engine it says it is.
-    pub fn set_info(&self, info: EngineInfo) {
-        self.inner().info = info;
-    }
-
-    /// Where the controller is said to run.
-    pub fn set_placement(&self, placement: Placement) {
-        self.inner().placement = placement;
-    }
-
-    /// Where the controller is said to run; a process of the host at first.
-    pub fn placement(&self) -> Placement {
-        self.inner().placement.clone()
+    /// Other controllers that run in our network.
+    pub fn set_rivals(&self, names: &[&str]) {
+        self.inner().rivals = names.iter().map(ToString::to_string).collect();
     }
 
     // --- The script --------------------------------------------------------
@@ -948,6 +932,7 @@ impl Engine for World {
                 .filter_map(|reference| Some((reference.clone(), inner.image(reference).ok()?)))
                 .collect(),
             own_networks: BTreeMap::new(),
+            rivals: inner.rivals.clone(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The container engine, as little of it as we need: one look, one call at a
-//! time, a stream of hints. `docker.rs` is the only user of bollard;
-//! `fake.rs` is a world in memory whose failures a test writes down.
+//! time, a stream of hints. `docker.rs` with `docker/` is the only user of
+//! bollard; `fake.rs` is a world in memory whose failures a test writes down.
 
 pub mod docker;
 mod facts;
@@ -22,6 +22,7 @@ pub use facts::{
 };
 
 use crate::desired::{ContainerSpec, NetworkSpec, VolumeSpec};
+use crate::model::{Issue, IssueCode, Severity};
 
 /// What the controller asks of an engine. Owned by its consumer, so that the
 /// whole loop can be driven by a script.
@@ -296,6 +297,51 @@ pub enum EngineError {
     /// Anything else, in the engine's words.
     #[error("{0}")]
     Other(String),
+}
+
+impl EngineError {
+    /// The same as an issue for people, where it keeps us from looking.
+    pub fn issue(&self) -> Issue {
+        let (code, what, fix) = match self {
+            Self::Denied { .. } => (
+                IssueCode::EngineDenied,
+                "The container engine's socket may not be opened",
+                "Run the controller as root or as a member of the socket's group (`docker`); in a container with `--group-add` and that group's number, and where SELinux is enforced with `--security-opt label=disable`",
+            ),
+            Self::TooOld { .. } => (
+                IssueCode::EngineTooOld,
+                "The container engine is too old",
+                "Install Docker Engine 20.10 or newer",
+            ),
+            Self::Slow { .. } => (
+                IssueCode::EngineAway,
+                "The container engine answers too slowly",
+                "Look at its log; what runs goes on, and it is asked again by itself",
+            ),
+            Self::StateNotMounted { .. } => (
+                IssueCode::StateUnwritable,
+                "The state folder is inside the controller's own container, where no service can read it",
+                "Start the controller's container with a volume or a folder of the host there, such as `-v colourstream:/state`; until then nothing is touched",
+            ),
+            _ => (
+                IssueCode::EngineAway,
+                "The container engine does not answer",
+                "Start it (`systemctl start docker`) or correct `engine.address`; asked again by itself",
+            ),
+        };
+        Issue {
+            code,
+            severity: Severity::Error,
+            role: None,
+            subject: match self {
+                Self::StateNotMounted { state, .. } => state.clone(),
+                _ => "engine".into(),
+            },
+            what: what.into(),
+            why: self.to_string(),
+            fix: fix.into(),
+        }
+    }
 }
 
 /// Where the controller itself runs, found once at start and after the engine

@@ -73,12 +73,14 @@ fn is_the_containers(mountinfo: &str, path: &Path) -> bool {
     innermost.is_none_or(|(target, in_memory)| in_memory || target == Path::new("/"))
 }
 
-/// Whether we run in a container: asked of the engine, else of the kernel.
-pub async fn in_container(engine: &DockerEngine, state: &Path) -> bool {
+/// The container we run in, if we do: asked of the engine, else of the kernel,
+/// which knows no more than that there is one (an empty id).
+pub async fn container(engine: &DockerEngine, state: &Path) -> Option<String> {
     match find(engine, state).await {
-        Ok(placement) => matches!(placement, Placement::Container { .. }),
-        Err(EngineError::StateNotMounted { .. }) => true,
-        Err(_) => in_docker(),
+        Ok(Placement::Container { id, .. }) => Some(id),
+        Ok(Placement::Host) => None,
+        Err(EngineError::StateNotMounted { container, .. }) => Some(container),
+        Err(_) => in_docker().then(String::new),
     }
 }
 

@@ -32,6 +32,16 @@ pub struct Process {
     pub command: String,
 }
 
+impl Listener {
+    /// Who it is, for people.
+    pub fn who(&self) -> String {
+        match &self.process {
+            Some(process) => format!("`{}` (process {})", process.command, process.pid),
+            None => "a process of another user".to_owned(),
+        }
+    }
+}
+
 /// The listeners of a file like `/proc/net/tcp` or `/proc/net/udp6`.
 pub fn listeners(protocol: Protocol, text: &str) -> Vec<Listener> {
     text.lines()

@@ -2,7 +2,7 @@
 //! and rooms, a copy for each page would cost more than all else together.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -36,6 +36,8 @@ pub(super) struct Board {
     pub(super) journal: Vec<JournalView>,
     /// The newest point of the series.
     pub(super) point: Option<Point>,
+    /// Rooms that were deleted, oldest first, each with its number.
+    pub(super) gone: Vec<(u64, Arc<Room>)>,
 }
 
 /// One room.
@@ -46,16 +48,39 @@ pub(super) struct Told {
     pub(super) text: Arc<str>,
 }
 
-/// The last board that was made.
+/// Deleted rooms that a page may have missed at most.
+const GONE: usize = 50;
+
+/// The last board that was made, and what is nowhere else to be read any more.
 #[derive(Debug, Default)]
-pub(super) struct Boards(Mutex<Option<Arc<Board>>>);
+pub(super) struct Boards {
+    last: Mutex<Option<Arc<Board>>>,
+    gone: std::sync::Mutex<Vec<(u64, Arc<Room>)>>,
+}
 
 impl Boards {
+    /// A room is deleted for ever: the next board says so.
+    pub(super) fn drop_room(&self, room: Arc<Room>) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = gone.last().map_or(1, |(number, _)| number + 1);
+        if gone.len() == GONE {
+            gone.remove(0);
+        }
+        gone.push((number, room));
+    }
+
+    fn gone(&self) -> Vec<(u64, Arc<Room>)> {
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// The board of this moment: the last one, unless something changed.
     pub(super) async fn now(&self, app: &App) -> Arc<Board> {
         // Before anything else is read: what changes meanwhile makes another.
         let (tick, seen) = (*app.access.tick().borrow(), app.status());
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if let Some(board) = &*last
             && board.tick == tick
             && Arc::ptr_eq(&board.seen, &seen)
@@ -63,6 +88,7 @@ impl Boards {
         {
             return Arc::clone(board);
         }
+        let gone = self.gone();
         let store = Arc::clone(&app.store);
         let journal =
             blocking(move || store.journal(&JournalFilter::default(), None, JOURNAL)).await;
@@ -95,6 +121,7 @@ impl Boards {
             rooms,
             journal,
             point: app.stack.newest(),
+            gone,
         });
         *last = Some(Arc::clone(&board));
         board

@@ -180,10 +180,11 @@ struct Ended {
 }
 
 /// One visitor in one room.
-pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, Problem> {
+pub(super) fn visitor(app: App, here: Here, address: String) -> Result<Response, Problem> {
     struct State {
         app: App,
         here: Here,
+        address: String,
         sent: Sent,
         tick: watch::Receiver<u64>,
         status: watch::Receiver<Arc<crate::reconcile::Status>>,
@@ -193,7 +194,7 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
         _page: crate::access::OpenPage,
     }
     let state = State {
-        _counted: app.streams.visitor(&here.grant.id, address)?,
+        _counted: app.streams.visitor(&here.grant.id, &address)?,
         _page: app.access.page(&here.room.id, &here.grant.id),
         tick: app.access.tick(),
         status: app.status.clone(),
@@ -202,6 +203,7 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
         over: false,
         app,
         here,
+        address,
     };
     let events = stream::unfold(state, |mut state| async move {
         if state.over {
@@ -212,7 +214,11 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
         }
         state.first = false;
         let State {
-            app, here, sent, ..
+            app,
+            here,
+            address,
+            sent,
+            ..
         } = &mut state;
         let (index, now) = (app.access.index(), app.access.now());
         let room = index.room(&here.room.id);
@@ -234,7 +240,8 @@ pub(super) fn visitor(app: App, here: Here, address: &str) -> Result<Response, P
         };
         app.access.here(here.session, grant);
         let mut events = Vec::new();
-        events.extend(sent.news("visit", "visit", &visit(app, room, here.session, grant)));
+        let visit = visit(app, room, here.session, grant, address);
+        events.extend(sent.news("visit", "visit", &visit));
         // Also that there are none any more: the encoder has stopped.
         events.extend(sent.news("facts", "facts", &facts(app, room)));
         events.extend(sent.news("presence", "presence", &presence(app, room, &grant.id)));
@@ -324,6 +331,16 @@ pub(super) fn portal(app: App, actor: Actor) -> Result<Response, Problem> {
         if !rooms.is_empty() {
             let all = format!("[{}]", rooms.join(","));
             events.push(Event::default().event("rooms").data(all));
+        }
+        let known = before.gone.last().map_or(0, |(number, _)| *number);
+        let gone: Vec<&str> = now
+            .gone
+            .iter()
+            .filter(|(number, room)| *number > known && actor.sees(room))
+            .map(|(_, room)| room.id.as_str())
+            .collect();
+        if !gone.is_empty() {
+            events.extend(Event::default().event("gone").json_data(&gone).ok());
         }
         if actor.may(Needs::StackRead) {
             let known = before.journal.first().map_or(0, |entry| entry.id);

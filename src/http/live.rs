@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::assets::{self, Page};
 use super::problem::{Body, Invitation, Problem};
 use super::views::{Visit, visit};
-use super::{App, client_address, events, is_same_site};
+use super::{App, client_address, events, is_same_site, unkept};
 use crate::access::{Entered, EntryError, cookie};
-use crate::model::{Digest, Gate, Grant, Room, Secret, Token, one_line};
+use crate::model::{Digest, Gate, Grant, Room, Secret, Token, escaped, one_line};
 
 /// How long a visitor's cookie lasts.
 const COOKIE_SECONDS: i64 = 60 * 24 * 3600;
@@ -54,12 +54,7 @@ async fn own_page_alone(State(app): State<App>, mut request: Request, next: Next
     }
     let address = Address(client_address(&settings, &request));
     request.extensions_mut().insert(address);
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .entry(header::CACHE_CONTROL)
-        .or_insert(header::HeaderValue::from_static("no-store"));
-    response
+    unkept(request, next).await
 }
 
 async fn page(State(app): State<App>, request: Request) -> Response {
@@ -115,19 +110,19 @@ impl Here {
         })
     }
 
-    fn visit(&self, app: &App) -> Json<Visit> {
-        Json(visit(app, &self.room, self.session, &self.grant))
+    fn visit(&self, app: &App, address: &str) -> Json<Visit> {
+        Json(visit(app, &self.room, self.session, &self.grant, address))
     }
 }
 
-fn entered(app: &App, entered: Entered) -> Response {
+fn entered(app: &App, entered: Entered, address: &str) -> Response {
     let Entered {
         room,
         grant,
         session,
         cookie,
     } = entered;
-    let body = Json(visit(app, &room, session, &grant));
+    let body = Json(visit(app, &room, session, &grant, address));
     match cookie {
         Some(token) => (
             [(
@@ -170,7 +165,7 @@ async fn enter_by_link(
         .enter_by_link(token, session(&app, &headers), name, &address)
         .await
     {
-        Ok(who) => Ok(entered(&app, who)),
+        Ok(who) => Ok(entered(&app, who, &address)),
         Err(error) => Err(refused_link(&app, digest, error).await),
     }
 }
@@ -228,15 +223,16 @@ async fn enter_by_passcode(
             &address,
         )
         .await?;
-    Ok(entered(&app, who))
+    Ok(entered(&app, who, &address))
 }
 
 async fn here(
     State(app): State<App>,
     headers: HeaderMap,
+    Extension(Address(address)): Extension<Address>,
     Path(slug): Path<String>,
 ) -> Result<Json<Visit>, Problem> {
-    Ok(Here::find(&app, &headers, &slug)?.visit(&app))
+    Ok(Here::find(&app, &headers, &slug)?.visit(&app, &address))
 }
 
 async fn leave(
@@ -258,13 +254,14 @@ pub(super) struct Name {
 async fn rename(
     State(app): State<App>,
     headers: HeaderMap,
+    Extension(Address(address)): Extension<Address>,
     Path(slug): Path<String>,
     Body(asked): Body<Name>,
 ) -> Result<Json<Visit>, Problem> {
     let mut here = Here::find(&app, &headers, &slug)?;
     let name = one_line("name", &asked.name, NAME)?;
     here.grant = app.access.rename(here.session, &here.grant, name).await?;
-    Ok(here.visit(&app))
+    Ok(here.visit(&app, &address))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -297,8 +294,8 @@ async fn call(
     let url = format!(
         "/join?room={}&name={}&avatar=0&audio=1&video=1&screen=0&chat=0&hide=0&notify=0&duration=unlimited&roomPassword=0&token={}",
         here.room.stream,
-        percent(&app.access.call_name(&here.room.stream, &here.grant)),
-        percent(token.expose()),
+        escaped(&app.access.call_name(&here.room.stream, &here.grant)),
+        escaped(token.expose()),
     );
     let code = app
         .access
@@ -319,20 +316,7 @@ async fn follow(
     Path(slug): Path<String>,
 ) -> Result<Response, Problem> {
     let here = Here::find(&app, &headers, &slug)?;
-    events::visitor(app, here, &address)
-}
-
-/// Percent-encoding of everything that is not plain.
-fn percent(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    events::visitor(app, here, address)
 }
 
 /// See [`super::read_bodies`].

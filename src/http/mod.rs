@@ -28,7 +28,8 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
@@ -298,6 +299,16 @@ fn is_same_site(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     };
     text("origin") == Some(origin)
         && text("sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
+/// The answer of what is behind, which nobody keeps unless it says so itself.
+async fn unkept(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(header::HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Bytes as the body of every call that takes one: read or refused.

@@ -188,12 +188,12 @@ impl From<StoreError> for Problem {
                 "Somebody changed this meanwhile",
                 "Look at it again, then repeat your change.",
             ),
-            StoreError::Taken(what) => Self {
-                field: Some("slug").filter(|_| what == "name"),
+            StoreError::Taken(field) => Self {
+                field: Some(field),
                 ..Self::new(
                     StatusCode::CONFLICT,
                     "taken",
-                    format!("That {what} is taken"),
+                    "That name is taken",
                     "Choose another one.",
                 )
             },
@@ -254,7 +254,7 @@ impl From<EntryError> for Problem {
             EntryError::LinkRevoked => entry(
                 StatusCode::GONE,
                 "link-revoked",
-                "This link was taken back",
+                "This link was withdrawn",
                 "Ask for a new one.",
             ),
             EntryError::LinkUsedUp => entry(
@@ -332,6 +332,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             ));
         }
         let Whole(bytes) = Whole::from_request(request, state).await?;
+        // Serde takes a list for an object whose fields are in that order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "The body cannot be understood",
+                "Send an object: fields with their names, in `{}`.",
+            ));
+        }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| {
             // What was sent is in the words, however long it was.
             let words: String = error.to_string().chars().take(300).collect();

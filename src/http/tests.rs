@@ -33,6 +33,7 @@ fn settings() -> Settings {
         },
         ports: Ports {
             bind: None,
+            http_bind: None,
             http: 80,
             https: 443,
             rtmp: 1935,
@@ -1303,13 +1304,13 @@ async fn the_first_owner_comes_by_the_set_up_link_once() {
     let token = house.app.access.setup_token().unwrap().unwrap();
     let body =
         |token: &str| json!({"token": token, "name": "Anna", "password": "long enough for all"});
-    assert_eq!(
-        house
-            .admin("", "POST", "/api/v1/setup", body("guess"))
-            .await
-            .kind(),
-        "setup-refused"
-    );
+    let refused = house
+        .admin("", "POST", "/api/v1/setup", body("guess"))
+        .await;
+    assert_eq!(refused.kind(), "setup-refused");
+    // The way to another one, which adding somebody is not.
+    let way = refused.json()["detail"].to_string();
+    assert!(way.contains("`colourstream admin setup-link`"), "{way}");
     let done = house
         .admin("", "POST", "/api/v1/setup", body(token.expose()))
         .await;
@@ -1469,6 +1470,8 @@ async fn a_page_is_told_what_the_picture_is_like() {
         .await
         .json();
     assert_eq!(shown["issues"][0]["fix"], "Set B-frames to 0.");
+    // By it the portal opens a room.
+    assert_eq!(shown["issues"][0]["subject"], shown["slug"]);
     assert_eq!(house.app.access.live_counts(), (1, 0, 0));
     // The encoder stops: what was known of it is taken back.
     house.app.access.see_streams(Vec::new());
@@ -1542,7 +1545,72 @@ async fn a_page_is_told_whether_the_picture_can_be_passed_on() {
         .live(&cookie, "GET", "/api/v1/session/reel", Value::Null)
         .await
         .json();
-    assert_eq!(visit["picture"], json!({"available": true, "why": null}));
+    assert_eq!(
+        visit["picture"],
+        json!({"available": true, "why": null, "refused": null})
+    );
+}
+
+/// Who is let in at the door and refused the picture is told so, by page and
+/// by events, and told when that is over.
+#[tokio::test]
+async fn a_page_is_told_that_it_would_be_refused_the_picture() {
+    let house = house();
+    let (room, token) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+    let (ann, _) = house.enter(&token).await;
+    let (bob, _) = house.enter(&token).await;
+    let links = format!("{path}/links");
+    let made = house
+        .admin("ben", "POST", &links, json!({"role": "presenter"}))
+        .await
+        .json();
+    let host_token = made["url"].as_str().unwrap().split_once('#').unwrap().1;
+    let (host, _) = house.enter(host_token).await;
+    let refused = async |cookie: &str| {
+        let visit = house
+            .live(cookie, "GET", "/api/v1/session/reel", Value::Null)
+            .await
+            .json();
+        visit["picture"]["refused"].clone()
+    };
+    let media = format!("/live/{}/llhls.m3u8", room["stream"].as_str().unwrap());
+    assert_eq!(refused(&bob).await, Value::Null);
+    house
+        .admin("ben", "PATCH", &path, json!({"viewer_cap": 1}))
+        .await;
+    assert_eq!(house.forward_auth(LIVE, &media, &ann).await, 200);
+    assert_eq!(refused(&ann).await, Value::Null);
+    assert_eq!(refused(&bob).await, "full");
+    assert_eq!(house.forward_auth(LIVE, &media, &bob).await, 403);
+    // Whoever presents passes both doors.
+    assert_eq!(refused(&host).await, Value::Null);
+    assert_eq!(house.forward_auth(LIVE, &media, &host).await, 200);
+
+    let request = ask("GET", LIVE, "/api/v1/session/reel/events").with("cookie", &bob);
+    let response = house
+        .pages
+        .clone()
+        .oneshot(request.0.body(request.1).unwrap())
+        .await
+        .unwrap();
+    let mut events = response.into_body().into_data_stream();
+    assert_eq!(
+        until(&mut events, "visit").await["picture"]["refused"],
+        "full"
+    );
+    let elsewhere = json!({"viewer_cap": null, "allowed_addresses": ["192.0.2.0/24"]});
+    house.admin("ben", "PATCH", &path, elsewhere).await;
+    assert_eq!(
+        until(&mut events, "visit").await["picture"]["refused"],
+        "network"
+    );
+    let here = json!({"allowed_addresses": ["192.0.2.0/24", "198.51.100.0/24"]});
+    house.admin("ben", "PATCH", &path, here).await;
+    assert_eq!(
+        until(&mut events, "visit").await["picture"]["refused"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
@@ -1778,6 +1846,54 @@ async fn a_login_ends_when_it_was_idle_or_is_old() {
             "{token}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_portal_is_open_while_nothing_can_be_written() {
+    let house = house();
+    let made = house
+        .admin(
+            "anna",
+            "POST",
+            "/api/v1/tokens",
+            json!({"name": "ci", "scopes": ["stack:read"]}),
+        )
+        .await
+        .json();
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let store = &house.app.store;
+    let sql = |sql: &str| store.behind(sql).unwrap();
+    sql("UPDATE admin_sessions SET last_seen = last_seen - 120000");
+    sql("PRAGMA query_only = ON");
+    for _ in 0..2 {
+        let answer = house
+            .admin("anna", "GET", "/api/v1/status", Value::Null)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let answer = ask("GET", ADMIN, "/api/v1/status")
+            .with("authorization", &bearer)
+            .to(&house.pages)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    // A change says that it failed.
+    let room = json!({"title": "Reel"});
+    let answer = house.admin("anna", "POST", "/api/v1/rooms", room).await;
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    // It is written down again once that works.
+    sql("PRAGMA query_only = OFF");
+    let last_seen = || {
+        let (anna, long_ago) = (Id::kept("anna"), Timestamp::UNIX_EPOCH);
+        let sessions = store.admin_sessions(&anna, long_ago, long_ago).unwrap();
+        sessions[0].last_seen
+    };
+    let before = last_seen();
+    let (id, long_ago) = (Id::kept("anna"), Timestamp::UNIX_EPOCH);
+    let later = Timestamp::now()
+        .checked_add(SignedDuration::from_mins(2))
+        .unwrap();
+    store.touch_admin_session(&id, later, long_ago, long_ago);
+    assert!(last_seen() > before);
 }
 
 #[tokio::test]
@@ -2104,7 +2220,14 @@ async fn ingest_addresses_are_exact() {
             "attachment; filename=\"colourstream-reel.zip\""
         )
     );
-    assert!(obs.body.contains("\"bf\":0") && obs.body.contains("\"keyint_sec\":1"));
+    for said in [
+        "\"bf\":0",
+        "\"keyint_sec\":1",
+        "BaseCX=1920\nBaseCY=1080\nOutputCX=1920\nOutputCY=1080\n",
+        "ColorFormat=NV12\nColorSpace=709\nColorRange=Partial\n",
+    ] {
+        assert!(obs.body.contains(said), "{said} is not in {}", obs.body);
+    }
 }
 
 #[tokio::test]
@@ -2319,6 +2442,47 @@ async fn the_portal_is_told_of_what_changes_and_only_of_what_it_may_see() {
 }
 
 #[tokio::test]
+async fn a_room_deleted_for_ever_is_told_to_every_portal_that_saw_it() {
+    let house = house();
+    let (room, _) = house.room("ben", "Reel").await;
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap());
+    // Put away long ago: none of these pages ever heard of it.
+    house.admin("ben", "DELETE", &path, Value::Null).await;
+    let open = async |who: &str| {
+        let request = ask("GET", ADMIN, "/api/v1/events").by(who);
+        house
+            .pages
+            .clone()
+            .oneshot(request.0.body(request.1).unwrap())
+            .await
+            .unwrap()
+            .into_body()
+            .into_data_stream()
+    };
+    let (mut anna, mut ben, mut bea) = (open("anna").await, open("ben").await, open("bea").await);
+    for page in [&mut anna, &mut ben, &mut bea] {
+        until(page, "status").await;
+    }
+    let gone = house
+        .admin(
+            "ben",
+            "DELETE",
+            &format!("{path}?forever=true"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(until(&mut anna, "gone").await, json!([room["id"]]));
+    assert_eq!(until(&mut ben, "gone").await, json!([room["id"]]));
+    // Told once, and never to somebody who may not see it.
+    house.room("bea", "Hers").await;
+    for page in [&mut anna, &mut bea] {
+        let told = next_event(page).await;
+        assert!(told.iter().all(|(name, _)| name != "gone"), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_pages_share_what_they_are_told() {
     let house = house();
     let (edited, _) = house.room("ben", "Edited").await;
@@ -2356,13 +2520,51 @@ async fn the_document_of_the_api_is_up_to_date() {
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         kept == document,
-        "docs/openapi.json is not what the API is; run `UPDATE=1 cargo test openapi document` and look at the difference"
+        "docs/openapi.json is not what the API is; run `UPDATE=1 cargo test --workspace --lib the_document_of_the_api` and look at the difference"
     );
     let value: Value = serde_json::from_str(&document).unwrap();
     // Every reference leads somewhere.
     for reference in document.split("\"$ref\": \"#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();
         assert!(!value["components"]["schemas"][name].is_null(), "{name}");
+    }
+    // A figure has its unit, in words too.
+    for (name, schema) in value["components"]["schemas"].as_object().unwrap() {
+        for (field, told) in schema["properties"].as_object().into_iter().flatten() {
+            let words = told["description"].as_str().unwrap_or_default();
+            assert!(
+                !field.ends_with("_ms") || words.to_lowercase().contains("milliseconds"),
+                "{name}.{field}: {words}"
+            );
+        }
+    }
+}
+
+/// The page has every route of the admin host, and who may use it.
+#[test]
+fn the_page_of_the_api_says_who_may_what() {
+    use admin::{Needs, routes};
+    let page = include_str!("../../docs/api.md");
+    for route in routes() {
+        let word = match route.needs {
+            Needs::Nobody => "–",
+            Needs::Any => "any",
+            Needs::Person => "a person",
+            Needs::StackRead => "any person, `stack:read`",
+            Needs::StackWrite => "owner, `stack:write`",
+            Needs::Owner => "owner",
+            Needs::RoomsSecret => "producer, owner",
+            // By the words above the table.
+            Needs::RoomsRead | Needs::RoomsWrite => continue,
+        };
+        let path = route.path.replace("{*", "{");
+        let in_row = [format!(" {path}`"), format!(" {path}?")];
+        let row = page
+            .lines()
+            .find(|line| line.starts_with('|') && in_row.iter().any(|words| line.contains(words)));
+        let row = row.unwrap_or_default();
+        let role = row.split(" | ").nth(1).unwrap_or_default();
+        assert_eq!(role, word, "{path}");
     }
 }
 

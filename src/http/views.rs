@@ -1,6 +1,7 @@
 //! What the API says and hears. The web's types are generated from these.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 use super::App;
 use crate::access::{LiveRoom, StreamFacts};
 use crate::model::{Gate, Grant, Id, Issue, IssueCode, Link, Role, Room, Seat, Severity, Token};
-use crate::settings::{Profile, Settings};
+use crate::settings::{Cidr, Profile, Settings};
 use crate::store::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, JournalEntry, Scope};
 
 /// What people see of a room's state.
@@ -88,6 +89,18 @@ pub struct PictureView {
     pub available: bool,
     /// Why not.
     pub why: Option<&'static str>,
+    /// Why this visitor would be refused it all the same.
+    pub refused: Option<Refused>,
+}
+
+/// What keeps a visitor from the picture of an open room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refused {
+    /// As many watch as may.
+    Full,
+    /// It may be watched from other networks only.
+    Network,
 }
 
 /// The call.
@@ -199,7 +212,7 @@ pub struct LiveView {
 /// Somebody in a room, as the portal shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Present {
-    /// Name; empty for somebody whose link was taken back a moment ago.
+    /// Name; empty for somebody whose link was revoked a moment ago.
     pub name: String,
     /// What they may do; absent for who is known from the call alone.
     pub role: Option<Seat>,
@@ -334,7 +347,7 @@ pub struct LinkView {
     pub max_uses: Option<u32>,
     /// How many it has let in.
     pub uses: u32,
-    /// Taken back.
+    /// It opens nothing any more.
     pub revoked: bool,
     /// When its holder was last here.
     pub last_seen: Option<Timestamp>,
@@ -381,7 +394,7 @@ pub struct Impact {
 /// How to send a picture.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Ingest {
-    /// The publish key.
+    /// The stream key.
     pub key: String,
     /// RTMP.
     pub rtmp: IngestAddress,
@@ -391,7 +404,7 @@ pub struct Ingest {
     pub srt: IngestAddress,
     /// WHIP.
     pub whip: IngestAddress,
-    /// SRT's latency.
+    /// SRT's latency, in milliseconds.
     pub latency_ms: u32,
 }
 
@@ -666,8 +679,14 @@ pub struct Point {
     pub reconcile_ms: f64,
 }
 
-/// How somebody counts as here.
-pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant: &Grant) -> Visit {
+/// What a browser in a room is told of it.
+pub(super) fn visit(
+    app: &App,
+    room: &Room,
+    session: crate::model::Digest,
+    grant: &Grant,
+    address: &str,
+) -> Visit {
     let (settings, now) = (app.settings(), app.access.now());
     let gate = room.gate(now);
     let call_safe = app.call_is_safe();
@@ -700,6 +719,13 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
             available: picture_well,
             why: (!picture_well)
                 .then_some("The media server does not answer, or is being started."),
+            refused: if is_outside(room, address) {
+                Some(Refused::Network)
+            } else {
+                app.access
+                    .live(|live| live.is_full_for(room, grant, now))
+                    .then_some(Refused::Full)
+            },
         },
         call: CallView {
             available: gate == Gate::Open && call_safe,
@@ -715,6 +741,20 @@ pub(super) fn visit(app: &App, room: &Room, session: crate::model::Digest, grant
         asks_name: !grant.named,
         invited_by: app.name_of(&room.owner),
     }
+}
+
+/// Whether the room's route will turn this address away. Traefik decides; this
+/// says it, and says nothing of an address it does not know.
+fn is_outside(room: &Room, address: &str) -> bool {
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
+    let mut allowed = room
+        .allowed_addresses
+        .iter()
+        .filter_map(|text| text.parse::<Cidr>().ok())
+        .peekable();
+    allowed.peek().is_some() && !allowed.any(|network| network.contains(address.to_canonical()))
 }
 
 /// Addresses of a room's picture at one of the two hosts that lead to it.
@@ -906,7 +946,7 @@ pub(super) fn room_view(app: &App, room: &Room) -> RoomView {
                 _ => Severity::Notice,
             },
             role: None,
-            subject: room.title.clone(),
+            subject: room.slug.to_string(),
             what: hint.what.clone(),
             why: hint.why.clone(),
             fix: hint.fix.clone(),

@@ -72,6 +72,8 @@ pub enum IssueCode {
     /// Nothing was ever kept in the state folder, but services of this
     /// instance run.
     StateEmpty,
+    /// Another controller of this instance runs on the same engine.
+    TwoControllers,
     /// Rooms or journal cannot be read or written.
     StoreFailed,
     /// The database is damaged, gone, or not all there.
@@ -119,7 +121,7 @@ pub struct Issue {
     pub severity: Severity,
     /// The service it belongs to, where it belongs to one.
     pub role: Option<Role>,
-    /// What it is about: a container, port, path, image or room.
+    /// What it is about: a container, port, path, image, or a room's slug.
     pub subject: String,
     /// One sentence: what.
     pub what: String,
@@ -130,6 +132,25 @@ pub struct Issue {
 }
 
 impl Issue {
+    /// The containers `rivals` are controllers of this `instance` as well.
+    pub fn two_controllers(instance: &str, rivals: &[String]) -> Self {
+        let names = rivals.join(", ");
+        Self {
+            code: IssueCode::TwoControllers,
+            severity: Severity::Error,
+            role: None,
+            subject: names.clone(),
+            what: format!("Another controller runs the instance {instance}"),
+            why: format!(
+                "{names} answers to the name `controller` in the network {instance}, and two would undo each other's work. This one touches nothing and lets nobody in"
+            ),
+            fix: format!(
+                "For a second installation on this host give this one an `instance` and ports of its own. If this one is to go on instead: `docker stop {}`, and it begins by itself",
+                rivals.join(" ")
+            ),
+        }
+    }
+
     /// The quality profile of `room` is none of those `offered`.
     pub fn profile_missing(room: &str, profile: &str, offered: &[&str]) -> Self {
         Self {

@@ -145,7 +145,7 @@ impl std::str::FromStr for PublishKey {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(Self::PREFIX) {
             Some(rest) if is_base36(rest, 4..=64) => Ok(Self(Secret::new(text.to_owned()))),
-            _ => Err("a publish key is `sk_` and characters of a-z and 0-9".to_owned()),
+            _ => Err("a stream key is `sk_` and characters of a-z and 0-9".to_owned()),
         }
     }
 }

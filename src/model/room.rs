@@ -27,20 +27,17 @@ impl Wrong {
     }
 }
 
+/// Breaks a line, controls a terminal, or turns round what follows it.
+pub fn disrupts(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text a person typed, on one line: any script, any markup; control
 /// characters become spaces, the ends are trimmed.
 pub fn one_line(field: &'static str, text: &str, max: usize) -> Result<String, Wrong> {
     let text: String = text
         .chars()
-        .map(|letter| {
-            // Those that break lines, and those that turn round what follows them.
-            let turns = matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if letter.is_control() || turns {
-                ' '
-            } else {
-                letter
-            }
-        })
+        .map(|letter| if disrupts(letter) { ' ' } else { letter })
         .collect();
     let text = text.trim().to_owned();
     match text.chars().count() {
@@ -253,7 +250,7 @@ pub struct Link {
     pub max_uses: Option<u32>,
     /// How many it has let in.
     pub uses: u32,
-    /// Taken back.
+    /// It opens nothing any more.
     pub revoked: bool,
     /// When its holder was last here.
     pub last_seen: Option<Timestamp>,

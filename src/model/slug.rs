@@ -4,45 +4,55 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Words that mean something else at the root of a host.
-const RESERVED: &[&str] = &[
+/// Words that mean something else at the root of a host, so that no room and
+/// no quality profile can have them: both begin paths there.
+pub const RESERVED: &[&str] = &[
+    "admin",
     "api",
-    "app",
     "assets",
     "auth",
-    "admin",
     "call",
+    "config-generation",
     "cs",
     "ended",
+    "events",
     "favicon",
     "health",
     "healthz",
     "help",
     "hook",
+    "hooks",
     "internal",
     "j",
     "join",
     "left",
-    "live",
     "livez",
     "login",
     "logout",
     "manifest",
     "metrics",
     "new",
+    "openapi",
     "ping",
     "readyz",
     "robots",
     "room",
     "rooms",
     "session",
+    "settings",
     "setup",
+    "stack",
     "static",
     "status",
     "video",
+    "watch",
     "well-known",
     "whip",
 ];
+
+/// Usual names of profiles: no room's, whether there is such a profile yet or
+/// not.
+const USUAL_PROFILES: [&str; 2] = ["app", "live"];
 
 /// `[a-z0-9]` with single hyphens between, 2 to 48 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,7 +87,8 @@ impl Slug {
                 Self::MAX
             ));
         }
-        if RESERVED.contains(&text) || profiles.into_iter().any(|profile| profile == text) {
+        let mut taken = RESERVED.iter().chain(&USUAL_PROFILES).copied();
+        if taken.any(|word| word == text) || profiles.into_iter().any(|profile| profile == text) {
             return Err(format!("`{text}` is reserved; try `{text}-room`"));
         }
         Ok(Self(text.to_owned()))

@@ -1,15 +1,13 @@
 //! Files, network and volumes: what stands before any service.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Action, Disruption, FileState, Lane, Observed, Plan, Step, Wait};
-use crate::desired::{FileKind, FileSpec, Target, labels};
-use crate::engine::{EngineCall, EngineFacts, NetworkFacts};
-use crate::model::{Issue, IssueCode, Severity};
-
-/// Our own name in the network.
-pub const CONTROLLER: &str = "controller";
+use crate::desired::{CONTROLLER, FileKind, FileSpec, MountSource, Target, VolumeSpec, labels};
+use crate::engine::{EngineCall, EngineFacts, NetworkFacts, VolumeFacts};
+use crate::model::{Digest, Issue, IssueCode, Severity};
 
 fn step(action: Action, why: impl Into<String>) -> Step {
     Step {
@@ -18,6 +16,7 @@ fn step(action: Action, why: impl Into<String>) -> Step {
         why: why.into(),
         disrupts: Disruption::None,
         waits: None,
+        quiet: false,
     }
 }
 
@@ -150,7 +149,7 @@ fn referred_to(path: &Path, observed: &Observed) -> bool {
         .iter()
         .flat_map(|container| &container.mounts)
         .any(|mount| {
-            matches!(&mount.source, crate::desired::MountSource::Bind(source)
+            matches!(&mount.source, MountSource::Bind(source)
             if source.ancestors().any(|ancestor| ancestor.ends_with(&in_folder)))
         })
 }
@@ -185,6 +184,79 @@ pub(super) fn our_network<'a>(
         .networks
         .iter()
         .find(|network| network.name == target.network.name && is_ours(&network.labels, target))
+}
+
+/// The target with volumes that lead where they should. Where one leads is said
+/// when it is made and never again, and as long as a container has it, it
+/// cannot be removed: beside one that leads elsewhere, because the state folder
+/// was moved, another is made, and with it the container is another.
+pub(super) fn with_volumes<'a>(target: &'a Target, observed: &Observed) -> Cow<'a, Target> {
+    let Some(engine) = &observed.engine else {
+        return Cow::Borrowed(target);
+    };
+    let renamed: Vec<(String, String)> = target
+        .volumes
+        .iter()
+        .filter_map(|volume| Some((volume.name.clone(), other_name(volume, target, engine)?)))
+        .collect();
+    if renamed.is_empty() {
+        return Cow::Borrowed(target);
+    }
+    let mut target = target.clone();
+    for (from, to) in renamed {
+        let volumes = target.volumes.iter_mut().map(|volume| &mut volume.name);
+        let mounts = target
+            .containers
+            .iter_mut()
+            .flat_map(|spec| &mut spec.mounts);
+        let mounted = mounts.filter_map(|mount| match &mut mount.source {
+            MountSource::Volume(name) => Some(name),
+            MountSource::Bind(_) => None,
+        });
+        for name in volumes.chain(mounted).filter(|name| **name == from) {
+            name.clone_from(&to);
+        }
+    }
+    Cow::Owned(target)
+}
+
+/// The name a volume has where its own is that of one that leads elsewhere.
+fn other_name(volume: &VolumeSpec, target: &Target, engine: &EngineFacts) -> Option<String> {
+    let ours = |name: &str| {
+        let mut volumes = engine.volumes.iter();
+        volumes.find(|found| found.name == name && is_ours(&found.labels, target))
+    };
+    let leads_there = |found: &VolumeFacts| found.leads_to() == Some(&volume.device);
+    let device = volume.device.as_os_str().as_encoded_bytes();
+    let other = format!("{}-{}", volume.name, Digest::of(device).short());
+    match (ours(&volume.name), ours(&other)) {
+        (Some(usual), _) if leads_there(usual) => None,
+        (Some(_), _) | (None, Some(_)) => Some(other),
+        (None, None) => None,
+    }
+}
+
+/// Volumes of ours that no container should have any more. What they lead to
+/// stays: one that holds something itself is not among them.
+pub(super) fn volumes_left<'a>(
+    target: &'a Target,
+    engine: &'a EngineFacts,
+) -> impl Iterator<Item = &'a VolumeFacts> {
+    engine.volumes.iter().filter(|found| {
+        let is_named_so = found
+            .name
+            .strip_prefix(&target.instance)
+            .is_some_and(|rest| rest.starts_with('-'));
+        let is_wanted = target
+            .volumes
+            .iter()
+            .any(|volume| volume.name == found.name);
+        is_ours(&found.labels, target)
+            && found.labels.get(labels::ROLE).map(String::as_str) == Some("volume")
+            && is_named_so
+            && found.leads_to().is_some()
+            && !is_wanted
+    })
 }
 
 /// Creates what is missing; names what stands in the way.

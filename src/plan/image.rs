@@ -19,6 +19,8 @@ pub(super) enum Resolution {
     Absent {
         /// Reference with tag or digest.
         reference: String,
+        /// What the tag names here, where that is another one.
+        by_tag: Option<ImagePin>,
     },
 }
 
@@ -36,6 +38,7 @@ pub(super) fn resolve(want: &ImageWant, engine: &EngineFacts) -> Resolution {
             },
             None => Resolution::Absent {
                 reference: want.reference.clone(),
+                by_tag: None,
             },
         };
     };
@@ -54,8 +57,9 @@ pub(super) fn resolve(want: &ImageWant, engine: &EngineFacts) -> Resolution {
                 .filter(|tag| tag.id != known.id)
                 .map(|tag| tag.id.clone()),
         },
-        (None, _, Some(digest)) => Resolution::Absent {
+        (None, by_tag, Some(digest)) => Resolution::Absent {
             reference: digest.clone(),
+            by_tag: by_tag.map(|image| pin_of(&want.reference, image)),
         },
         (None, Some(image), None) => Resolution::Here {
             id: image.id.clone(),
@@ -64,6 +68,7 @@ pub(super) fn resolve(want: &ImageWant, engine: &EngineFacts) -> Resolution {
         },
         (None, None, None) => Resolution::Absent {
             reference: want.reference.clone(),
+            by_tag: None,
         },
     }
 }

@@ -88,5 +88,6 @@ fn step(title: String, call: EngineCall) -> Step {
         why: "ColourStream made it".into(),
         disrupts: Disruption::None,
         waits: None,
+        quiet: false,
     }
 }

@@ -19,7 +19,6 @@ mod tree;
 use jiff::Timestamp;
 
 pub use difference::{Differences, differences};
-pub use ground::CONTROLLER;
 pub use leave::leave;
 pub use observed::{
     Breaker, FileFacts, FileState, Health, Live, Observed, Own, PullState, ReplacementFailure,
@@ -49,6 +48,8 @@ pub struct Policy {
 /// again ends with an empty plan, or with steps that wait and an issue or a
 /// reason for each of them.
 pub fn plan(target: &Target, observed: &Observed, policy: &Policy) -> Plan {
+    let target = ground::with_volumes(target, observed);
+    let target = target.as_ref();
     let mut plan = Plan {
         steps: ground::files(target, observed),
         issues: observed.issues.clone(),
@@ -100,7 +101,7 @@ fn hold_back(plan: &mut Plan, policy: &Policy) {
         subject: "reconcile".into(),
         what: what.into(),
         why: why.into(),
-        fix: "Resume on the Stack page, run `colourstream apply`, or set `reconcile.mode: heal`"
+        fix: "Resume on the Stack page, run `colourstream resume`, or set `reconcile.mode: heal`"
             .into(),
     });
 }

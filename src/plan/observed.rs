@@ -18,8 +18,13 @@ pub struct Observed {
     pub files: BTreeMap<PathBuf, FileFacts>,
     /// What each service says of itself.
     pub health: BTreeMap<Role, Health>,
+    /// Services that missed an answer, or could not be asked, and why: what is
+    /// known of them is from before.
+    pub doubts: BTreeMap<Role, String>,
     /// Who would be interrupted.
     pub live: Live,
+    /// When somebody was live last; `None` = never, as far as we know.
+    pub last_live: Option<Timestamp>,
     /// Pulls by reference.
     pub pulls: BTreeMap<String, PullState>,
     /// Specifications that failed as a replacement and are not tried again by
@@ -35,6 +40,9 @@ pub struct Observed {
     pub route_stale_since: Option<Timestamp>,
     /// When it was last reminded of them.
     pub route_reminded_at: Option<Timestamp>,
+    /// Traefik gave up on its certificates when it began, and what it gave up on
+    /// was mended since: it reads them at its start alone.
+    pub certificates_mended: bool,
     /// Our own container, when we run in one.
     pub own: Option<Own>,
     /// Issues found while looking (settings, templates, store, disk).
@@ -166,9 +174,12 @@ pub struct StartFailure {
     pub retry_at: Timestamp,
 }
 
-/// A service that would not stay up.
+/// A container that would not stay up. Says nothing of another one of its role:
+/// not of the one kept for going back, nor of one with a changed specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Breaker {
+    /// Its id.
+    pub container: String,
     /// How often it ended within the window.
     pub ends: u32,
     /// Its last words.

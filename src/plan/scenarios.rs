@@ -1,6 +1,7 @@
 //! Scenario files in, golden plans out. Each `scenarios/*.yaml` says what a
 //! settled world has gone through since; beside it lies the plan that follows,
-//! as people read it. `UPDATE=1 cargo test scenarios` writes the plans anew.
+//! as people read it. `UPDATE=1 cargo test --workspace --lib plan::scenarios` writes
+//! the plans anew.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::fmt::Write as _;
@@ -246,7 +247,7 @@ fn every_scenario_has_the_plan_beside_it() {
         assert_eq!(
             expected,
             shown,
-            "{}: `UPDATE=1 cargo test scenarios` writes it anew",
+            "{}: `UPDATE=1 cargo test --workspace --lib plan::scenarios` writes it anew",
             golden.display()
         );
     }

@@ -14,19 +14,25 @@
 
 use std::collections::BTreeMap;
 
-use super::ground::name_taken;
+use jiff::SignedDuration;
+
+use super::ground::{name_taken, volumes_left};
 use super::image::{Resolution, is_simulated, resolve};
 use super::{
-    Action, Differences, Disruption, Health, Lane, Observed, Plan, Policy, PullState, Step, Wait,
-    differences,
+    Action, Breaker, Differences, Disruption, Health, Lane, Observed, Plan, Policy, PullState,
+    Step, Wait, differences,
 };
-use crate::desired::{ContainerSpec, Target, labels};
+use crate::desired::{ContainerSpec, MountSource, Target, labels};
 use crate::engine::{ContainerFacts, ContainerState, EngineCall, EngineFacts, PortHolder};
 use crate::model::{Digest, Issue, IssueCode, Role, Severity};
 
 /// After this many restarts by the engine a replacement counts as failed
 /// without waiting for its time to start to run out.
 const RESTARTS_THAT_CONDEMN: i64 = 2;
+
+/// How long nobody has to have been live: an encoder whose connection broke is
+/// back within seconds, and its viewers wait for it.
+const QUIET: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long Traefik may take to load a file before it is reminded by SIGHUP,
 /// and how long before people are told, in seconds.
@@ -299,25 +305,59 @@ impl Ctx<'_> {
                 }
                 Some(id)
             }
-            Resolution::Absent { reference } => {
-                self.pull(reference);
-                None
+            Resolution::Absent { reference, by_tag } => {
+                let given_up = matches!(
+                    self.observed.pulls.get(&reference),
+                    Some(PullState::Failed { .. })
+                );
+                match by_tag {
+                    // Restored on another host, where the images were loaded
+                    // from files: nothing here is of the recorded one.
+                    Some(pin) if given_up && self.is_nowhere() => {
+                        let id = pin.id.clone();
+                        self.push(
+                            Action::PinImage {
+                                reference: want.reference.clone(),
+                                id: pin.id,
+                                digest: pin.digest,
+                            },
+                            "the recorded image cannot be had, no container is of it, and its tag names this one here",
+                            Disruption::None,
+                        );
+                        Some(id)
+                    }
+                    by_tag => {
+                        self.pull(reference, by_tag.is_some());
+                        None
+                    }
+                }
             }
         }
     }
 
-    fn pull(&mut self, reference: String) {
+    /// Whether the role has no container at all.
+    const fn is_nowhere(&self) -> bool {
+        let seen = &self.seen;
+        seen.main.is_none() && seen.next.is_none() && seen.prev.is_none() && seen.failed.is_none()
+    }
+
+    fn pull(&mut self, reference: String, tag_is_here: bool) {
         let why = format!("the image {reference} is not on this host");
         let wait = match self.observed.pulls.get(&reference) {
             Some(PullState::Running { .. }) => Wait::Pull { reference },
             Some(PullState::Failed { reason, retry_at }) if self.policy.now < *retry_at => {
+                let other = if tag_is_here {
+                    "take up the one its tag names here (`colourstream apply --update-images`), "
+                } else {
+                    ""
+                };
                 self.issue(
                     IssueCode::ImageMissing,
                     Severity::Error,
                     format!("The image {reference} cannot be had"),
                     reason.clone(),
                     format!(
-                        "Pull it by hand (`docker pull {reference}`), load it from a file (`docker load`), or correct `images` in the settings; tried again by itself"
+                        "Pull it by hand (`docker pull {reference}`), load it from a file (`docker load`), {other}or correct `images` in the settings; tried again by itself"
                     ),
                 );
                 Wait::Until { at: *retry_at }
@@ -434,7 +474,7 @@ impl Ctx<'_> {
                 self.await_health();
             }
             ContainerState::Restarting => {
-                if let Some(breaker) = self.observed.breakers.get(&self.role).cloned() {
+                if let Some(breaker) = self.breaker(&main.id) {
                     self.flapping(&breaker);
                     self.stop(main, Disruption::None, None, "the breaker is open");
                     self.hold(
@@ -456,8 +496,21 @@ impl Ctx<'_> {
         }
     }
 
+    /// Whether it missed an answer: that proves nothing, and it is asked again
+    /// before anything follows.
+    fn is_in_doubt(&mut self) -> bool {
+        let Some(why) = self.observed.doubts.get(&self.role).cloned() else {
+            return false;
+        };
+        self.hold(&why, Wait::Healthy { role: self.role });
+        true
+    }
+
     /// What a running container says of itself, and what follows.
     fn judge(&mut self, main: &ContainerFacts, current: bool) {
+        if self.is_in_doubt() {
+            return;
+        }
         match self.observed.health.get(&self.role) {
             Some(Health::Healthy { generation, .. }) => {
                 if current {
@@ -465,11 +518,14 @@ impl Ctx<'_> {
                 }
                 if self.role == Role::Traefik {
                     self.check_generation(main, generation.as_deref());
+                    if self.observed.certificates_mended {
+                        self.read_certificates(main);
+                    }
                 }
             }
             Some(Health::Unhealthy { why }) => {
                 let why = why.clone();
-                if let Some(breaker) = self.observed.breakers.get(&self.role).cloned()
+                if let Some(breaker) = self.breaker(&main.id)
                     && self.policy.now < breaker.retry_at
                 {
                     self.flapping(&breaker);
@@ -518,6 +574,31 @@ impl Ctx<'_> {
                 "a later replacement is healthy, its log is not needed any more",
             );
         }
+        if self.role == Role::Traefik {
+            self.clear_volumes();
+        }
+    }
+
+    /// The volume that led to the state folder before it was moved, once no
+    /// container is left that could go back to it.
+    fn clear_volumes(&mut self) {
+        let gone = [self.seen.prev, self.seen.next, self.seen.failed];
+        let stays = |facts: &&ContainerFacts| !gone.iter().flatten().any(|one| one.id == facts.id);
+        let (target, engine) = (self.target, self.engine);
+        for volume in volumes_left(target, engine) {
+            let source = MountSource::Volume(volume.name.clone());
+            let has_it = |facts: &ContainerFacts| {
+                let mut mounts = facts.mounts.iter();
+                mounts.any(|mount| mount.source == source)
+            };
+            if !engine.containers.iter().filter(stays).any(has_it) {
+                let call = EngineCall::RemoveVolume {
+                    name: volume.name.clone(),
+                };
+                let why = "it leads to another folder, where all stays, and nobody uses it";
+                self.call(format!("remove volume {}", volume.name), call, why);
+            }
+        }
     }
 
     fn check_generation(&mut self, main: &ContainerFacts, loaded: Option<&str>) {
@@ -541,7 +622,7 @@ impl Ctx<'_> {
                     self.target.traefik_generation
                 ),
                 format!(
-                    "Look at its log (`docker logs {}`); the last good routes stay in force",
+                    "Correct what its log (`docker logs {0}`) says of them; where it says nothing, `docker restart {0}` makes it read them anew. The last good routes stay in force",
                     self.name
                 ),
             );
@@ -564,6 +645,16 @@ impl Ctx<'_> {
             "it loads the routes on disk",
             Wait::Healthy { role: self.role },
         );
+    }
+
+    /// Traefik reads its certificates at its start alone.
+    fn read_certificates(&mut self, main: &ContainerFacts) {
+        let why = "it gave up on its certificates when it began, and they are mended";
+        let wait =
+            (!self.observed.live.is_quiet() && !self.policy.apply_now).then_some(Wait::Quiet);
+        self.stop(main, self.cuts(), wait, why);
+        self.start(&main.id, why);
+        self.await_health();
     }
 
     /// Whether the container that replaced another shows that it does not work.
@@ -614,6 +705,9 @@ impl Ctx<'_> {
 
     /// Brings a new container in place of one that differs.
     fn replace(&mut self, main: &ContainerFacts, image: &str, differ: &Differences) {
+        if !self.policy.apply_now && self.is_in_doubt() {
+            return;
+        }
         let why = differ.replace.join(", ");
         let next_name = format!("{}.next", self.name);
         let next = match self.seen.next {
@@ -648,15 +742,18 @@ impl Ctx<'_> {
                 self.observed.health.get(&self.role),
                 Some(Health::Unhealthy { .. })
             );
-        let wait = (!broken && !self.observed.live.is_quiet() && !self.policy.apply_now)
-            .then_some(Wait::Quiet);
-        if let Some(breaker) = self.observed.breakers.get(&self.role).cloned()
+        let quiet = !broken && !self.policy.apply_now;
+        let wait = (quiet && !self.is_quiet()).then_some(Wait::Quiet);
+        if let Some(breaker) = self.breaker(&main.id)
             && self.policy.now < breaker.retry_at
         {
             // A changed specification is the cure for a breaker: go on.
             self.flapping(&breaker);
         }
         self.stop(main, self.cuts(), wait, &why);
+        if let Some(stop) = self.steps.last_mut().filter(|_| quiet) {
+            stop.quiet = true;
+        }
         // One that still starts, or whose word nobody has, proved nothing.
         let proven = main.state == ContainerState::Running
             && matches!(
@@ -681,6 +778,12 @@ impl Ctx<'_> {
         // By name: the id of one that is only now made is not known yet.
         self.start(&self.name.clone(), &why);
         self.await_health();
+    }
+
+    /// Whether nobody would be interrupted, nor is about to come back.
+    fn is_quiet(&self) -> bool {
+        let over = |at| self.policy.now.duration_since(at) >= QUIET;
+        self.observed.live.is_quiet() && self.observed.last_live.is_none_or(over)
     }
 
     /// Removes one that cannot be started and makes it anew.
@@ -753,6 +856,13 @@ impl Ctx<'_> {
         self.call(format!("create container {name}"), call, why);
     }
 
+    /// The breaker of one container: that another did not stay up holds nobody
+    /// down.
+    fn breaker(&self, id: &str) -> Option<Breaker> {
+        let breaker = self.observed.breakers.get(&self.role);
+        breaker.filter(|breaker| breaker.container == id).cloned()
+    }
+
     /// Starts, unless a port is visibly taken or the last tries failed.
     fn start(&mut self, id: &str, why: &str) {
         if let Some(holder) = self.port_holder() {
@@ -761,7 +871,7 @@ impl Ctx<'_> {
             self.hold(&format!("port {port} is taken by {name}"), Wait::Person);
             return;
         }
-        if let Some(breaker) = self.observed.breakers.get(&self.role).cloned() {
+        if let Some(breaker) = self.breaker(id) {
             self.flapping(&breaker);
             if self.policy.now < breaker.retry_at && !self.policy.apply_now {
                 self.hold(
@@ -832,7 +942,7 @@ impl Ctx<'_> {
         self.issues.push(issue);
     }
 
-    fn flapping(&mut self, breaker: &super::Breaker) {
+    fn flapping(&mut self, breaker: &Breaker) {
         self.issue(
             IssueCode::ServiceFlapping,
             Severity::Error,
@@ -876,6 +986,7 @@ impl Ctx<'_> {
             why: why.to_owned(),
             disrupts,
             waits,
+            quiet: false,
         });
     }
 
@@ -913,6 +1024,7 @@ impl Ctx<'_> {
             why: why.to_owned(),
             disrupts,
             waits: None,
+            quiet: false,
         });
     }
 
@@ -937,6 +1049,7 @@ impl Ctx<'_> {
             why: why.to_owned(),
             disrupts: Disruption::None,
             waits: Some(wait),
+            quiet: false,
         });
     }
 

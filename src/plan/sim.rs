@@ -108,6 +108,11 @@ pub fn target(revision: u32) -> Target {
                         ),
                         read_only: true,
                     })
+                    .chain((role == Role::Traefik).then(|| Mount {
+                        target: "/acme".into(),
+                        source: MountSource::Volume("colourstream-acme".into()),
+                        read_only: false,
+                    }))
                     .collect(),
                 tmpfs: Vec::new(),
                 ports: vec![PortBinding {
@@ -176,6 +181,8 @@ pub struct World {
     pub fates: BTreeMap<String, Fate>,
     pub pins: BTreeMap<String, ImagePin>,
     memory: Memory,
+    /// The container of each role that was stopped last.
+    stopped: BTreeMap<Role, String>,
     ids: u32,
     /// Everything that is not ours, as it was in the beginning.
     foreign: Vec<ContainerFacts>,
@@ -205,6 +212,7 @@ impl World {
             fates: BTreeMap::new(),
             pins: BTreeMap::new(),
             memory: Memory::default(),
+            stopped: BTreeMap::new(),
             ids: 0,
             foreign: Vec::new(),
         }
@@ -406,6 +414,13 @@ impl World {
             .find(|facts| facts.id == id || facts.name == id)
     }
 
+    /// How many containers have a volume, whether they run or not.
+    fn holders(&mut self, volume: &str) -> usize {
+        let source = MountSource::Volume(volume.to_owned());
+        let has_it = |facts: &&ContainerFacts| facts.mounts.iter().any(|one| one.source == source);
+        self.engine().containers.iter().filter(has_it).count()
+    }
+
     fn call(&mut self, step: &Step, call: &EngineCall) -> Result<(), ()> {
         let (now, lane) = (self.now, step.lane);
         match call {
@@ -422,7 +437,10 @@ impl World {
             EngineCall::CreateVolume { spec, labels } => self.engine().volumes.push(VolumeFacts {
                 name: spec.name.clone(),
                 labels: labels.clone(),
-                options: BTreeMap::new(),
+                options: BTreeMap::from([
+                    ("o".to_owned(), "bind".to_owned()),
+                    ("device".to_owned(), spec.device.display().to_string()),
+                ]),
             }),
             EngineCall::CreateContainer {
                 name,
@@ -473,6 +491,9 @@ impl World {
                     return Err(());
                 }
                 self.memory.clear_start_failure(role);
+                if self.stopped.remove(&role).as_ref() == Some(id) {
+                    self.memory.note_restart(role, now);
+                }
                 let facts = self.find(id).expect("a container");
                 facts.started_at = Some(now);
                 facts.restart_count = 0;
@@ -485,8 +506,8 @@ impl World {
                 }
             }
             EngineCall::StopContainer { id, .. } => {
-                if let (Lane::Service(role), true) = (lane, step.disrupts > Disruption::None) {
-                    self.memory.note_restart(role, now);
+                if let Lane::Service(role) = lane {
+                    self.stopped.insert(role, id.clone());
                 }
                 if let Some(facts) = self.find(id) {
                     facts.state = ContainerState::Exited;
@@ -551,7 +572,13 @@ impl World {
                 let left = networks.iter().filter(|network| network.name == gone.name);
                 assert!(left.count() > 0, "a plan never removes the only network");
             }
-            EngineCall::RemoveVolume { .. } => panic!("a plan never removes volumes"),
+            EngineCall::RemoveVolume { name } => {
+                assert_eq!(self.holders(name), 0, "the engine refuses to remove {name}");
+                let volumes = &mut self.engine().volumes;
+                let gone = volumes.iter().position(|volume| &volume.name == name);
+                let gone = volumes.remove(gone.expect("it is there"));
+                assert!(gone.leads_to().is_some(), "{name} holds something itself");
+            }
         }
         Ok(())
     }

@@ -44,6 +44,9 @@ pub struct Step {
     /// What it waits for; `None` = it is ready. A waiting step holds up the
     /// rest of its lane.
     pub waits: Option<Wait>,
+    /// Only while nobody is live: asked once more right before it is done,
+    /// since what comes before it takes its time.
+    pub quiet: bool,
 }
 
 /// Whom a step interrupts.
@@ -64,7 +67,7 @@ pub enum Disruption {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "for")]
 pub enum Wait {
-    /// Nobody is live any more, or somebody says `apply --now`.
+    /// Nobody has been live for a while, or somebody says `apply --now`.
     Quiet,
     /// A service answers as it should (looked at again within 100 ms).
     Healthy {
@@ -164,7 +167,7 @@ impl Plan {
         })
     }
 
-    /// The most anybody is interrupted by the steps that are ready.
+    /// The most anybody is interrupted by its steps, those that wait included.
     pub fn disruption(&self) -> Disruption {
         self.steps
             .iter()

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::sim::{Fate, INSTANCE, World, our_labels, target};
+use super::sim::{Fate, INSTANCE, World, holding, our_labels, target};
 use super::*;
 use crate::desired::{FileKind, labels};
-use crate::engine::{ContainerState, NetworkFacts, PortHolder};
+use crate::engine::{ContainerState, EngineCall, NetworkFacts, PortHolder};
 use crate::model::{Digest, IssueCode};
 
 fn name(role: Role) -> String {
@@ -94,6 +94,78 @@ fn a_removed_container_is_made_again() {
     );
     assert_eq!(plan.disruption(), Disruption::None);
     assert!(world.settle(&target).is_empty());
+}
+
+#[test]
+fn mended_certificates_are_read_when_nobody_is_live() {
+    let (target, mut world) = settled();
+    world.observed.certificates_mended = true;
+    world.observed.live = Live {
+        viewers: 1,
+        ..Live::default()
+    };
+    let plan = look(&target, &world);
+    assert_eq!(holding(&plan), [Wait::Quiet]);
+    assert_eq!(plan.ready().count(), 0);
+    world.observed.live = Live::default();
+    let plan = look(&target, &world);
+    assert_eq!(
+        whats(&plan),
+        [
+            "stop colourstream-traefik",
+            "start colourstream-traefik",
+            "wait"
+        ]
+    );
+    assert_eq!(plan.disruption(), Disruption::Everything);
+}
+
+/// The state folder was moved, or the controller is in a container now.
+#[test]
+fn a_volume_that_leads_to_another_folder_is_replaced_when_nobody_is_live() {
+    let (target, mut world) = settled();
+    let volumes = |world: &mut World| -> Vec<String> {
+        let volumes = world.engine().volumes.iter();
+        volumes.map(|volume| volume.name.clone()).collect()
+    };
+    // With our label, but with something in it, whoever made it.
+    let mut full = world.engine().volumes[0].clone();
+    full.name = format!("{INSTANCE}-full");
+    full.options.clear();
+    world.engine().volumes.push(full.clone());
+    let mut moved = target.clone();
+    moved.volumes[0].device = "/elsewhere/acme".into();
+    world.observed.live = Live {
+        viewers: 1,
+        ..Live::default()
+    };
+    let plan = look(&moved, &world);
+    assert_eq!(holding(&plan), [Wait::Quiet]);
+    let all = whats(&plan);
+    assert!(
+        all[0].starts_with("create volume colourstream-acme-"),
+        "{all:?}"
+    );
+    assert!(
+        all.contains(&"stop colourstream-traefik".to_owned()),
+        "{all:?}"
+    );
+    assert!(!all.iter().any(|what| what.contains("mirotalk")), "{all:?}");
+
+    assert!(world.settle(&moved).is_empty());
+    let now = volumes(&mut world);
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(!now.contains(&"colourstream-acme".to_owned()));
+    let mounts = &world.main(&Role::Traefik).mounts.clone();
+    let leads_there = world.engine().volumes.iter().find(|volume| {
+        let source = crate::desired::MountSource::Volume(volume.name.clone());
+        mounts.iter().any(|mount| mount.source == source)
+    });
+    let device = leads_there.unwrap().leads_to().unwrap();
+    assert_eq!(device, std::path::Path::new("/elsewhere/acme"));
+    // And back again.
+    assert!(world.settle(&target).is_empty());
+    assert_eq!(volumes(&mut world), [full.name, "colourstream-acme".into()]);
 }
 
 #[test]
@@ -339,6 +411,59 @@ fn a_service_that_ends_over_and_over_trips_the_breaker() {
             .any(|issue| issue.code == IssueCode::ServiceFlapping),
         "{plan:#?}"
     );
+}
+
+#[test]
+fn a_breaker_holds_down_no_other_container_than_its_own() {
+    let (_, mut world) = settled();
+    let (role, new) = (Role::Ovenmediaengine, target(2));
+    // The replacement ends over and over; the one before it waits aside.
+    let prev = world.main(&role);
+    prev.name = format!("{}.prev", name(role));
+    prev.state = ContainerState::Exited;
+    let kept = prev.id.clone();
+    let spec = new.container(role).unwrap().clone();
+    let main = world.put(&name(role), &spec, ContainerState::Restarting);
+    main.restart_count = 5;
+    let breaker = Breaker {
+        container: main.id.clone(),
+        ends: 5,
+        reason: "it ends".into(),
+        retry_at: world.now + SignedDuration::from_mins(10),
+    };
+    world.observed.breakers.insert(role, breaker.clone());
+    let starts = |plan: &Plan| -> Vec<String> {
+        let of = |step: &Step| match &step.action {
+            Action::Engine { call, .. } => match &**call {
+                EngineCall::StartContainer { id } if step.lane == Lane::Service(role) => {
+                    Some(id.clone())
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        plan.ready().filter_map(of).collect()
+    };
+    assert_eq!(
+        starts(&look(&new, &world)),
+        std::slice::from_ref(&kept),
+        "taken back"
+    );
+    // Taken by hand meanwhile: the kept one comes back as well.
+    let mut gone = world.clone();
+    gone.engine()
+        .containers
+        .retain(|facts| facts.name != name(role));
+    assert_eq!(starts(&look(&new, &gone)), [kept]);
+    // Nothing to go back to: it is left alone, and a changed one is not.
+    let mut alone = world.clone();
+    alone
+        .engine()
+        .containers
+        .retain(|facts| !facts.name.ends_with(".prev"));
+    alone.main(&role).state = ContainerState::Exited;
+    assert!(starts(&look(&new, &alone)).is_empty());
+    assert_eq!(starts(&look(&target(3), &alone)), [name(role)]);
 }
 
 #[test]
@@ -676,6 +801,56 @@ proptest! {
         let target = target(2);
         prop_assert_eq!(look(&target, &world), look(&target, &world));
     }
+}
+
+/// A restored state on a host without the registry: the images were loaded from
+/// files, and have other ids than those recorded.
+#[test]
+fn a_loaded_image_is_taken_where_the_recorded_one_cannot_be_had() {
+    let recorded = "mirotalk@sha256:recorded".to_owned();
+    let pin = crate::desired::ImagePin {
+        id: "sha256:recorded".into(),
+        digest: Some(recorded.clone()),
+    };
+    let target = target(1);
+    let mut world = World::empty();
+    world.pins.insert("mirotalk:1".into(), pin.clone());
+    // First it is tried to have it.
+    let plan = look(&target, &world);
+    let pull = Action::Pull {
+        reference: recorded.clone(),
+    };
+    assert!(plan.steps.iter().any(|step| step.action == pull));
+    let failed = PullState::Failed {
+        reason: "no such host".into(),
+        retry_at: world.now + SignedDuration::from_hours(10),
+    };
+    world
+        .observed
+        .pulls
+        .insert(recorded.clone(), failed.clone());
+    let plan = look(&target, &world);
+    let taken = plan.steps.iter().find(|step| {
+        matches!(&step.action, Action::PinImage { reference, .. } if reference == "mirotalk:1")
+    });
+    assert!(taken.unwrap().why.contains("cannot be had"), "{plan:#?}");
+    let made = "create container colourstream-mirotalk".to_owned();
+    assert!(whats(&plan).contains(&made), "{:?}", whats(&plan));
+    world.apply_once(&target, &plan);
+    assert_eq!(world.pins["mirotalk:1"].id, "sha256:mirotalk");
+
+    // Where one is of it a person says so.
+    let (target, mut world) = settled();
+    world.pins.insert("mirotalk:1".into(), pin);
+    world.observed.pulls.insert(recorded, failed);
+    let plan = look(&target, &world);
+    assert!(!whats(&plan).contains(&made));
+    let told = plan
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::ImageMissing);
+    let fix = &told.unwrap().fix;
+    assert!(fix.contains("apply --update-images"), "{fix}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn what(action: &Action) -> String {
 
 fn wait(wait: &Wait) -> String {
     match wait {
-        Wait::Quiet => "until nobody is live (or `apply --now`)".into(),
+        Wait::Quiet => "until nobody has been live for a minute (or `apply --now`)".into(),
         Wait::Healthy { role } => format!("until {} is well", role.title()),
         Wait::Pull { reference } => format!("for the pull of {reference}"),
         Wait::Until { at } => format!("until {}", at.strftime("%H:%M:%S UTC")),

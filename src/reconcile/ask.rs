@@ -12,7 +12,7 @@ use crate::access::{Access, blocking};
 use crate::desired::Secrets;
 use crate::engine::ContainerState;
 use crate::plan::Health;
-use crate::services::{Run, Services, Subject};
+use crate::services::{Heard, Run, Services, Subject};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -96,16 +96,14 @@ impl Probe for Ask {
         for (role, running) in question.running {
             match running.address {
                 _ if running.state == ContainerState::Paused => {
-                    probed.health.insert(
-                        role,
-                        Health::Starting {
-                            why: "it is paused".into(),
-                        },
-                    );
+                    let why = "it is paused".into();
+                    let heard = Heard::Word(Health::Starting { why });
+                    probed.heard.insert(role, heard);
                 }
                 None => {
                     let why = "it has no address in our network".into();
-                    probed.health.insert(role, Health::Starting { why });
+                    let heard = Heard::Word(Health::Starting { why });
+                    probed.heard.insert(role, heard);
                 }
                 Some(address) => subjects.push(Subject {
                     role,
@@ -122,7 +120,7 @@ impl Probe for Ask {
             .observe(&subjects, &self.secrets, &settings, question.now)
             .await;
         self.gate.keep(&self.services).await;
-        probed.health.extend(seen.health);
+        probed.heard.extend(seen.heard);
         probed.live = seen.live;
         if let Some(access) = self.people.get() {
             let (streams, viewers, callers) = access.live_counts();

@@ -9,12 +9,13 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::look::{Probe, Question};
 use super::memory::replacement_failure;
 use crate::desired::{ImagePin, Target, labels};
 use crate::disk::{Disk, DiskError};
 use crate::engine::{Engine, EngineCall, EngineError, Performed};
 use crate::model::{Issue, IssueCode, Role, Severity};
-use crate::plan::{Action, Lane, Plan, Step, view};
+use crate::plan::{Action, Lane, Plan, ReplacementFailure, Step, view};
 use crate::store::{Store, StoreError};
 
 /// A plan is good for so long after the look it was made from. A controller
@@ -39,12 +40,16 @@ pub(super) struct Effects {
     pub started: Vec<Role>,
     /// Services the engine refused to bring up: reason and port.
     pub refused: Vec<(Role, String, Option<u16>)>,
+    /// Containers stopped in this lane.
+    pub stopped: Vec<String>,
     /// Services restarted because they did not answer.
     pub restarted: Vec<Role>,
     /// Pulls to begin.
     pub pulls: Vec<String>,
     /// Traefik was reminded of its file.
     pub reminded: bool,
+    /// Replacements that failed; `None` where the store has it.
+    pub failures: Vec<(Role, Option<ReplacementFailure>)>,
     /// What files, store and engine refused, by subject.
     pub troubles: BTreeMap<String, Issue>,
 }
@@ -60,13 +65,17 @@ impl Effects {
         self.restarted.extend(other.restarted);
         self.pulls.extend(other.pulls);
         self.reminded |= other.reminded;
+        self.failures.extend(other.failures);
         self.troubles.extend(other.troubles);
     }
 }
 
 /// Where the steps take effect.
-pub(super) struct Hands<'a, E> {
+pub(super) struct Hands<'a, E, P> {
     pub engine: &'a E,
+    pub probe: &'a P,
+    /// Whom to ask whether somebody is live.
+    pub question: Option<Question>,
     pub store: &'a Store,
     pub disk: &'a Disk,
     pub target: &'a Target,
@@ -89,7 +98,7 @@ enum StepError {
     Refused(String),
 }
 
-impl<E: Engine> Hands<'_, E> {
+impl<E: Engine, P: Probe> Hands<'_, E, P> {
     /// Does what is ready. Safe to be killed at any point.
     pub async fn execute(&self, plan: &Plan) -> Effects {
         let (ground, services): (Vec<&Step>, Vec<&Step>) =
@@ -124,11 +133,29 @@ impl<E: Engine> Hands<'_, E> {
                 effects.stale = true;
                 break;
             }
+            if step.quiet && self.is_live().await {
+                info!(
+                    reconcile = self.reconcile,
+                    step = view(step).what,
+                    "somebody went live meanwhile; it waits"
+                );
+                effects.stale = true;
+                break;
+            }
             if let Err(()) = self.step(step, &mut effects).await {
                 break;
             }
         }
         effects
+    }
+
+    /// Whether somebody is live by now: the look is from before the steps that
+    /// were done since.
+    async fn is_live(&self) -> bool {
+        let Some(question) = self.question.clone() else {
+            return false;
+        };
+        !self.probe.probe(question).await.live.is_quiet()
     }
 
     /// One step with its journal entry. The entry is opened before the step,
@@ -203,8 +230,8 @@ impl<E: Engine> Hands<'_, E> {
                 self.store.save_pin(reference, &pin)?;
             }
             Action::RecordFailure { role, spec, reason } => {
-                self.store
-                    .save_failure(*role, &replacement_failure(*spec, reason.clone(), self.now))?;
+                let failure = replacement_failure(*spec, reason.clone(), self.now);
+                self.keep_failure(*role, failure, effects);
             }
             Action::Engine { call, .. } => self.call(step, call, effects).await?,
             Action::Await => {}
@@ -229,12 +256,20 @@ impl<E: Engine> Hands<'_, E> {
         }
         let performed = self.engine.perform(call.clone()).await?;
         match (call, performed) {
-            (EngineCall::RemoveContainer { id }, _) => self.store.forget_made(id)?,
-            (EngineCall::StartContainer { .. }, _) => effects.started.push(role),
-            (EngineCall::StopContainer { .. }, _)
-                if step.disrupts != crate::plan::Disruption::None =>
-            {
-                effects.restarted.push(role);
+            // The id of one that is gone does no harm.
+            (EngineCall::RemoveContainer { id }, _) => {
+                if let Err(error) = self.store.forget_made(id) {
+                    let trouble = store_trouble(&error);
+                    effects.troubles.insert("journal".into(), trouble);
+                }
+            }
+            (EngineCall::StopContainer { id, .. }, _) => effects.stopped.push(id.clone()),
+            (EngineCall::StartContainer { id }, _) => {
+                effects.started.push(role);
+                // One that is stopped for another was not restarted.
+                if effects.stopped.contains(id) {
+                    effects.restarted.push(role);
+                }
             }
             (EngineCall::SignalContainer { .. }, _) => effects.reminded = true,
             (EngineCall::TryOut { spec, .. }, Performed::Tried(Some(ended))) => {
@@ -249,12 +284,26 @@ impl<E: Engine> Hands<'_, E> {
                     last.map_or("it says nothing", String::as_str)
                 );
                 let failure = replacement_failure(spec.digest(), reason.clone(), self.now);
-                self.store.save_failure(role, &failure)?;
+                self.keep_failure(role, failure, effects);
                 return Err(StepError::Refused(reason));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Keeps that a replacement failed. Where the store cannot, the loop does:
+    /// the one that works comes back all the same.
+    fn keep_failure(&self, role: Role, failure: ReplacementFailure, effects: &mut Effects) {
+        let unkept = match self.store.save_failure(role, &failure) {
+            Ok(()) => None,
+            Err(error) => {
+                let trouble = store_trouble(&error);
+                effects.troubles.insert("journal".into(), trouble);
+                Some(failure)
+            }
+        };
+        effects.failures.push((role, unkept));
     }
 
     /// Makes a container under a mark that is written down first: killed before

@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-use crate::engine::ContainerState;
+use crate::desired::Target;
+use crate::engine::{ContainerState, EngineFacts};
 use crate::model::{Issue, Role};
 use crate::plan::{Health, Live};
+use crate::services::Heard;
 
 /// Asks the services how they are. Implemented by `services` for the real
 /// ones and by a script in tests.
@@ -27,6 +29,48 @@ pub struct Question {
     pub thorough: bool,
 }
 
+impl Question {
+    /// Whom to ask of those whom the engine tells of.
+    pub(super) fn of(
+        target: &Target,
+        engine: &EngineFacts,
+        now: Timestamp,
+        thorough: bool,
+    ) -> Self {
+        let running = Role::ALL
+            .into_iter()
+            .filter_map(|role| {
+                let name = target.container_name(role);
+                let facts = engine.containers.iter().find(|facts| facts.name == name)?;
+                let runs = matches!(
+                    facts.state,
+                    ContainerState::Running | ContainerState::Paused
+                );
+                runs.then(|| {
+                    let address = facts
+                        .networks
+                        .get(&target.network.name)
+                        .and_then(|attachment| attachment.address);
+                    (
+                        role,
+                        Running {
+                            id: facts.id.clone(),
+                            started_at: facts.started_at,
+                            address,
+                            state: facts.state,
+                        },
+                    )
+                })
+            })
+            .collect();
+        Self {
+            running,
+            now,
+            thorough,
+        }
+    }
+}
+
 /// A running container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
@@ -44,9 +88,24 @@ pub struct Running {
 #[derive(Clone, Debug, Default)]
 pub struct Probed {
     /// By role; a role that does not run is absent.
-    pub health: BTreeMap<Role, Health>,
+    pub heard: BTreeMap<Role, Heard>,
     /// Who would be interrupted.
     pub live: Live,
     /// What they complain about.
     pub issues: Vec<Issue>,
+}
+
+impl Probed {
+    /// What is known of services that cannot be reached from where we are.
+    pub(super) fn unjudged(question: &Question) -> Self {
+        let why = "the controller is not in their network yet";
+        let starting = |role: &Role| {
+            let why = why.into();
+            (*role, Heard::Word(Health::Starting { why }))
+        };
+        Self {
+            heard: question.running.keys().map(starting).collect(),
+            ..Self::default()
+        }
+    }
 }

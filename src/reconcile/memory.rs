@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::look::Running;
 use crate::engine::{ContainerFacts, ContainerState};
 use crate::model::{Digest, Issue, Role};
-use crate::plan::{Breaker, PullState, StartFailure};
+use crate::plan::{Breaker, Health, Live, PullState, ReplacementFailure, StartFailure};
+use crate::services::Heard;
 
 /// A run shorter than this counts as not having stayed up.
 const SHORT_RUN: SignedDuration = SignedDuration::from_secs(10);
@@ -21,6 +23,13 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 const FIRST_START_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 /// A replacement that failed is tried again by itself after this.
 const REPLACEMENT_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// So many answers missed in a row, over at least [`SILENCE`], and a service is
+/// not well. It is asked again at once, so this is how long one that fell
+/// silent stays so.
+const MISSES: u32 = 3;
+const SILENCE: SignedDuration = SignedDuration::from_secs(5);
+/// What was missed further apart is not in a row: nobody asked in between.
+const IN_A_ROW: SignedDuration = SignedDuration::from_secs(30);
 /// A clock that is this far behind the last look was set back.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(30);
 /// The first pause after a failed pull.
@@ -30,25 +39,75 @@ const FIRST_PULL_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     runs: BTreeMap<Role, Runs>,
+    ears: BTreeMap<Role, Ear>,
     start_failures: BTreeMap<Role, (StartFailure, u32)>,
     pulls: BTreeMap<String, (PullState, u32)>,
+    /// Replacements that failed and that the store could not keep yet. A
+    /// controller that is killed meanwhile forgets them, but makes no container
+    /// either before the store takes down what it made.
+    pub failures: BTreeMap<Role, ReplacementFailure>,
     /// Since when Traefik has not loaded the routes on disk.
     pub route_stale_since: Option<Timestamp>,
     /// When it was last reminded.
     pub route_reminded_at: Option<Timestamp>,
     /// What the steps of the last pass on files, store or network ran into.
     pub troubles: BTreeMap<String, Issue>,
+    /// When somebody was live last, by the looks since the controller began.
+    pub last_live: Option<Timestamp>,
+    /// Whether somebody was at the last look.
+    was_live: bool,
     /// The moment of the last look.
     last_look: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Runs {
+    /// Whose: another container begins with a clean sheet.
+    of: String,
     /// The run last seen: container, start, restarts.
     last: Option<(String, Option<Timestamp>, i64)>,
     short: VecDeque<Timestamp>,
     opened: u32,
     breaker: Option<Breaker>,
+}
+
+/// What was heard of one run of a service.
+#[derive(Clone, Debug, Default)]
+struct Ear {
+    /// Container and start.
+    run: Option<(String, Option<Timestamp>)>,
+    /// Its last good word.
+    word: Option<Health>,
+    silence: Option<Silence>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Timestamp,
+    last: Timestamp,
+    misses: u32,
+}
+
+impl Ear {
+    /// One more answer did not come; whether that is enough to tell.
+    fn miss(&mut self, now: Timestamp) -> bool {
+        let before = self
+            .silence
+            .filter(|silence| now.duration_since(silence.last).abs() <= IN_A_ROW);
+        let silence = Silence {
+            since: before.map_or(now, |silence| silence.since),
+            last: now,
+            misses: before.map_or(1, |silence| silence.misses.saturating_add(1)),
+        };
+        self.silence = Some(silence);
+        silence.misses >= MISSES && now.duration_since(silence.since) >= SILENCE
+    }
+
+    /// What was known stays; whoever was never heard well may still start.
+    fn in_doubt(&self, why: String) -> (Health, Option<String>) {
+        let starting = || Health::Starting { why: why.clone() };
+        (self.word.clone().unwrap_or_else(starting), Some(why))
+    }
 }
 
 fn pause(first: SignedDuration, tries: u32) -> SignedDuration {
@@ -59,6 +118,45 @@ fn pause(first: SignedDuration, tries: u32) -> SignedDuration {
 }
 
 impl Memory {
+    /// Weighs what was heard of a run. One that was well stays so until it was
+    /// silent for long enough; then comes why that is in doubt, for as long as
+    /// it is. Silence from the start on counts from the start on.
+    pub fn note_heard(
+        &mut self,
+        role: Role,
+        running: &Running,
+        heard: Heard,
+        now: Timestamp,
+    ) -> (Health, Option<String>) {
+        let ear = self.ears.entry(role).or_default();
+        let run = (running.id.clone(), running.started_at);
+        if ear.run.as_ref() != Some(&run) {
+            *ear = Ear {
+                run: Some(run),
+                ..Ear::default()
+            };
+        }
+        match heard {
+            Heard::Word(health) => {
+                ear.silence = None;
+                ear.word = Some(health.clone()).filter(|it| matches!(it, Health::Healthy { .. }));
+                (health, None)
+            }
+            Heard::Missed { why, is_starting } => {
+                let is_silent = ear.miss(now);
+                if is_starting {
+                    (Health::Starting { why }, None)
+                } else if is_silent {
+                    ear.word = None;
+                    (Health::Unhealthy { why }, None)
+                } else {
+                    ear.in_doubt(why)
+                }
+            }
+            Heard::Unasked { why } => ear.in_doubt(why),
+        }
+    }
+
     /// Takes note of a container's runs; opens the breaker when they are too
     /// short too often, and forgets once one lasts and is healthy.
     pub fn note_run(
@@ -73,6 +171,12 @@ impl Memory {
             runs.last = None;
             return;
         };
+        if runs.of != facts.id {
+            *runs = Runs {
+                of: facts.id.clone(),
+                ..Runs::default()
+            };
+        }
         let seen = (facts.id.clone(), facts.started_at, facts.restart_count);
         let ended = matches!(
             facts.state,
@@ -127,6 +231,7 @@ impl Memory {
                 facts.error.clone()
             };
             runs.breaker = Some(Breaker {
+                container: facts.id.clone(),
                 ends: u32::try_from(runs.short.len()).unwrap_or(u32::MAX),
                 reason,
                 retry_at: now + pause(FIRST_PAUSE, runs.opened),
@@ -220,6 +325,16 @@ impl Memory {
             .collect()
     }
 
+    /// Keeps when somebody was live last. They may have been until just before
+    /// the first look that finds nobody.
+    pub fn note_live(&mut self, live: Live, now: Timestamp) {
+        let is_live = !live.is_quiet();
+        if is_live || self.was_live {
+            self.last_live = Some(now);
+        }
+        self.was_live = is_live;
+    }
+
     /// Everything that only waits for a time is tried at once.
     pub fn forgive(&mut self) {
         self.start_failures.clear();
@@ -242,6 +357,7 @@ impl Memory {
             self.forgive();
             self.route_stale_since = None;
             self.route_reminded_at = None;
+            self.last_live = self.last_live.map(|_| now);
         }
         back
     }
@@ -267,8 +383,8 @@ pub(super) fn replacement_failure(
     spec: Digest,
     reason: String,
     now: Timestamp,
-) -> crate::plan::ReplacementFailure {
-    crate::plan::ReplacementFailure {
+) -> ReplacementFailure {
+    ReplacementFailure {
         spec,
         reason,
         retry_at: Memory::replacement_retry(now),

@@ -5,10 +5,12 @@
 //! is made anew from what is there.
 
 mod ask;
+mod events;
 mod execute;
 mod look;
 mod memory;
 mod publish;
+mod pulls;
 mod records;
 mod run;
 mod trigger;
@@ -23,7 +25,7 @@ pub use memory::Memory;
 pub use records::recognise;
 pub use run::{Controller, End, Locate, Pass, Scene};
 pub use trigger::{Trigger, Triggers};
-pub use wanted::{Source, Wanted};
+pub use wanted::{Source, Wanted, nameless};
 
 pub use crate::status::{
     Command, EngineStatus, LiveCounts, ServiceStatus, Status, StepView, Summary,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::VERSION;
 use crate::desired::{Orders, Seen, Stage, Target, labels};
 use crate::engine::{ContainerFacts, ContainerState};
 use crate::model::{Role, Severity};
@@ -28,7 +29,7 @@ pub(super) fn status(
             .collect()
     });
     Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         instance: settings.instance.clone(),
         summary: summary(&services, observed, plan, mode),
         mode: match mode {

@@ -6,47 +6,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::events;
 use super::execute::{Effects, Hands};
-use super::look::{Probe, Probed, Question, Running};
+use super::look::{Probe, Probed, Question};
 use super::memory::Memory;
 use super::publish;
+use super::pulls::Pulls;
 use super::records::{Records, recognise};
 use super::trigger::{FileWatch, Trigger, Triggers};
 use super::wanted::Wanted;
 use crate::backup::{self, Kept};
-use crate::desired::{Orders, RoomRoute, Seen, Target};
-use crate::disk::{Disk, DiskError, UNSEEN, discard, is_unseen};
-use crate::engine::{ContainerState, Engine, EngineError, EngineFacts, Placement, services_of};
+use crate::desired::{CONTROLLER, Orders, RoomRoute, Seen, Target};
+use crate::disk::{Certificates, Disk, DiskError, UNSEEN, discard, is_unseen, traefik_beside_us};
+use crate::engine::{Engine, EngineError, EngineFacts, Placement, services_of};
+use crate::host::{self, Listener};
 use crate::model::{Issue, IssueCode, Role, Severity};
-use crate::plan::{self, FileFacts, Health, Observed, Own, Plan, Policy, Wait, plan};
+use crate::plan::{FileFacts, Health, Observed, Own, Plan, Policy, Wait, plan};
 use crate::settings::{AcmeChallenge, Mode, Settings, Tls};
 use crate::status::{BackupStatus, Command, Status};
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 use crate::tls;
 
 /// While something starts or loads, it is looked at this often.
 const RECHECK: Duration = Duration::from_millis(100);
-/// Pull progress is published this often.
-const PROGRESS: Duration = Duration::from_millis(500);
 /// How long a person's *now* holds while what it began is under way.
 const NOW_HOLDS: Duration = Duration::from_secs(600);
-/// How far the certificates' orders are, in the state folder.
-const ORDERS: &str = "tls/orders.json";
-/// Reconnecting to the engine: first and longest pause.
-const RECONNECT: (f64, f64) = (0.8, 30.0);
-
-/// A stream of events that says nothing for this long may be half a
-/// connection: another is opened.
-const SILENCE: Duration = Duration::from_secs(300);
-/// Seconds by which streams of events overlap: the engine tells whole ones.
-const OVERLAP: i64 = 2;
 
 /// Everything the loop works with.
 pub struct Controller<E, P> {
@@ -72,6 +62,8 @@ pub struct Controller<E, P> {
     pub status: watch::Sender<Arc<Status>>,
     /// Where what was seen goes, for those who need more than the status.
     pub scene: watch::Sender<Arc<Scene>>,
+    /// Who listens on this host's ports.
+    pub listeners: fn() -> Vec<Listener>,
     /// What is known of the backups.
     pub backups: watch::Receiver<Kept>,
     /// What time it is.
@@ -125,25 +117,9 @@ struct State {
     traefik_since: Option<Timestamp>,
     /// Services run that are not of this state folder.
     beside: bool,
-    pulls: Option<(
-        mpsc::UnboundedSender<PullNews>,
-        mpsc::UnboundedReceiver<PullNews>,
-    )>,
-}
-
-enum PullNews {
-    Progress {
-        reference: String,
-        current: u64,
-        total: u64,
-    },
-    Done {
-        reference: String,
-    },
-    Failed {
-        reference: String,
-        reason: String,
-    },
+    /// What the store said when it could not be read, and what can be done.
+    way_back: Option<(String, Issue)>,
+    pulls: Pulls,
 }
 
 /// What one pass saw and did.
@@ -189,10 +165,18 @@ impl Pass {
     }
 }
 
-/// When something that a step of this plan waits for may be there.
+/// When something that holds up a lane of this plan may be there. What its later
+/// steps wait for cannot be there before.
 fn soonest(plan: &Plan, now: Timestamp, sweep: Duration) -> Duration {
+    let mut held = Vec::new();
     plan.steps
         .iter()
+        .filter(|step| step.waits.is_some())
+        .filter(|step| {
+            let is_first = !held.contains(&step.lane);
+            held.push(step.lane);
+            is_first
+        })
         .filter_map(|step| match &step.waits {
             Some(Wait::Healthy { .. }) => Some(RECHECK),
             Some(Wait::Until { at }) => Some(
@@ -224,7 +208,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         status: watch::Sender<Arc<Status>>,
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        let orders = kept_orders(&disk);
+        let orders = tls::kept_orders(disk.state());
         let mut controller = Self {
             engine,
             probe,
@@ -238,6 +222,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             seen: watch::channel(Arc::default()).1,
             status,
             scene: watch::Sender::new(Arc::default()),
+            listeners: || host::read_listeners(Path::new("/proc")),
             backups: watch::channel(Kept::default()).1,
             clock,
             state: State::default(),
@@ -321,10 +306,13 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         if !on_the_way {
             self.state.pressed = None;
         }
-        let effects = match &target {
+        let mut effects = match &target {
             Some(target) => {
+                let facts = observed.engine.as_ref();
                 let hands = Hands {
                     engine: &*self.engine,
+                    probe: &*self.probe,
+                    question: facts.map(|facts| Question::of(target, facts, now, false)),
                     store: &self.store,
                     disk: &self.disk,
                     target,
@@ -351,6 +339,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             (0, 1..) => self.state.fruitless.saturating_add(1),
             _ => 0,
         };
+        if let Some(target) = &target {
+            self.name_holders(target, &mut effects).await;
+        }
         self.remember(effects, now);
         Pass {
             target,
@@ -436,7 +427,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         });
         if changed {
             let text = serde_json::to_vec_pretty(&*self.orders.borrow()).unwrap_or_default();
-            if let Err(error) = self.disk.keep(Path::new(ORDERS), &text, 0o600) {
+            if let Err(error) = self.disk.keep(Path::new(tls::ORDERS), &text, 0o600) {
                 warn!(%error, "how far the certificates are could not be kept");
             }
         }
@@ -446,16 +437,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     /// Runs until `stop` resolves, or until it turns out that nothing here is
     /// ours to touch. Cancel-safe between passes only: a pass that began is
     /// finished.
+    ///
+    /// It reads and writes files and the store where it runs: that is the main
+    /// thread, which serves nobody, and no task among those that do.
     pub async fn run(mut self, mut triggers: Triggers, stop: impl Future<Output = ()>) -> End {
         tokio::pin!(stop);
         let sender = triggers.sender.clone();
         let (knock, mut knocks) = watch::channel(None);
         self.state.knock = Some(knocks.clone());
-        let events = tokio::spawn(follow_events(
+        let events = tokio::spawn(events::follow(
             Arc::clone(&self.engine),
             self.wanted.settings().instance.clone(),
-            // The first look and the first stream begin beside each other.
-            (self.clock)().as_second().saturating_sub(OVERLAP),
+            (self.clock)(),
             sender.clone(),
             knock,
         ));
@@ -508,8 +501,8 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     // Cancel-safe: as rooms. Without a keeper it is never told.
                     Ok(()) = self.backups.changed() => break vec![Trigger::Recheck],
                     // Cancel-safe: the sender is in ourselves, nothing is lost.
-                    news = next_news(&mut self.state.pulls) => {
-                        self.take(news);
+                    news = self.state.pulls.next() => {
+                        news.note(&mut self.state.memory, (self.clock)());
                         break vec![Trigger::Pull];
                     }
                     // Cancel-safe, as the rooms. No reason to look, but to
@@ -549,6 +542,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                     self.state.pressed = Some(Instant::now());
                     self.state.memory.forgive();
                     self.forgive_orders();
+                    self.state.memory.failures.clear();
                     for role in Role::ALL {
                         if let Err(error) = self.store.clear_failure(role) {
                             warn!(%error, "a failed replacement could not be forgotten");
@@ -571,51 +565,19 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     }
 
     async fn observe(&mut self, thorough: bool) -> (Option<Arc<Target>>, Observed) {
-        while let Some((_, inbox)) = &mut self.state.pulls
-            && let Ok(news) = inbox.try_recv()
-        {
-            self.take(news);
-        }
         let now = (self.clock)();
+        while let Some(news) = self.state.pulls.waiting() {
+            news.note(&mut self.state.memory, now);
+        }
         if self.state.memory.note_time(now) {
             info!("the clock was set back: what waits for a time is tried now");
             self.wanted.forget_time();
         }
         let mut observed = Observed::default();
-        match Records::read(&self.store) {
-            Ok(records) => self.state.records = Some(records),
-            // What was read last still counts: see `Records`.
-            Err(error) => {
-                let mut issue = backup::rescue(&error, &self.wanted.settings());
-                issue.why = format!("{error}. Rooms and services stay as they were last read");
-                observed.issues.push(issue);
-            }
-        }
-        if let Some(locate) = &self.locate {
-            match locate().await {
-                Ok(placement) => {
-                    self.placement = placement;
-                    self.locate = None;
-                }
-                // Nothing can be applied while it is away; files still can.
-                // Nor is it looked at: it may be back by now, and where we are
-                // is not known.
-                Err(
-                    error @ (EngineError::Away { .. }
-                    | EngineError::Denied { .. }
-                    | EngineError::Slow { .. }),
-                ) => observed.issues.push(engine_issue(&error)),
-                Err(error) => {
-                    // Where bind mounts start is not known: touch nothing.
-                    observed.issues.push(engine_issue(&error));
-                    let instance = &self.wanted.settings().instance;
-                    observed.engine = self.engine.observe(instance, &[]).await.ok();
-                    return (None, observed);
-                }
-            }
-        }
+        self.read_records(&mut observed.issues).await;
+        let is_placed = self.find_place(&mut observed.issues).await;
         let settings = self.wanted.settings();
-        let Some(records) = self.state.records.clone() else {
+        let (true, Some(records)) = (is_placed, self.state.records.clone()) else {
             observed.engine = self.engine.observe(&settings.instance, &[]).await.ok();
             return (None, observed);
         };
@@ -623,25 +585,15 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         if self.locate.is_none() {
             match self.engine.observe(&settings.instance, &references).await {
                 Ok(facts) => observed.engine = Some(facts),
-                Err(error) => observed.issues.push(engine_issue(&error)),
+                Err(error) => observed.issues.push(error.issue()),
             }
         }
-        if let (true, Some(engine)) = (is_unseen(self.disk.state()), &observed.engine) {
-            let theirs = services_of(&settings.instance, engine);
-            if !theirs.is_empty() {
-                observed.issues.push(backup::lost(&theirs, &settings));
-                self.state.beside = true;
-                return (None, observed);
-            }
-            // What is made now must be known as ours at the next look.
-            if let Err(error) = discard(&self.disk.state().join(UNSEEN)) {
-                observed.issues.push(error.issue());
-                return (None, observed);
-            }
+        if !self.are_ours(&settings, &mut observed) {
+            return (None, observed);
         }
         let rooms = store::open_rooms(&records.rooms, now);
         observed.issues.extend(profiles_missing(&settings, &rooms));
-        let rendered = self.wanted.target(
+        let target = self.wanted.target(
             &self.placement,
             observed.engine.as_ref(),
             rooms,
@@ -653,7 +605,6 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             let issues = self.orders.borrow().issues(&self.seen.borrow(), now);
             observed.issues.extend(issues);
         }
-        let target = rendered;
         match self.disk.scan() {
             Ok(files) => {
                 self.state.files.clone_from(&files);
@@ -675,21 +626,40 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             }),
         }
         if let (Some(target), Some(engine)) = (&target, &observed.engine) {
-            let question = question(target, engine, now, thorough);
+            let question = Question::of(target, engine, now, thorough);
             let traefik = question.running.get(&Role::Traefik);
             self.state.traefik_since = traefik.and_then(|running| running.started_at);
             observed.own = self.own(target, engine);
+            if self.order_patience().is_some() {
+                let user = traefik_beside_us();
+                let kept = Certificates::look(self.disk.state(), user);
+                observed.issues.extend(kept.issues(user));
+                // A file it refuses is none it would take at another start.
+                observed.certificates_mended = kept.refused.is_empty()
+                    && kept.changed > self.state.traefik_since
+                    && self.seen.borrow().gave_up(self.state.traefik_since);
+            }
+            let running = question.running.clone();
             let Probed {
-                health,
+                heard,
                 live,
                 issues,
             } = if observed.is_outside() {
-                unjudged(&question)
+                Probed::unjudged(&question)
             } else {
                 self.probe.probe(question).await
             };
-            observed.health = health;
+            for (role, heard) in heard {
+                let Some(running) = running.get(&role) else {
+                    continue;
+                };
+                let memory = &mut self.state.memory;
+                let (health, doubt) = memory.note_heard(role, running, heard, now);
+                observed.health.insert(role, health);
+                observed.doubts.extend(doubt.map(|why| (role, why)));
+            }
             observed.live = live;
+            self.state.memory.note_live(live, now);
             observed.issues.extend(issues);
             for role in Role::ALL {
                 let name = target.container_name(role);
@@ -697,7 +667,9 @@ impl<E: Engine, P: Probe> Controller<E, P> {
                 let well = matches!(observed.health.get(&role), Some(Health::Healthy { .. }));
                 self.state.memory.note_run(role, main, well, now);
             }
-            if let Some(Health::Healthy { generation, .. }) = observed.health.get(&Role::Traefik) {
+            if let Some(Health::Healthy { generation, .. }) = observed.health.get(&Role::Traefik)
+                && !observed.doubts.contains_key(&Role::Traefik)
+            {
                 self.state.memory.note_generation(
                     generation.as_deref(),
                     &target.traefik_generation,
@@ -707,13 +679,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         let memory = &self.state.memory;
         observed.pulls = memory.pulls();
+        observed.last_live = memory.last_live;
         observed.start_failures = memory.start_failures();
         observed.breakers = memory.breakers();
         observed.route_stale_since = memory.route_stale_since;
         observed.route_reminded_at = memory.route_reminded_at;
         observed.issues.extend(memory.troubles.values().cloned());
-        observed.issues.extend(self.backups.borrow().failed.clone());
+        observed.issues.extend(self.backups.borrow().issues());
         observed.failures = records.failures;
+        let store = &self.store;
+        let unkept = &mut self.state.memory.failures;
+        observed.failures.extend(unkept.clone());
+        unkept.retain(|role, failure| store.save_failure(*role, failure).is_err());
         let latest = Memory::replacement_retry(now);
         for (role, failure) in &mut observed.failures {
             // Written down by a clock that was ahead of ours.
@@ -726,6 +703,79 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         }
         observed.made = self.made(records.made, observed.engine.as_ref());
         (target, observed)
+    }
+
+    /// What the store says. What was read last still counts where it cannot be
+    /// read: see `Records`.
+    async fn read_records(&mut self, issues: &mut Vec<Issue>) {
+        match Records::read(&self.store) {
+            Ok(records) => self.state.records = Some(records),
+            Err(error) => {
+                let why = format!("{error}. Rooms and services stay as they were last read");
+                let issue = self.way_back(error).await;
+                issues.extend(issue.map(|issue| Issue { why, ..issue }));
+            }
+        }
+    }
+
+    /// Finds out where we run, until it is known; whether anything may be
+    /// decided.
+    async fn find_place(&mut self, issues: &mut Vec<Issue>) -> bool {
+        let Some(locate) = &self.locate else {
+            return true;
+        };
+        match locate().await {
+            Ok(placement) => {
+                self.placement = placement;
+                self.locate = None;
+                true
+            }
+            // Nothing can be applied while it is away; files still can. Nor is
+            // it looked at: it may be back by now, and where we are is not
+            // known.
+            Err(
+                error @ (EngineError::Away { .. }
+                | EngineError::Denied { .. }
+                | EngineError::Slow { .. }),
+            ) => {
+                issues.push(error.issue());
+                true
+            }
+            // Where bind mounts start is not known: touch nothing.
+            Err(error) => {
+                issues.push(error.issue());
+                false
+            }
+        }
+    }
+
+    /// Whether the services that run are ours to touch: no other controller
+    /// runs them, and they are of this state folder, which is asked where it
+    /// was begun while nobody could see the engine.
+    fn are_ours(&mut self, settings: &Settings, observed: &mut Observed) -> bool {
+        let Some(engine) = &observed.engine else {
+            return true;
+        };
+        if !engine.rivals.is_empty() {
+            let issue = Issue::two_controllers(&settings.instance, &engine.rivals);
+            observed.issues.push(issue);
+            return false;
+        }
+        if !is_unseen(self.disk.state()) {
+            return true;
+        }
+        let theirs = services_of(&settings.instance, engine);
+        if !theirs.is_empty() {
+            observed.issues.push(backup::lost(&theirs, settings));
+            self.state.beside = true;
+            return false;
+        }
+        // What is made now must be known as ours at the next look.
+        if let Err(error) = discard(&self.disk.state().join(UNSEEN)) {
+            observed.issues.push(error.issue());
+            return false;
+        }
+        true
     }
 
     /// What we made, with what is recognised by its mark, and recorded now.
@@ -749,12 +799,56 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             return None;
         };
         let joined = engine.own_networks.iter().any(|(name, attachment)| {
-            name == &target.network.name && attachment.aliases.contains(plan::CONTROLLER)
+            name == &target.network.name && attachment.aliases.contains(CONTROLLER)
         });
         Some(Own {
             id: id.clone(),
             joined,
         })
+    }
+
+    /// What can be done about a store that cannot be read. Backups are read
+    /// whole for it, so once for as long as it says the same.
+    async fn way_back(&mut self, error: StoreError) -> Option<Issue> {
+        let said = error.to_string();
+        if self
+            .state
+            .way_back
+            .as_ref()
+            .is_none_or(|(of, _)| *of != said)
+        {
+            let settings = self.wanted.settings();
+            let told = tokio::task::spawn_blocking(move || backup::rescue(&error, &settings)).await;
+            self.state.way_back = told.ok().map(|issue| (said, issue));
+        }
+        self.state.way_back.as_ref().map(|(_, issue)| issue.clone())
+    }
+
+    /// Puts a process's name to a port the engine found taken, where we can
+    /// see it: in a container the host's processes are out of sight.
+    async fn name_holders(&self, target: &Target, effects: &mut Effects) {
+        let taken = effects.refused.iter().any(|(_, _, port)| port.is_some());
+        if !taken || self.placement != Placement::Host {
+            return;
+        }
+        // Every process's open files are looked through.
+        let Ok(listeners) = tokio::task::spawn_blocking(self.listeners).await else {
+            return;
+        };
+        for (role, reason, port) in &mut effects.refused {
+            let wanted = target.containers.iter().filter(|spec| spec.role == *role);
+            let holder = wanted
+                .flat_map(|spec| &spec.ports)
+                .filter(|want| Some(want.host) == *port)
+                .find_map(|want| {
+                    listeners.iter().find(|listener| {
+                        (listener.port, listener.protocol) == (want.host, want.protocol)
+                    })
+                });
+            if let Some(holder) = holder {
+                *reason = format!("{} listens on it", holder.who());
+            }
+        }
     }
 
     fn remember(&mut self, effects: Effects, now: Timestamp) {
@@ -771,67 +865,18 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         if effects.reminded {
             memory.route_reminded_at = Some(now);
         }
+        for (role, unkept) in effects.failures {
+            match unkept {
+                Some(failure) => memory.failures.insert(role, failure),
+                None => memory.failures.remove(&role),
+            };
+        }
         // Those of this pass and no others: what failed before was tried again,
         // or is not wanted any more.
         memory.troubles = effects.troubles;
         for reference in effects.pulls {
-            self.begin_pull(reference);
-        }
-    }
-
-    fn begin_pull(&mut self, reference: String) {
-        let (news, _) = self.state.pulls.get_or_insert_with(mpsc::unbounded_channel);
-        let news = news.clone();
-        self.state.memory.note_pull(&reference, 0, 0);
-        let mut progress = self.engine.pull(&reference);
-        tokio::spawn(async move {
-            let mut told: Option<Instant> = None;
-            let mut result = Ok(());
-            while let Some(step) = progress.next().await {
-                match step {
-                    Ok(step) if told.is_none_or(|at| at.elapsed() >= PROGRESS) => {
-                        told = Some(Instant::now());
-                        let reference = reference.clone();
-                        let (current, total) = (step.current, step.total);
-                        let _gone = news.send(PullNews::Progress {
-                            reference,
-                            current,
-                            total,
-                        });
-                    }
-                    Ok(_) => {}
-                    Err(error) => result = Err(error),
-                }
-            }
-            let _gone = news.send(match result {
-                Ok(()) => PullNews::Done { reference },
-                Err(error) => PullNews::Failed {
-                    reference,
-                    reason: error.to_string(),
-                },
-            });
-        });
-    }
-
-    fn take(&mut self, news: PullNews) {
-        let now = (self.clock)();
-        let memory = &mut self.state.memory;
-        match news {
-            PullNews::Progress {
-                reference,
-                current,
-                total,
-            } => {
-                memory.note_pull(&reference, current, total);
-            }
-            PullNews::Done { reference } => {
-                info!(reference, "pulled");
-                memory.note_pulled(&reference);
-            }
-            PullNews::Failed { reference, reason } => {
-                warn!(reference, reason, "the pull failed");
-                memory.note_pull_failure(&reference, reason, now);
-            }
+            memory.note_pull(&reference, 0, 0);
+            self.state.pulls.begin(&*self.engine, reference);
         }
     }
 
@@ -906,7 +951,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let (Some(target), Some(engine)) = (target, &observed.engine) else {
             return;
         };
-        let running = question(target, engine, (self.clock)(), false).running;
+        let running = Question::of(target, engine, (self.clock)(), false).running;
         let gateway = engine
             .networks
             .iter()
@@ -922,31 +967,6 @@ impl<E: Engine, P: Probe> Controller<E, P> {
             in_container: matches!(self.placement, Placement::Container { .. }),
         };
         self.scene.send_replace(Arc::new(scene));
-    }
-}
-
-/// The orders as the last controller left them. What cannot be read is as good
-/// as nothing: every name is looked at anew.
-fn kept_orders(disk: &Disk) -> Orders {
-    std::fs::read(disk.state().join(ORDERS))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default()
-}
-
-/// Waits for news of pulls; for ever while there are none.
-async fn next_news(
-    pulls: &mut Option<(
-        mpsc::UnboundedSender<PullNews>,
-        mpsc::UnboundedReceiver<PullNews>,
-    )>,
-) -> PullNews {
-    match pulls {
-        Some((_, inbox)) => match inbox.recv().await {
-            Some(news) => news,
-            None => std::future::pending().await,
-        },
-        None => std::future::pending().await,
     }
 }
 
@@ -975,135 +995,6 @@ fn references(
         }
     }
     all
-}
-
-fn question(target: &Target, engine: &EngineFacts, now: Timestamp, thorough: bool) -> Question {
-    let running = Role::ALL
-        .into_iter()
-        .filter_map(|role| {
-            let name = target.container_name(role);
-            let facts = engine.containers.iter().find(|facts| facts.name == name)?;
-            let runs = matches!(
-                facts.state,
-                ContainerState::Running | ContainerState::Paused
-            );
-            runs.then(|| {
-                let address = facts
-                    .networks
-                    .get(&target.network.name)
-                    .and_then(|attachment| attachment.address);
-                (
-                    role,
-                    Running {
-                        id: facts.id.clone(),
-                        started_at: facts.started_at,
-                        address,
-                        state: facts.state,
-                    },
-                )
-            })
-        })
-        .collect();
-    Question {
-        running,
-        now,
-        thorough,
-    }
-}
-
-/// What is known of services that cannot be reached from where we are.
-fn unjudged(question: &Question) -> Probed {
-    let why = "the controller is not in their network yet";
-    let starting = |role: &Role| (*role, Health::Starting { why: why.into() });
-    Probed {
-        health: question.running.keys().map(starting).collect(),
-        ..Probed::default()
-    }
-}
-
-/// Keeps listening to the engine and triggers a look for every hint, and for
-/// every time the stream had to be opened anew (something may be missed).
-async fn follow_events<E: Engine>(
-    engine: Arc<E>,
-    instance: String,
-    mut since: i64,
-    sender: mpsc::Sender<Trigger>,
-    knock: watch::Sender<Option<Instant>>,
-) {
-    let mut pause = RECONNECT.0;
-    loop {
-        let mut events = engine.events(&instance, Some(since));
-        let opened = Instant::now();
-        let silent = loop {
-            match tokio::time::timeout(SILENCE, events.next()).await {
-                Ok(Some(Ok(hint))) => {
-                    debug!(event = hint.what, "engine event");
-                    since = hint.at.saturating_sub(OVERLAP);
-                    let _full = sender.try_send(Trigger::Engine);
-                }
-                Ok(Some(Err(_)) | None) => break false,
-                Err(_) => break true,
-            }
-        };
-        if silent {
-            // Asked again from the last event on: nothing is missed between.
-            continue;
-        }
-        if opened.elapsed() > Duration::from_secs_f64(RECONNECT.1) {
-            pause = RECONNECT.0;
-        }
-        // Jitter, so that several controllers do not knock in step.
-        let jitter = f64::from(std::process::id() % 100) / 400.0;
-        let wait = Duration::from_secs_f64(pause * (1.0 + jitter));
-        knock.send_replace(Some(Instant::now() + wait));
-        tokio::time::sleep(wait).await;
-        pause = (pause * 1.7).min(RECONNECT.1);
-        knock.send_replace(None);
-        let _full = sender.try_send(Trigger::Engine);
-    }
-}
-
-/// The engine does not answer: what, why, what to do.
-pub(super) fn engine_issue(error: &EngineError) -> Issue {
-    let (code, what, fix) = match error {
-        EngineError::Denied { .. } => (
-            IssueCode::EngineDenied,
-            "The container engine's socket may not be opened",
-            "Run the controller as root or as a member of the socket's group (`docker`)",
-        ),
-        EngineError::TooOld { .. } => (
-            IssueCode::EngineTooOld,
-            "The container engine is too old",
-            "Install Docker Engine 20.10 or newer",
-        ),
-        EngineError::Slow { .. } => (
-            IssueCode::EngineAway,
-            "The container engine answers too slowly",
-            "Look at its log; what runs goes on, and it is asked again by itself",
-        ),
-        EngineError::StateNotMounted { .. } => (
-            IssueCode::StateUnwritable,
-            "The state folder is inside the controller's own container, where no service can read it",
-            "Start the controller's container with a volume or a folder of the host there, such as `-v colourstream:/state`; until then nothing is touched",
-        ),
-        _ => (
-            IssueCode::EngineAway,
-            "The container engine does not answer",
-            "Start it (`systemctl start docker`) or correct `engine.address`; asked again by itself",
-        ),
-    };
-    Issue {
-        code,
-        severity: Severity::Error,
-        role: None,
-        subject: match error {
-            EngineError::StateNotMounted { state, .. } => state.clone(),
-            _ => "engine".into(),
-        },
-        what: what.into(),
-        why: error.to_string(),
-        fix: fix.into(),
-    }
 }
 
 /// Kept out of the loop's way: only used for the log.

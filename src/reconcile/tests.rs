@@ -22,9 +22,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use fixture::*;
 
 use super::{Command, End, Status, Summary, Trigger, Triggers};
+use crate::desired::Protocol;
 use crate::disk::{UNSEEN, is_unseen};
 use crate::engine::fake::{Fate, When};
-use crate::engine::{ContainerState, Ended, EngineCall, EngineError};
+use crate::engine::{ContainerState, Ended, Engine as _, EngineCall, EngineError};
+use crate::host::{Listener, Process};
 use crate::model::{IssueCode, Role};
 use crate::plan::{Disruption, Wait, views};
 use crate::settings::Mode;
@@ -382,6 +384,83 @@ async fn a_replacement_that_never_answers_is_taken_back_and_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_worked_comes_back_though_nobody_can_write_down_why() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(OME);
+    stage.mute_newer_ome();
+    stage.settings(&format!("{PLAIN}{NEWER_OME}")).await;
+    for _ in 0..8 {
+        stage.pass(&[Trigger::Recheck]).await;
+    }
+    assert_eq!(stage.main(OME).image_id, "sha256:ome-new");
+    // The disk is full from here on.
+    stage.store.behind("PRAGMA query_only = ON").unwrap();
+    let pass = stage.settle().await;
+    let back = stage.main(OME);
+    assert_eq!(
+        (&back.id, back.state),
+        (&before.id, ContainerState::Running)
+    );
+    assert!(has(&pass.plan.issues, IssueCode::ReplacementFailed));
+    assert!(stage.store.failures().unwrap().is_empty(), "it was full");
+    stage.world.take_calls();
+    tokio::time::advance(Duration::from_secs(120)).await;
+    stage.settle().await;
+    assert_eq!(stage.world.take_calls(), [], "nor is it tried again soon");
+    // One that is killed now and begins anew stops nothing on a full disk.
+    stage.restart();
+    for _ in 0..20 {
+        stage.pass(&[Trigger::Recheck]).await;
+        tokio::time::advance(Duration::from_secs(5)).await;
+    }
+    let back = stage.main(OME);
+    assert_eq!(
+        (&back.id, back.state),
+        (&before.id, ContainerState::Running)
+    );
+    // With room again it is tried once more, and kept.
+    stage.store.behind("PRAGMA query_only = OFF").unwrap();
+    stage.settle().await;
+    assert_eq!(stage.main(OME).id, before.id);
+    assert!(stage.store.failures().unwrap().contains_key(&OME));
+    stage.world.take_calls();
+    stage.restart();
+    stage.settle().await;
+    assert_eq!(stage.world.take_calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_down_is_as_soon_as_it_can() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let ended = Ended {
+        code: 1,
+        last_lines: vec!["no".into()],
+    };
+    stage.world.next_try_out(Some(ended));
+    let full =
+        "CREATE TRIGGER no_room BEFORE INSERT ON failures BEGIN SELECT RAISE(FAIL, 'full'); END";
+    stage.store.behind(full).unwrap();
+    stage
+        .settings(&format!("{PLAIN}trusted_proxies: [10.0.0.0/8]\n"))
+        .await;
+    stage.settle().await;
+    let tries = |stage: &Stage| {
+        let calls = stage.world.take_calls();
+        let tries = calls.iter().filter(|call| call.verb() == "try out");
+        tries.count()
+    };
+    assert_eq!(tries(&stage), 1, "once, and not with every look");
+    stage.store.behind("DROP TRIGGER no_room").unwrap();
+    stage.pass(&[Trigger::Sweep]).await;
+    assert!(stage.store.failures().unwrap().contains_key(&Role::Traefik));
+    stage.restart();
+    stage.settle().await;
+    assert_eq!(tries(&stage), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_changes_in_a_row_the_one_that_worked_comes_back() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;
@@ -539,6 +618,32 @@ async fn a_flapping_service_opens_the_breaker_which_closes_when_it_stays_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_in_a_row_are_no_runs_that_were_too_short() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    for text in [MOVED, PLAIN, MOVED, PLAIN, MOVED, PLAIN] {
+        stage.settings(text).await;
+        let pass = stage.settle().await;
+        assert!(pass.plan.is_empty(), "{:#?}", views(&pass.plan));
+        assert!(pass.observed.breakers.is_empty());
+    }
+    // One that does not answer, restarted each time, is left alone in the end.
+    let run = stage.main(OME).started_at;
+    stage.script.miss(OME, usize::MAX);
+    let open = |pass: &super::Pass| pass.observed.breakers.contains_key(&OME);
+    let mut opened = false;
+    for _ in 0..2_000 {
+        let pass = stage.pass(&[Trigger::Recheck]).await;
+        opened = open(&pass);
+        if opened {
+            break;
+        }
+        tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
+    }
+    assert!(opened && stage.main(OME).started_at > run);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_live_review_is_not_interrupted_until_it_is_over() {
     let mut stage = Stage::new(PLAIN);
     stage.settle().await;
@@ -552,6 +657,9 @@ async fn a_live_review_is_not_interrupted_until_it_is_over() {
             .iter()
             .any(|step| step.waits == Some(Wait::Quiet))
     );
+    // Now and then, and not all the time while a review lasts.
+    let next = pass.next(stage.now(), Duration::from_secs(30));
+    assert_eq!(next, Duration::from_secs(2));
     assert_eq!(stage.status.borrow().summary, Summary::Waiting);
     assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
     // All that could be done beforehand is done.
@@ -566,6 +674,160 @@ async fn a_live_review_is_not_interrupted_until_it_is_over() {
     }
     stage.go_live(0);
     stage.assert_converged().await;
+}
+
+/// Of the guard itself, which watches all of this and the random worlds.
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "is well, and is cut while somebody is live")]
+async fn a_cut_in_a_live_review_is_noticed() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    stage.go_live(1);
+    let call = EngineCall::StopContainer {
+        id: stage.main(OME).id,
+        timeout: 5,
+    };
+    let _cut = stage.guard.perform(call).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_live_while_a_change_is_tried_out_is_not_cut() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    let before = Role::ALL.map(|role| stage.main(role));
+    // Nobody is there at the look; the first call tries Traefik's file out.
+    *stage.guard.live_after.lock().unwrap() = Some(1);
+    let with = format!("{PLAIN}trusted_proxies: [10.0.0.0/8]\n");
+    let pass = stage.settings(&with).await;
+    assert!(pass.done > 0 && pass.failed == 0);
+    assert!(pass.next(stage.now(), Duration::from_secs(30)) < Duration::from_secs(1));
+    let verbs: Vec<_> = stage
+        .world
+        .take_calls()
+        .iter()
+        .map(EngineCall::verb)
+        .collect();
+    assert_eq!(verbs, ["try out", "create container"]);
+    let pass = stage.settle().await;
+    let waits = |pass: &super::Pass| holding(&pass.plan).contains(&Wait::Quiet);
+    assert!(waits(&pass), "{:#?}", views(&pass.plan));
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+    stage.go_live(0);
+    stage.assert_converged().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_is_gone_for_seconds_comes_back_to_what_it_left() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    stage.go_live(1);
+    stage.settings(MOVED).await;
+    stage.settle().await;
+    let before = Role::ALL.map(|role| stage.main(role));
+    // An hour with a look every half minute, as when nothing happens.
+    for _ in 0..120 {
+        tokio::time::advance(Duration::from_secs(30)).await;
+        stage.pass(&[Trigger::Sweep]).await;
+    }
+    for gone in [1, 3, 50] {
+        tokio::time::advance(Duration::from_secs(29)).await;
+        stage.go_live(0);
+        for _ in 0..gone {
+            let pass = stage.pass(&[Trigger::Live]).await;
+            let words = views(&pass.plan);
+            let words = words.iter().filter_map(|step| step.waits.as_deref());
+            assert!(
+                words
+                    .clone()
+                    .any(|it| it.contains("nobody has been live for a minute")),
+                "{:?}",
+                words.collect::<Vec<_>>()
+            );
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        stage.go_live(1);
+        stage.pass(&[Trigger::Live]).await;
+    }
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+    // A person need not wait for that minute.
+    stage.go_live(0);
+    stage.pass(&[Trigger::Live]).await;
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+    let begun = stage.now();
+    stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
+    stage.assert_converged().await;
+    assert!(stage.now().duration_since(begun).as_secs() < 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_answer_in_a_live_review_changes_nothing() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    stage.go_live(1);
+    let before = Role::ALL.map(|role| stage.main(role));
+    let well = |stage: &Stage| {
+        let status = stage.status.borrow();
+        status.services.iter().all(|it| it.health == "healthy")
+    };
+    for role in Role::ALL {
+        for misses in [1, 2] {
+            stage.script.miss(role, misses);
+            let pass = stage.pass(&[Trigger::Sweep]).await;
+            // Asked again at once, not with the next sweep.
+            let next = pass.next(stage.now(), Duration::from_secs(30));
+            assert!(next < Duration::from_secs(1), "{role}: {next:?}");
+            assert!(well(&stage), "{role}: what was known stays");
+            tokio::time::advance(Duration::from_secs(6)).await;
+            assert!(stage.settle().await.plan.is_empty());
+        }
+    }
+    // What we lack ourselves says nothing of them, for however long.
+    stage.script.unasked.store(100, Ordering::SeqCst);
+    for _ in 0..100 {
+        stage.pass(&[Trigger::Recheck]).await;
+        assert!(well(&stage));
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    // Misses with a good word, or a long silence of ours, between them.
+    for seconds in [1, 3, 40, 40, 40] {
+        stage.script.miss(OME, 1);
+        stage.pass(&[Trigger::Sweep]).await;
+        if seconds < 40 {
+            stage.pass(&[Trigger::Recheck]).await;
+        }
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+    assert_eq!(stage.world.take_calls(), []);
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+    // Nor does a controller that begins with a miss know it for dead.
+    stage.script.miss(OME, 2);
+    stage.restart();
+    stage.settle().await;
+    stage.assert_converged().await;
+    assert_eq!(Role::ALL.map(|role| stage.main(role)), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_stays_silent_is_restarted_within_seconds_whoever_is_live() {
+    let mut stage = Stage::new(PLAIN);
+    stage.assert_converged().await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    stage.go_live(1);
+    let (before, others) = (stage.main(OME), stage.main(Role::Traefik));
+    let image = before.image_id.clone();
+    stage.script.mute.lock().unwrap().insert(image);
+    let begun = stage.now();
+    while stage.main(OME).started_at == before.started_at {
+        let pass = stage.pass(&[Trigger::Recheck]).await;
+        tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
+        assert!(stage.now().duration_since(begun).as_secs() < 10);
+    }
+    let took = stage.now().duration_since(begun).as_secs();
+    assert!((5..8).contains(&took), "{took} s");
+    stage.script.mute.lock().unwrap().clear();
+    stage.assert_converged().await;
+    assert_eq!(stage.main(OME).id, before.id);
+    assert_eq!(stage.main(Role::Traefik), others);
 }
 
 #[tokio::test(start_paused = true)]
@@ -912,8 +1174,25 @@ async fn what_is_in_the_way_and_not_ours_is_named_and_left() {
     stage.world.remove(&name(OME));
     stage.assert_converged().await;
     // A process takes a port while the service is down.
+    let nginx = || {
+        let listener = |protocol, command: &str| Listener {
+            protocol,
+            address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            port: 1935,
+            inode: 7,
+            process: Some(Process {
+                pid: 812,
+                command: command.to_owned(),
+            }),
+        };
+        vec![
+            listener(Protocol::Udp, "another"),
+            listener(Protocol::Tcp, "nginx"),
+        ]
+    };
+    stage.controller.as_mut().unwrap().listeners = nginx;
     stage.world.remove(&name(OME));
-    stage.world.occupy_port(crate::desired::Protocol::Tcp, 1935);
+    stage.world.occupy_port(Protocol::Tcp, 1935);
     for _ in 0..30 {
         let pass = stage.pass(&[Trigger::Recheck]).await;
         tokio::time::advance(pass.next(stage.now(), Duration::from_secs(30))).await;
@@ -925,6 +1204,7 @@ async fn what_is_in_the_way_and_not_ours_is_named_and_left() {
         .find(|issue| issue.code == IssueCode::PortTaken)
         .unwrap();
     assert!(issue.what.contains("1935"), "{issue:?}");
+    assert_eq!(issue.why, "`nginx` (process 812) listens on it");
     let starts = |calls: Vec<EngineCall>| {
         calls
             .iter()
@@ -932,7 +1212,7 @@ async fn what_is_in_the_way_and_not_ours_is_named_and_left() {
             .count()
     };
     assert!(starts(stage.world.take_calls()) < 20, "it backs off");
-    stage.world.free_port(crate::desired::Protocol::Tcp, 1935);
+    stage.world.free_port(Protocol::Tcp, 1935);
     tokio::time::advance(Duration::from_secs(601)).await;
     stage.assert_converged().await;
 }
@@ -995,7 +1275,7 @@ async fn no_secret_is_in_anything_that_is_shown() {
         ),
         ("hook path", secrets.mirotalk_hook_path.expose().clone()),
         ("ticket key", secrets.ticket_key.expose().clone()),
-        ("publish key", room.key.expose().to_owned()),
+        ("stream key", room.key.expose().to_owned()),
         ("private key", "PRIVATE KEY".to_owned()),
     ];
     // The same as the numbers a derived `Debug` of bytes would print.
@@ -1096,6 +1376,39 @@ async fn without_an_engine_it_renders_says_so_and_goes_on_when_it_comes() {
     running.ready(45).await;
     running.end().await;
     stage.assert_sane();
+}
+
+/// A copy of the state folder was started beside the first, or a second
+/// installation without a name of its own.
+#[tokio::test(start_paused = true)]
+async fn beside_another_controller_of_the_instance_nothing_is_touched() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    stage.world.set_rivals(&["first"]);
+    stage.write_settings(MOVED);
+    stage.restart();
+    stage.world.take_calls();
+    for trigger in [
+        Trigger::Settings,
+        Trigger::Engine,
+        Trigger::Person(Command::ApplyNow),
+    ] {
+        let pass = stage.pass(&[trigger]).await;
+        let told = pass.plan.issues.iter();
+        let told: Vec<_> = told
+            .filter(|issue| issue.code == IssueCode::TwoControllers)
+            .collect();
+        assert!(told[0].fix.contains("`docker stop first`"), "{trigger:?}");
+        assert!(pass.plan.steps.is_empty(), "{:?}", pass.plan);
+    }
+    assert_eq!(stage.world.take_calls(), []);
+    stage.world.set_rivals(&[]);
+    stage.settle().await;
+    assert!(!has(
+        &stage.status.borrow().issues,
+        IssueCode::TwoControllers
+    ));
+    assert_ne!(stage.world.take_calls(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -1365,7 +1678,13 @@ async fn what_people_ask_is_done_by_the_running_loop() {
         .until("waiting", 5, |status| status.summary == Summary::Waiting)
         .await;
     stage.go_live(0);
-    running.ready(30).await;
+    let gone = stage.now();
+    running.ready(90).await;
+    let took = stage.now().duration_since(gone).as_secs();
+    assert!(
+        (60..70).contains(&took),
+        "a minute after it was over: {took} s"
+    );
     running.end().await;
     stage.assert_sane();
 }

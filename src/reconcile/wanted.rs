@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::VERSION;
 use crate::desired::{
     AcmeInputs, Certificate, HostFacts, ImagePin, RoomRoute, Secrets, Snapshot, Target, desire,
 };
@@ -19,7 +20,9 @@ use crate::engine::{EngineFacts, Placement};
 use crate::host;
 use crate::model::{Digest, Issue, IssueCode, Severity};
 use crate::render::{RenderError, Templates, render};
-use crate::settings::{self, AcmeChallenge, Cidr, Overrides, Settings, SettingsError, Tls};
+use crate::settings::{
+    self, AcmeChallenge, Cidr, KEPT, Kept, Overrides, Settings, SettingsError, Tls,
+};
 use crate::tls;
 
 /// Certificates that are the operator's business are looked at again this often.
@@ -41,6 +44,10 @@ pub struct Wanted {
     disk: Arc<Disk>,
     settings: watch::Sender<Arc<Settings>>,
     settings_issues: Vec<Issue>,
+    /// Whether the settings in force are kept for the next start, and whether
+    /// that was done since this one.
+    keeps: bool,
+    is_kept: bool,
     templates: Option<Templates>,
     overrides: BTreeMap<String, String>,
     /// The settings' text and the templates as they were read last, wrong ones
@@ -79,6 +86,8 @@ impl Wanted {
             disk,
             settings: watch::Sender::new(Arc::new(settings)),
             settings_issues: Vec::new(),
+            keeps: false,
+            is_kept: false,
             templates: None,
             overrides: BTreeMap::new(),
             read: None,
@@ -96,6 +105,12 @@ impl Wanted {
         };
         wanted.reload_templates();
         wanted
+    }
+
+    /// From now on the settings in force are kept in the state folder, for a
+    /// start with worse ones. For who holds it and goes on running.
+    pub fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// The settings in force.
@@ -162,8 +177,13 @@ impl Wanted {
     }
 
     /// Whether settings or templates on disk are not those that were read last.
-    /// A hint that they changed can be lost; what is on disk cannot.
+    /// A hint that they changed can be lost; what is on disk cannot. Nor is the
+    /// text all there is to settings that were refused: what they name may have
+    /// come back.
     pub fn is_stale(&self) -> bool {
+        if !self.settings_issues.is_empty() || self.keeps && !self.is_kept {
+            return true;
+        }
         let text = self.source.file.as_deref().map(std::fs::read);
         if text.and_then(Result::ok) != self.read {
             return true;
@@ -192,10 +212,16 @@ impl Wanted {
         };
         match loaded {
             Ok(new) => {
-                self.settings_issues = fixed_at_start(&before, &new).into_iter().collect();
-                if self.settings_issues.is_empty() && *before != new {
-                    info!("the settings changed and are taken up");
-                    self.settings.send_replace(Arc::new(new));
+                let text = String::from_utf8_lossy(self.read.as_deref().unwrap_or_default());
+                let refused = nameless(&before, &new, &text, overrides)
+                    .or_else(|| fixed_at_start(&before, &new));
+                self.settings_issues = refused.into_iter().collect();
+                if self.settings_issues.is_empty() {
+                    if *before != new {
+                        info!("the settings changed and are taken up");
+                        self.settings.send_replace(Arc::new(new));
+                    }
+                    self.keep_settings();
                 }
             }
             Err(errors) => {
@@ -212,6 +238,25 @@ impl Wanted {
         self.look_again = None;
         self.reload_templates();
         *before != *self.settings()
+    }
+
+    /// Keeps what was read last, which is in force.
+    fn keep_settings(&mut self) {
+        if !self.keeps {
+            return;
+        }
+        let text = String::from_utf8_lossy(self.read.as_deref().unwrap_or_default());
+        let file = self.source.file.as_deref();
+        let bytes = Kept::new(file, &text, &self.source.overrides).bytes();
+        let is_there = std::fs::read(self.disk.state().join(KEPT)).is_ok_and(|old| old == bytes);
+        let kept = match is_there {
+            true => Ok(()),
+            false => self.disk.keep(Path::new(KEPT), &bytes, 0o600),
+        };
+        if let Err(error) = &kept {
+            warn!(%error, "the settings could not be kept for the next start");
+        }
+        self.is_kept = kept.is_ok();
     }
 
     /// The clock was set: certificates are looked at again now.
@@ -290,7 +335,7 @@ impl Wanted {
             certificate: self.certificate.clone(),
             acme: key.acme.clone(),
             pins: key.pins.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             now,
         };
         let templates = self.templates.as_ref()?;
@@ -366,7 +411,13 @@ impl Wanted {
                         self.certificate = Some(pair);
                         self.certificate_issues = warnings;
                     }
-                    Err(issues) => self.certificate_issues = issues,
+                    Err(issues) => {
+                        self.certificate_issues = issues;
+                        if self.certificate.is_none() {
+                            let folder = self.disk.state().join("rendered/traefik/certs");
+                            self.certificate = tls::last_good(&folder, &settings.hosts, now);
+                        }
+                    }
                 }
             }
             Tls::LocalCa => {
@@ -424,11 +475,55 @@ fn network(settings: &Settings, engine: Option<&EngineFacts>) -> (String, Ipv4Ad
         .unwrap_or_else(|| ("10.83.0.0/24".to_owned(), Ipv4Addr::new(10, 83, 0, 1)))
 }
 
+/// Nothing names the hosts any more, perhaps a variable that was forgotten: the
+/// names of a local set-up would be another installation on the same state.
+pub fn nameless(
+    before: &Settings,
+    new: &Settings,
+    text: &str,
+    overrides: &Overrides,
+) -> Option<Issue> {
+    if before.hosts == new.hosts || settings::names_hosts(text, overrides) {
+        return None;
+    }
+    let (was, would) = (&before.hosts.live, &new.hosts.live);
+    Some(Issue {
+        code: IssueCode::SettingsInvalid,
+        severity: Severity::Error,
+        role: None,
+        subject: "domain".into(),
+        what: format!("Nothing names the domain any more; it was `{was}`"),
+        why: format!(
+            "Without one it would be `{would}`, where no link leads that was given out. The settings in force stay as they were"
+        ),
+        fix: format!(
+            "Start the controller with `-e COLOURSTREAM_DOMAIN={was}` again, or write `domain: {was}` into the settings. If the other was meant, name it: `-e COLOURSTREAM_DOMAIN={would}`"
+        ),
+    })
+}
+
+/// Under another name what runs would be nobody's: left behind, and its files
+/// taken away under it.
+fn renamed(before: &Settings, new: &Settings) -> Option<Issue> {
+    let (was, would) = (&before.instance, &new.instance);
+    (was != would).then(|| Issue {
+        code: IssueCode::SettingsInvalid,
+        severity: Severity::Error,
+        role: None,
+        subject: "instance".into(),
+        what: format!("`instance` is `{would}` now, but what runs was made as `{was}`"),
+        why: "It would be left behind as it is, and its files taken away. The settings in force stay as they were".into(),
+        fix: format!("Put `instance: {was}` back. To change it, stop the controller and run `colourstream down` with the old name first; rooms and links stay"),
+    })
+}
+
 /// What cannot change while we run.
 fn fixed_at_start(before: &Settings, new: &Settings) -> Option<Issue> {
+    if let Some(issue) = renamed(before, new) {
+        return Some(issue);
+    }
     let fixed = [
         ("state", before.state != new.state),
-        ("instance", before.instance != new.instance),
         ("engine.address", before.engine != new.engine),
         ("ports.pages", before.ports.pages != new.ports.pages),
         (

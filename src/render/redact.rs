@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::desired::FileSpec;
+use crate::model::disrupts;
 
 /// What stands in place of a secret.
 const MARK: &str = "•••";
@@ -47,7 +48,7 @@ pub fn hidden(line: &str) -> String {
     hexadecimal(&tokens)
 }
 
-/// Without terminal escapes and other control characters. First of all, so
+/// Without terminal escapes and what else has no place in a line. First of all, so
 /// that none of them can split a secret in two.
 fn plain(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -60,7 +61,7 @@ fn plain(line: &str) -> String {
                 chars.by_ref().find(|char| ('@'..='~').contains(char));
             }
             '\t' => out.push(char),
-            char if char.is_control() => {}
+            char if disrupts(char) => {}
             char => out.push(char),
         }
     }
@@ -145,6 +146,7 @@ mod tests {
             ("a\tb\r", "a\tb"),
             ("ends in the middle \u{1b}[3", "ends in the middle "),
             ("a lone \u{1b} escape", "a lone  escape"),
+            ("key sk_\u{202e}abc123 turned", "key ••• turned"),
         ] {
             assert_eq!(hidden(line), expected, "{line:?}");
         }

@@ -331,14 +331,14 @@ fn a_template_that_drops_a_required_part_is_refused() {
         ),
         (
             DYNAMIC,
-            "room-auth, strip-cookie",
-            "strip-cookie",
+            "room-auth, strip-cookie, media-headers",
+            "strip-cookie, media-headers",
             "lets everybody in",
         ),
         (
             DYNAMIC,
-            "call-auth, strip-cookie",
-            "strip-cookie",
+            "room-auth, strip-cookie, frame",
+            "strip-cookie, frame",
             "lets everybody in",
         ),
         (
@@ -549,7 +549,7 @@ fn a_template_that_drops_a_required_part_is_refused() {
             LOGGER,
             "<Tag name=\"AccessController\" level=\"critical\"/>",
             "<Tag name=\"AccessController\" level=\"info\"/>",
-            "publish keys would be in the log",
+            "stream keys would be in the log",
         ),
         (LOGGER, "enabled=\"false\"", "enabled=\"true\"", "to a file"),
         (

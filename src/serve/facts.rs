@@ -88,8 +88,8 @@ async fn streams(
     for profile in &settings.profiles {
         let names = ome.streams(&profile.name).await?;
         let details = join_all(names.iter().map(|name| async {
-            let detail = ome.stream_json(&profile.name, name).await?;
-            let stats = ome.stats_json(&profile.name, name).await?;
+            let detail = ome.stream(&profile.name, name).await?;
+            let stats = ome.stats(&profile.name, name).await?;
             Ok::<_, ServiceError>(detail.map(|detail| SeenStream {
                 profile: profile.name.clone(),
                 name: name.clone(),

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::desired::{Lead, Obstacle, Orders, Seen, Served, Stage};
+use crate::desired::{Failure, Lead, Obstacle, Orders, Protocol, Seen, Served, Stage, port_plan};
 use crate::engine::Engine;
 use crate::host::{self, Names, NoAddress, Resolvers};
 use crate::model::Role;
@@ -31,6 +31,8 @@ const SOON: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(60);
 /// An order that failed is among the last lines: one is a dozen of them.
 const LOG_LINES: u32 = 300;
+/// What it said when it began may lie further back, where it ran without us.
+const FIRST_LINES: u32 = 5_000;
 const KNOCK: Duration = Duration::from_secs(3);
 /// A port that was knocked at in vain from inside may be about to open: a
 /// firewall is being set, Traefik has just begun. After this it is ordered.
@@ -102,26 +104,31 @@ impl<E: Engine> Lookout<E> {
             let here = here(settings, scene.in_container, &names).await;
             let knock = match (traefik, scene.in_container) {
                 // It has not begun, or could not: told as such, and nothing
-                // is ordered without it.
+                // is known of its port yet.
                 (None, _) => Knock::Nowhere,
                 (Some(_), false) => Knock::OnThisHost,
                 (Some(_), true) => Knock::FromInside {
                     gateway: scene.gateway.map(IpAddr::V4),
                 },
             };
-            leads(settings, acme, &here, knock, &names).await
+            let asked = asked_port(settings, acme);
+            leads(settings, acme, &here, (knock, asked), &names).await
         };
         let failed = async {
             let quiet = orders.are_had() && orders.issues(before, Timestamp::now()).is_empty();
             match &scene.target {
                 Some(target) if !quiet && traefik.is_some() => {
                     let name = target.container_name(Role::Traefik);
-                    let lines = self.engine.logs(&name, LOG_LINES, false);
+                    let count = match *before == Seen::default() {
+                        true => FIRST_LINES,
+                        false => LOG_LINES,
+                    };
+                    let lines = self.engine.logs(&name, count, false);
                     let lines: Vec<String> = lines
                         .filter_map(|line| std::future::ready(line.ok()))
                         .collect()
                         .await;
-                    failures(&lines, &hosts)
+                    with_standing(failures(&lines, &hosts), &before.failures)
                 }
                 _ => before.failures.clone(),
             }
@@ -148,6 +155,19 @@ impl<E: Engine> Lookout<E> {
             }
         }
     }
+}
+
+/// PURE. What Traefik said once, when it began, is still so when its log has
+/// moved on.
+fn with_standing(found: Vec<Failure>, before: &[Failure]) -> Vec<Failure> {
+    let stood = before.iter().filter(|failure| failure.stands);
+    let mut all: Vec<Failure> = stood
+        .filter(|failure| !found.contains(failure))
+        .cloned()
+        .collect();
+    all.extend(found);
+    all.sort_by_key(|failure| failure.at);
+    all
 }
 
 /// PURE. The certificate for each name; of several the one that lasts longest.
@@ -195,22 +215,27 @@ async fn leads(
     settings: &Settings,
     acme: &Acme,
     here: &BTreeSet<IpAddr>,
-    knock: Knock,
+    (knock, asked): (Knock, Option<u16>),
     names: &impl Names,
 ) -> BTreeMap<String, Lead> {
     let hosts = settings.hosts.all();
     let all = join_all(hosts.map(|host| async move {
         if let Some(why) = needless(settings, acme) {
-            return (host.to_owned(), Lead::Unknown { why: why.into() });
+            return Some((host.to_owned(), Lead::Unknown { why: why.into() }));
         }
         let found = names.lookup(host).await;
         let mut lead = judge(found.as_deref(), here, is_binding(acme));
-        if let (Lead::Here, Some(port)) = (&lead, asked_port(settings, acme))
+        if let Lead::Here { also } = &mut lead {
+            // One that is not announced may be this host's all the same.
+            also.retain(|address| !is_ours(*address));
+        }
+        if let (Lead::Here { .. }, Some(port)) = (&lead, asked)
             && let Some(address) = found.iter().flatten().find(|found| here.contains(found))
         {
             let address = SocketAddr::new(*address, port);
             match knock {
-                Knock::Nowhere => {}
+                // What is not looked up yet is not ordered yet.
+                Knock::Nowhere => return None,
                 Knock::OnThisHost => {
                     if let Some(why) = shut(address).await {
                         lead = Lead::Away(Obstacle::Refused { port, why });
@@ -219,7 +244,7 @@ async fn leads(
                 Knock::FromInside { gateway } => {
                     // Only there if it is published on every address.
                     let gateway = gateway
-                        .filter(|_| settings.ports.bind.is_none_or(|bind| bind.is_unspecified()))
+                        .filter(|_| is_everywhere(settings, port))
                         .map(|gateway| SocketAddr::new(gateway, port));
                     if let Some(why) = unreached(address, gateway).await {
                         lead = Lead::Unreached { why };
@@ -227,9 +252,9 @@ async fn leads(
                 }
             }
         }
-        (host.to_owned(), lead)
+        Some((host.to_owned(), lead))
     }));
-    all.await.into_iter().collect()
+    all.await.into_iter().flatten().collect()
 }
 
 /// Why it does not matter where the names lead.
@@ -257,6 +282,16 @@ fn asked_port(settings: &Settings, acme: &Acme) -> Option<u16> {
         AcmeChallenge::TlsAlpn => Some(443).filter(|port| settings.ports.https == *port),
         AcmeChallenge::Dns { .. } => None,
     }
+}
+
+/// Whether a port is published on every address of the host.
+fn is_everywhere(settings: &Settings, port: u16) -> bool {
+    port_plan(settings)
+        .iter()
+        .filter(|planned| {
+            planned.public && planned.first == port && planned.protocol == Protocol::Tcp
+        })
+        .all(|planned| planned.address.is_none_or(|bind| bind.is_unspecified()))
 }
 
 /// PURE. Where a name leads.
@@ -289,7 +324,13 @@ fn judge(found: Result<&[IpAddr], &NoAddress>, here: &BTreeSet<IpAddr>, is_bindi
         Ok(_) if here.is_empty() => Lead::Unknown {
             why: "this host's public address is not known, so it was not compared with where the name leads".to_owned(),
         },
-        Ok(found) if found.iter().any(|address| here.contains(address)) => Lead::Here,
+        Ok(found) if found.iter().any(|address| here.contains(address)) => Lead::Here {
+            also: found
+                .iter()
+                .filter(|address| !here.contains(address))
+                .copied()
+                .collect(),
+        },
         Ok(found) => away(
             Obstacle::Elsewhere {
                 found: found.to_vec(),
@@ -300,10 +341,17 @@ fn judge(found: Result<&[IpAddr], &NoAddress>, here: &BTreeSet<IpAddr>, is_bindi
     }
 }
 
+/// Whether an address is this machine's: only such can be bound.
+fn is_ours(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+}
+
 /// Why a port of this very host is shut. What does not answer may be open to
 /// others (NAT seldom leads back inside), and another host's word is not ours.
 async fn shut(address: SocketAddr) -> Option<String> {
-    std::net::UdpSocket::bind(SocketAddr::new(address.ip(), 0)).ok()?;
+    if !is_ours(address.ip()) {
+        return None;
+    }
     let knock = tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(address)).await;
     match knock {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -378,13 +426,18 @@ mod tests {
     }
 
     async fn leads_of(more: &str) -> Vec<Lead> {
+        let found = led("203.0.113.7", more, (Knock::Nowhere, None)).await;
+        found.into_iter().flatten().collect()
+    }
+
+    async fn led(address: &str, more: &str, knock: (Knock, Option<u16>)) -> Vec<Option<Lead>> {
         let text = format!("domain: review.example.com\n{more}");
         let settings = crate::settings::parse(&text, "x").unwrap();
         let Tls::Acme(acme) = &settings.tls else {
             unreachable!()
         };
         let book = Book(BTreeMap::from([
-            ("review.example.com", Ok(vec![ip("203.0.113.7")])),
+            ("review.example.com", Ok(vec![ip(address)])),
             ("admin.review.example.com", Ok(vec![ip("198.51.100.9")])),
             (
                 "video.review.example.com",
@@ -393,18 +446,20 @@ mod tests {
             ("out.example.com", Ok(vec![ip("198.51.100.9")])),
         ]));
         let here = here(&settings, false, &book).await;
-        let found = leads(&settings, acme, &here, Knock::Nowhere, &book).await;
+        let found = leads(&settings, acme, &here, knock, &book).await;
         settings
             .hosts
             .all()
-            .map(|host| found[host].clone())
+            .map(|host| found.get(host).cloned())
             .to_vec()
     }
+
+    const HERE: Lead = Lead::Here { also: Vec::new() };
 
     #[tokio::test]
     async fn names_are_compared_with_the_address_people_know() {
         let found = leads_of("public_address: 203.0.113.7\n").await;
-        assert_eq!(found[0], Lead::Here);
+        assert_eq!(found[0], HERE);
         assert_eq!(
             found[1],
             Lead::Away(Obstacle::Elsewhere {
@@ -415,7 +470,7 @@ mod tests {
         assert!(matches!(found[2], Lead::Away(Obstacle::Nowhere { .. })));
         let by_name = leads_of("public_address: out.example.com\n").await;
         assert!(matches!(by_name[0], Lead::Away(_)));
-        assert_eq!(by_name[1], Lead::Here);
+        assert_eq!(by_name[1], HERE);
     }
 
     #[tokio::test]
@@ -452,7 +507,9 @@ mod tests {
         };
         assert!(why.contains("tls.resolvers"), "{why}");
         let both = [ip("2001:db8::7"), ip("203.0.113.7")];
-        assert_eq!(judge(Ok(&both), &here, true), Lead::Here);
+        // An old record of the other family: an authority asks there first.
+        let also = vec![ip("2001:db8::7")];
+        assert_eq!(judge(Ok(&both), &here, true), Lead::Here { also });
     }
 
     #[tokio::test]
@@ -464,6 +521,51 @@ mod tests {
         assert!(shut(address).await.unwrap().contains("refused"));
         // Not an address of this host: it is not asked.
         assert_eq!(shut("192.0.2.1:80".parse().unwrap()).await, None);
+    }
+
+    /// What an order is held back for, and what only warns.
+    #[tokio::test]
+    async fn it_is_knocked_where_the_authority_will_ask() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap().port();
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shut = gone.local_addr().unwrap().port();
+        drop(gone);
+        let knocked = async |knock, port| {
+            let public = "public_address: 127.0.0.1\n";
+            let found = led("127.0.0.1", public, (knock, Some(port))).await;
+            found[0].clone()
+        };
+        let inside = |gateway| Knock::FromInside { gateway };
+        for knock in [Knock::OnThisHost, inside(None)] {
+            assert_eq!(knocked(knock, open).await, Some(HERE));
+        }
+        // Before Traefik is there to answer nothing is known, and so nothing
+        // is ordered.
+        assert_eq!(knocked(Knock::Nowhere, shut).await, None);
+        assert!(matches!(
+            knocked(Knock::OnThisHost, shut).await,
+            Some(Lead::Away(Obstacle::Refused { port, .. })) if port == shut
+        ));
+        for gateway in [None, Some(ip("127.0.0.1"))] {
+            assert!(matches!(
+                knocked(inside(gateway), shut).await,
+                Some(Lead::Unreached { .. })
+            ));
+        }
+        // Where the authority asks is known only at its own ports.
+        for (more, port) in [
+            ("", Some(80)),
+            ("tls: {challenge: tls-alpn}\n", Some(443)),
+            ("ports: {http: 8080}\n", None),
+        ] {
+            let text = format!("domain: review.example.com\n{more}");
+            let settings = crate::settings::parse(&text, "x").unwrap();
+            let Tls::Acme(acme) = &settings.tls else {
+                unreachable!()
+            };
+            assert_eq!(asked_port(&settings, acme), port, "{more}");
+        }
     }
 
     /// In the shipped deployment: a warning and a moment, never a refusal.
@@ -495,13 +597,13 @@ mod tests {
             leads.contains_key("a.tld")
         };
         let unreached = || Lead::Unreached { why: String::new() };
-        assert!(after(0, Lead::Here));
+        assert!(after(0, HERE));
         assert!(!after(1, unreached()));
         assert!(!after(20, unreached()));
         assert!(after(21, unreached()));
         assert!(after(60, unreached()));
         // It answered in between: it begins anew.
-        assert!(after(61, Lead::Here));
+        assert!(after(61, HERE));
         assert!(!after(62, unreached()));
     }
 

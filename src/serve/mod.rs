@@ -19,6 +19,7 @@ use tracing::{error, warn};
 use crate::access::{Access, AdmissionKeys, TicketKey};
 use crate::backup::Keeper;
 use crate::desired::Secrets;
+use crate::disk::SOCKET;
 use crate::engine::{DockerEngine, placement};
 use crate::http::{self, App};
 use crate::listen;
@@ -117,7 +118,7 @@ pub async fn run(
         orders: controller.orders.subscribe(),
     };
     let ports = settings.borrow().ports.clone();
-    let socket = controller.disk.state().join("control.sock");
+    let socket = controller.disk.state().join(SOCKET);
     let told_scene = scene.clone();
     let addresses = addresses::follow(scene, status.clone(), placement::in_docker());
     let background = [
@@ -128,13 +129,13 @@ pub async fn run(
         tokio::spawn(series),
         tokio::spawn(Arc::clone(&keeper).run()),
         tokio::spawn(listen::follow(
-            "pages",
+            listen::Door::Pages,
             http::pages(app.clone()),
             ports.pages,
             addresses.clone(),
         )),
         tokio::spawn(listen::follow(
-            "internal",
+            listen::Door::Internal,
             http::internal(app.clone()),
             ports.internal,
             addresses,

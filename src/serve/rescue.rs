@@ -9,12 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, error};
 
 use super::addresses;
-use crate::disk::StateLock;
+use crate::VERSION;
+use crate::desired::CONTROLLER;
+use crate::disk::{SOCKET, StateLock};
 use crate::engine::{DockerEngine, Engine as _, EngineCall, Placement, placement};
 use crate::http;
 use crate::listen;
 use crate::model::Issue;
-use crate::plan::CONTROLLER;
 use crate::reconcile::Scene;
 use crate::settings::Settings;
 use crate::status::{BackupStatus, EngineStatus, Status, Summary};
@@ -41,16 +42,16 @@ pub async fn run(
     let (_statuses, looked) = watch::channel(Arc::clone(&status));
     let addresses = addresses::follow(scene, looked, placement::in_docker());
     let (aside, mut asked) = mpsc::channel(1);
-    let socket = settings.state.join("control.sock");
+    let socket = settings.state.join(SOCKET);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(listen::follow(
-        "pages",
+        listen::Door::Pages,
         http::rescue::pages(Arc::clone(&settings), issue),
         settings.ports.pages,
         addresses.clone(),
     ));
     tasks.spawn(listen::follow(
-        "internal",
+        listen::Door::Internal,
         http::rescue::internal(),
         settings.ports.internal,
         addresses,
@@ -70,8 +71,7 @@ pub async fn run(
             drop(lock.take());
             tokio::time::sleep(COURTESY).await;
             while lock.is_none() {
-                let version = env!("CARGO_PKG_VERSION");
-                lock = StateLock::acquire(&settings.state, Timestamp::now(), version).ok();
+                lock = StateLock::acquire(&settings.state, Timestamp::now(), VERSION).ok();
                 tokio::time::sleep(KNOCK).await;
             }
             break;
@@ -93,7 +93,7 @@ fn status(settings: &Settings, issue: Issue) -> Status {
     ];
     Status {
         at: Some(Timestamp::now()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         instance: settings.instance.clone(),
         summary: Summary::Degraded,
         mode: "paused".to_owned(),
@@ -114,7 +114,8 @@ fn status(settings: &Settings, issue: Issue) -> Status {
 }
 
 /// Finds where Traefik reaches us, by looking alone. In a container that was
-/// made anew it joins the network, which touches nobody but ourselves.
+/// made anew it joins the network, unless another controller is there: two of
+/// one name would share out what is asked.
 async fn find_the_way(settings: Arc<Settings>, scenes: watch::Sender<Arc<Scene>>) {
     let Ok(engine) = DockerEngine::new(&settings.engine) else {
         return;
@@ -130,6 +131,7 @@ async fn find_the_way(settings: Arc<Settings>, scenes: watch::Sender<Arc<Scene>>
             let in_container = matches!(place, Placement::Container { .. });
             if let (Some(network), Placement::Container { id, .. }) = (ours, &place)
                 && !facts.own_networks.contains_key(&network.name)
+                && facts.rivals.is_empty()
             {
                 let join = EngineCall::ConnectNetwork {
                     network: network.id.clone(),

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::VERSION;
 use crate::access::Token;
-use crate::desired::{PlannedPort, Protocol, port_plan};
+use crate::desired::{PlannedPort, port_plan};
 use crate::doctor::check_names;
 use crate::host::{Resolvers, announce, default_source};
 use crate::model::{Issue, IssueCode, Role, Severity};
@@ -50,8 +51,7 @@ impl Story {
         let say = |text: String| (self.print)(&text);
         let settings = &self.settings;
         say(format!(
-            "ColourStream {}, instance {}",
-            env!("CARGO_PKG_VERSION"),
+            "ColourStream {VERSION}, instance {}",
             settings.instance
         ));
         say(format!("  settings  {}", self.given()));
@@ -219,16 +219,7 @@ async fn names(settings: &Settings, announced: Option<&str>) -> (Vec<String>, Ve
 fn ports(plan: &[PlannedPort]) -> Vec<String> {
     let mut lines: Vec<(Option<Role>, Vec<String>)> = Vec::new();
     for port in plan.iter().filter(|port| port.public) {
-        let protocol = match port.protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        let range = if port.first == port.last {
-            port.first.to_string()
-        } else {
-            format!("{}–{}", port.first, port.last)
-        };
-        let words = format!("{range}/{protocol} {}", port.purpose);
+        let words = format!("{} {}", port.range(), port.purpose);
         match lines.last_mut().filter(|(role, _)| *role == port.service) {
             Some((_, all)) => all.push(words),
             None => lines.push((port.service, vec![words])),

@@ -1,6 +1,6 @@
 //! A small HTTP client for the three services: plain, impatient, bounded.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -17,6 +17,9 @@ use crate::model::Secret;
 const CONNECT: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(2);
 const LARGEST: usize = 4 * 1024 * 1024;
+/// An exchange that ended so long after its time was up was not watched: it was
+/// we who were stopped (SIGSTOP, a frozen machine).
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Why a service's answer is of no use. Holds no secret: neither addresses
 /// with their query nor bodies.
@@ -28,6 +31,10 @@ pub enum ServiceError {
     /// Too slow.
     #[error("did not answer {0} within 2 s")]
     Slow(String),
+    /// It was never asked, or nobody listened to its answer: what is missing
+    /// is missing here.
+    #[error("could not be asked ({0})")]
+    Unasked(String),
     /// Answered, but not as it should.
     #[error("answered {status} to {what}")]
     Status {
@@ -134,7 +141,7 @@ impl Http {
                 .client
                 .request(request)
                 .await
-                .map_err(|error| ServiceError::Away(innermost(&error)))?;
+                .map_err(|error| away(&error))?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, LARGEST)
                 .collect()
@@ -148,9 +155,16 @@ impl Http {
                 body,
             })
         };
-        tokio::time::timeout(ANSWER, exchange)
+        let begun = Instant::now();
+        let said = tokio::time::timeout(ANSWER, exchange)
             .await
-            .unwrap_or_else(|_| Err(ServiceError::Slow(what.clone())))
+            .unwrap_or_else(|_| Err(ServiceError::Slow(what.clone())));
+        let took = begun.elapsed();
+        if said.is_err() && took > ANSWER + HELD_UP {
+            let held_up = format!("the controller was held up for {} s", took.as_secs());
+            return Err(ServiceError::Unasked(held_up));
+        }
+        said
     }
 }
 
@@ -199,20 +213,33 @@ pub(super) fn basic(token: &Secret<String>) -> Secret<String> {
     Secret::new(format!("Basic {encoded}"))
 }
 
-/// Text as one part of a path or the value of a query.
-pub(super) fn escaped(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
+/// A connection that did not come, or broke; or that we could not open.
+pub(super) fn away(error: &(dyn std::error::Error + 'static)) -> ServiceError {
+    let causes = || std::iter::successors(Some(error), |error| error.source());
+    let innermost = causes()
+        .last()
+        .map_or_else(String::new, ToString::to_string);
+    let ours = causes()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(is_our_lack);
+    if ours {
+        ServiceError::Unasked(innermost)
+    } else {
+        ServiceError::Away(innermost)
+    }
 }
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .last()
-        .map_or_else(String::new, ToString::to_string)
+/// Whether it is we who have no handle, no memory or no port left.
+fn is_our_lack(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacks = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::ADDRNOTAVAIL,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| lacks.contains(&Errno::from_raw_os_error(code)))
 }

@@ -7,19 +7,11 @@ use hyper::header::LOCATION;
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::http::{Answer, Extras, Http, ServiceError, escaped};
+use super::http::{Answer, Extras, Http, ServiceError};
 use super::mirotalk_token::{Account, mint};
 use crate::desired::Secrets;
-use crate::model::Secret;
+use crate::model::{Secret, escaped};
 use crate::settings::Flavour;
-
-/// The service's port inside the network.
-pub const fn port(flavour: Flavour) -> u16 {
-    match flavour {
-        Flavour::Sfu => 3010,
-        Flavour::P2p => 3000,
-    }
-}
 
 /// One MiroTalk.
 #[derive(Clone, Debug)]

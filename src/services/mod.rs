@@ -19,7 +19,7 @@ pub use http::ServiceError;
 pub use mirotalk::Mirotalk;
 pub use ovenmediaengine::Ovenmediaengine;
 
-use crate::desired::Secrets;
+use crate::desired::{OME_API, Secrets, TRAEFIK_OWN, mirotalk_http};
 use crate::model::{Issue, IssueCode, Role, Severity};
 use crate::plan::{Health, Live};
 use crate::settings::{Flavour, Settings};
@@ -39,11 +39,30 @@ pub struct Subject {
     pub address: IpAddr,
 }
 
+/// What came of asking one service once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What it said, or what follows without asking.
+    Word(Health),
+    /// It was asked and did not answer as it should. Once proves nothing.
+    Missed {
+        /// What it failed to say.
+        why: String,
+        /// It is within its time to start.
+        is_starting: bool,
+    },
+    /// It could not be asked, and the lack is ours: nothing is known of it.
+    Unasked {
+        /// What we lack.
+        why: String,
+    },
+}
+
 /// All that was seen in one look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// Health of each subject.
-    pub health: BTreeMap<Role, Health>,
+    /// What each subject said.
+    pub heard: BTreeMap<Role, Heard>,
     /// Who would be interrupted. What could not be asked counts as before.
     pub live: Live,
     /// What is wrong though the service runs: routes that Traefik refuses, a
@@ -65,8 +84,8 @@ pub struct ServicePorts {
 impl Default for ServicePorts {
     fn default() -> Self {
         Self {
-            traefik: traefik::PORT,
-            ovenmediaengine: ovenmediaengine::PORT,
+            traefik: TRAEFIK_OWN,
+            ovenmediaengine: OME_API,
             mirotalk: None,
         }
     }
@@ -113,7 +132,7 @@ pub const fn start_allowance(role: Role) -> Duration {
 
 /// What one service said, before the time since its start is weighed.
 struct Word {
-    health: Result<Health, String>,
+    heard: Heard,
     issues: Vec<Issue>,
 }
 
@@ -144,7 +163,7 @@ impl Services {
 
     /// MiroTalk at `address`.
     pub fn mirotalk(&self, address: IpAddr, secrets: &Secrets, flavour: Flavour) -> Mirotalk {
-        let port = self.ports.mirotalk.unwrap_or(mirotalk::port(flavour));
+        let port = self.ports.mirotalk.unwrap_or(mirotalk_http(flavour));
         Mirotalk {
             http: self.http.clone(),
             base: base(address, port),
@@ -201,14 +220,17 @@ impl Services {
             live.viewers += part.viewers;
             live.callers += part.callers;
             seen.issues.extend(word.issues);
-            let health = word.health.unwrap_or_else(|why| {
-                if is_starting(subject, now) {
-                    Health::Starting { why }
-                } else {
-                    Health::Unhealthy { why }
+            let heard = match word.heard {
+                Heard::Missed { why, .. } => Heard::Missed {
+                    why,
+                    is_starting: is_starting(subject, now),
+                },
+                Heard::Word(Health::Unhealthy { why }) if is_starting(subject, now) => {
+                    Heard::Word(Health::Starting { why })
                 }
-            });
-            seen.health.insert(subject.role, health);
+                heard => heard,
+            };
+            seen.heard.insert(subject.role, heard);
         }
         self.memory().live = live;
         seen.live = live;
@@ -219,11 +241,11 @@ impl Services {
         let base = base(subject.address, self.ports.traefik);
         let loaded = match traefik::look(&self.http, &base).await {
             Ok(loaded) => loaded,
-            Err(error) => return Word::failed(format!("Traefik {error}")),
+            Err(error) => return Word::failed(subject.role, &error),
         };
         // Serving comes a moment before the first configuration.
         if loaded.generation.is_none() && is_starting(subject, now) {
-            return Word::failed("Traefik has not loaded its dynamic file yet".to_owned());
+            return Word::missed("Traefik has not loaded its dynamic file yet".to_owned());
         }
         let known = self.known_version(subject);
         let version = match known {
@@ -243,7 +265,7 @@ impl Services {
         });
         Word {
             issues: issues.collect(),
-            health: Ok(Health::Healthy {
+            heard: Heard::Word(Health::Healthy {
                 version,
                 generation: loaded.generation,
             }),
@@ -261,34 +283,34 @@ impl Services {
             .profiles
             .iter()
             .map(|profile| ome.streams(&profile.name));
-        let asked = tokio::try_join!(ome.version(), try_join_all(apps), ome.totals());
+        let asked = tokio::try_join!(ome.version(), try_join_all(apps), ome.viewers());
         match asked {
-            Ok((version, streams, totals)) => {
+            Ok((version, streams, viewers)) => {
                 let live = Live {
                     streams: count(streams.iter().map(Vec::len).sum()),
-                    viewers: totals.connections.webrtc,
+                    viewers,
                     callers: 0,
                 };
-                let health = Ok(Health::Healthy {
+                let heard = Heard::Word(Health::Healthy {
                     version: Some(version),
                     generation: None,
                 });
                 let issues = Vec::new();
-                (Word { health, issues }, live)
+                (Word { heard, issues }, live)
             }
             Err(error) => {
-                let why = match error {
-                    ServiceError::Status { status: 401, .. } => {
+                let word = match error {
+                    ServiceError::Status { status: 401, .. } => Word::missed(
                         "OvenMediaEngine refuses our token: it runs with another configuration"
-                            .to_owned()
-                    }
-                    error => format!("OvenMediaEngine {error}"),
+                            .to_owned(),
+                    ),
+                    error => Word::failed(subject.role, &error),
                 };
                 let before = Live {
                     callers: 0,
                     ..self.memory().live
                 };
-                (Word::failed(why), before)
+                (word, before)
             }
         }
     }
@@ -307,7 +329,7 @@ impl Services {
             ..Live::default()
         };
         if let Err(error) = mirotalk.ready().await {
-            return (Word::failed(format!("MiroTalk {error}")), before);
+            return (Word::failed(subject.role, &error), before);
         }
         let (counts, open) = tokio::join!(
             mirotalk.counts(),
@@ -322,7 +344,7 @@ impl Services {
         };
         // Safety first: an unsafe one often refuses our key as well.
         let word = match (open, counts) {
-            (Err(error), _) | (Ok(None), Err(error)) => Word::failed(format!("MiroTalk {error}")),
+            (Err(error), _) | (Ok(None), Err(error)) => Word::failed(subject.role, &error),
             (Ok(Some(open)), _) => Word {
                 issues: vec![Issue {
                     code: IssueCode::CallUnsafe,
@@ -335,11 +357,14 @@ impl Services {
                           its `.env` can be read inside the container."
                         .to_owned(),
                 }],
-                health: Err(format!("MiroTalk is not safe: {}", open.join("; "))),
+                // An answer, not a missing one: it counts at once.
+                heard: Heard::Word(Health::Unhealthy {
+                    why: format!("MiroTalk is not safe: {}", open.join("; ")),
+                }),
             },
             (Ok(None), Ok(_)) => Word {
                 issues: Vec::new(),
-                health: Ok(Health::Healthy {
+                heard: Heard::Word(Health::Healthy {
                     version: None,
                     generation: None,
                 }),
@@ -423,9 +448,23 @@ impl Services {
 }
 
 impl Word {
-    fn failed(why: String) -> Self {
+    fn failed(role: Role, error: &ServiceError) -> Self {
+        let why = format!("{} {error}", role.title());
+        match error {
+            ServiceError::Unasked(_) => Self {
+                heard: Heard::Unasked { why },
+                issues: Vec::new(),
+            },
+            _ => Self::missed(why),
+        }
+    }
+
+    fn missed(why: String) -> Self {
         Self {
-            health: Err(why),
+            heard: Heard::Missed {
+                why,
+                is_starting: false,
+            },
             issues: Vec::new(),
         }
     }
@@ -454,7 +493,7 @@ fn count(number: usize) -> u32 {
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], ServiceError> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)
-        .map_err(|error| ServiceError::Away(format!("no random bytes: {error}")))?;
+        .map_err(|error| ServiceError::Unasked(format!("no random bytes: {error}")))?;
     Ok(bytes)
 }
 
@@ -470,16 +509,7 @@ pub(crate) fn read_answers(bytes: &[u8]) {
         let _reason = traefik::reasons(&value);
         let _meetings = mirotalk::meetings(value);
     }
-    if let Ok(stream) = serde_json::from_slice::<ovenmediaengine::Stream>(bytes) {
-        let _peer = stream.input.peer();
-        let _sound = stream.input.audio();
-        let seconds = stream
-            .input
-            .video()
-            .and_then(ovenmediaengine::Video::key_frame_seconds);
-        assert!(seconds.is_none_or(|seconds| seconds > 0.0));
-    }
-    let _path = http::escaped(&String::from_utf8_lossy(bytes));
+    let _path = crate::model::escaped(&String::from_utf8_lossy(bytes));
 }
 
 #[cfg(test)]

@@ -8,9 +8,6 @@ use super::http::{Answer, Http, ServiceError};
 use crate::desired::Failure;
 use crate::render::hidden;
 
-/// Port of the entry point for the controller; never published.
-pub const PORT: u16 = 8080;
-
 /// Traefik as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
@@ -104,6 +101,7 @@ fn failure(line: &str, hosts: &[&str]) -> Option<Failure> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str);
     let message = text("message")?;
+    let stands = message.starts_with("The ACME resolve is skipped");
     let of = if message.starts_with("Unable to obtain ACME certificate") {
         let domains = line.get("domains")?.as_array()?;
         let domains = domains.iter().filter_map(serde_json::Value::as_str);
@@ -115,7 +113,7 @@ fn failure(line: &str, hosts: &[&str]) -> Option<Failure> {
             .filter(named)
             .map(ToString::to_string)
             .collect()
-    } else if message.starts_with("The ACME resolve is skipped") {
+    } else if stands {
         hosts.iter().map(ToString::to_string).collect()
     } else {
         return None;
@@ -126,10 +124,17 @@ fn failure(line: &str, hosts: &[&str]) -> Option<Failure> {
         .split_once("had a problem: ")
         .map_or(why, |(_, inner)| inner)
         .trim_matches(['[', ']']);
+    let mut why = hidden(&why.chars().take(LONGEST_REASON).collect::<String>());
+    if stands {
+        why = format!(
+            "Traefik gave up on what it keeps (`traefik/acme` in the state folder) when it began, and asks nobody: {why}"
+        );
+    }
     Some(Failure {
         at: text("time")?.parse().ok()?,
         hosts: of,
-        why: hidden(&why.chars().take(LONGEST_REASON).collect::<String>()),
+        why,
+        stands,
     })
 }
 

@@ -110,8 +110,8 @@ pub(super) const KEYS: &[Key] = &[
         "`off`: what people see in front of the other proxy. Browsers give camera and microphone to `https` only (and to `….localhost`)."),
 
     key("public_address", "`auto`, an IP address or a host name", Value("auto"), "203.0.113.7",
-        "Address that is announced to encoders, viewers and callers for media that does not pass Traefik. \
-         `auto` takes the address of the default route if it is a public one; behind NAT give the outer address."),
+        "Address that is announced to encoders, viewers and callers for media that does not pass Traefik, and that names are compared with before a certificate is ordered. \
+         `auto` takes the address of the default route if it is a public one. A controller in a container does not see it, and behind NAT it is another: there it has to be given."),
 
     group("images", "Images of the three services. Exact tags only: an image that changes under its name would replace a running service."),
     key("images.traefik", IMAGE, Value("traefik:v3.7.15"), "traefik:v3.7.15", "Traefik."),
@@ -121,6 +121,8 @@ pub(super) const KEYS: &[Key] = &[
     group("ports", "Ports on the host. Media ports are the same inside and outside of the containers. `colourstream doctor` says who holds them."),
     key("ports.bind", "an IP address of this host", Words("every address"), "203.0.113.7",
         "Address the published ports are bound to."),
+    key("ports.http_bind", "an IP address of this host", Words("as `ports.bind`"), "192.0.2.11",
+        "Address that `ports.http` alone is bound to. Behind another proxy the one that the proxy comes to: what Docker publishes elsewhere passes most firewalls of the host."),
     key("ports.http", PORT, Words("80, or 8080 for a local domain"), "80", "HTTP: leads over to HTTPS and answers the ACME challenge (TCP)."),
     key("ports.https", PORT, Words("443, or 8443 for a local domain"), "443", "HTTPS (TCP) and HTTP/3 (UDP)."),
     key("ports.rtmp", PORT, Value("1935"), "1935", "RTMP from encoders (TCP)."),
@@ -144,7 +146,7 @@ pub(super) const KEYS: &[Key] = &[
     key("conference.turn.credential_file", FILE, Words("none; needed for `turn`"), "./secrets/turn", "File that holds the password."),
 
     key("profiles", "a list of names or of groups of keys", Value("[live]"), "[live]",
-        "Ways to carry a stream. Each is an application of OvenMediaEngine: changing the list restarts it, so it waits until nobody is live. \
+        "Ways to carry a stream. Each is an application of OvenMediaEngine: changing the list restarts it, so it waits until nobody has been live for a minute. \
          `- live` is short for `- name: live`."),
     key("profiles[]", "a name, or a group of keys", Words("none"), "live", "One profile."),
     key("profiles[].name", "a name of a-z, 0-9 and `-`, at most 32 long, that begins with a letter", Words("none; needed"), "live",
@@ -197,6 +199,7 @@ pub(super) const SHORT: &[(&str, &str)] = &[
 /// Environment variables that set a key, for a start without a file.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("COLOURSTREAM_DOMAIN", "domain"),
+    ("COLOURSTREAM_INSTANCE", "instance"),
     ("COLOURSTREAM_STATE", "state"),
     ("COLOURSTREAM_EMAIL", "tls.email"),
     ("COLOURSTREAM_ENGINE", "engine.address"),
@@ -292,11 +295,12 @@ pub fn reference() -> String {
 
     let mut page = String::from(
         "# Settings\n\n\
-         <!-- Made from src/settings/keys.rs by `UPDATE=1 cargo test settings`; do not edit. -->\n\n\
-         `colourstream.yaml` says everything an operator can say. Every key can be left out, and so can the file: \
-         then a local set-up runs on `colourstream.localhost`. A host that others reach wants at least `domain`.\n\n\
+         <!-- Made from src/settings/keys.rs by `UPDATE=1 cargo test --workspace --lib settings::`; do not edit. -->\n\n\
+         `colourstream.yaml` says everything an operator can say; `--config FILE` or `COLOURSTREAM_CONFIG` says where it is. Every key can be left out, and so can the file: \
+         then a local set-up runs on `colourstream.localhost`. A host that others reach wants at least `domain`. \
+         In a container the commands named here are `docker exec colourstream-controller /colourstream doctor` and so on.\n\n\
          A key that is not listed here, or a value that does not fit, is refused with its line and what was expected; \
-         a running controller goes on with the last good settings. Paths are relative to the file's folder. \
+         the controller goes on with the last good settings, over a restart too. Paths are relative to the file's folder. \
          A changed file is taken up by itself.\n",
     );
     let mut section = None;
@@ -332,7 +336,8 @@ pub fn reference() -> String {
     page.push_str(
         "\n## Without a file\n\n\
          These variables set a key for a start with one command. They are stronger than the file; \
-         options of the command line are stronger still. Their paths are relative to the working folder.\n\n\
+         options of the command line are stronger still. Their paths are relative to the working folder. \
+         Any other `COLOURSTREAM_…` but `COLOURSTREAM_CONFIG` sets nothing, which the log says at the start.\n\n\
          | variable | key |\n|---|---|\n",
     );
     for (variable, key) in VARIABLES {

@@ -12,7 +12,7 @@ mod yaml;
 pub use cidr::Cidr;
 pub use error::{Origin, SettingsError};
 pub use keys::reference;
-pub use read::{Overrides, RESERVED_PROFILES, load, load_read, parse, preview};
+pub use read::{KEPT, Kept, Overrides, load, load_read, names_hosts, parse, preview, state_folder};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -156,6 +156,8 @@ pub struct Images {
 pub struct Ports {
     /// Address the published ports bind to; every address when absent.
     pub bind: Option<IpAddr>,
+    /// Address the HTTP port alone binds to; that of the others when absent.
+    pub http_bind: Option<IpAddr>,
     /// HTTP: redirect and ACME.
     pub http: u16,
     /// HTTPS and HTTP/3.

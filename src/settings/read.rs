@@ -2,6 +2,7 @@
 
 mod conference;
 mod hosts;
+mod kept;
 mod ports;
 mod profiles;
 mod reader;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use self::conference::conference;
 use self::hosts::hosts;
 pub(super) use self::hosts::is_local;
+pub use self::kept::{KEPT, Kept};
 use self::ports::ports;
 use self::profiles::profiles;
 use self::reader::{Read, Reader, Told};
@@ -31,47 +33,14 @@ const MOST_ERRORS: usize = 30;
 /// A settings file is a page of text; beyond this it is another file.
 const LARGEST_FILE: usize = 1 << 20;
 
-/// Names that are no profile: the two hosts have pages there.
-pub const RESERVED_PROFILES: &[&str] = &[
-    "admin",
-    "api",
-    "assets",
-    "auth",
-    "config-generation",
-    "cs",
-    "events",
-    "help",
-    "hook",
-    "hooks",
-    "internal",
-    "join",
-    "left",
-    "livez",
-    "login",
-    "logout",
-    "metrics",
-    "new",
-    "openapi",
-    "ping",
-    "readyz",
-    "room",
-    "rooms",
-    "settings",
-    "setup",
-    "stack",
-    "static",
-    "status",
-    "video",
-    "watch",
-    "well-known",
-];
-
 /// Values from outside of the file, the strongest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     values: Vec<(Origin, &'static str, String)>,
     /// Variables that look like a known one.
     misspelt: Vec<(String, &'static str)>,
+    /// Variables of our prefix that nobody knows.
+    unknown: Vec<String>,
     /// What their relative paths are relative to.
     folder: PathBuf,
 }
@@ -100,14 +69,23 @@ impl Overrides {
                     let near = keys::VARIABLES
                         .iter()
                         .find(|(variable, _)| keys::distance(&name, variable) <= 2);
-                    if let Some((variable, _)) = near {
-                        overrides.misspelt.push((name, *variable));
+                    match near {
+                        Some((variable, _)) => overrides.misspelt.push((name, *variable)),
+                        None => overrides.unknown.push(name),
                     }
                 }
                 None => {}
             }
         }
         overrides
+    }
+
+    /// One sentence for each variable that looks like ours and sets nothing.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        let known: Vec<&str> = keys::VARIABLES.iter().map(|(name, _)| *name).collect();
+        let known = reader::list(&known);
+        let sentence = move |name| format!("the variable `{name}` sets nothing; known are {known}");
+        self.unknown.iter().map(sentence)
     }
 
     /// And an option of the command line, stronger than everything before.
@@ -223,6 +201,50 @@ pub fn load_read(
     check_text(&text, &name, folder, overrides, &is_there)
 }
 
+/// The state folder alone, whatever else is wrong: a running controller is
+/// found by it, and so is what it kept. Nothing where `state` itself cannot be
+/// understood.
+pub fn state_folder(path: Option<&FilePath>, overrides: &Overrides) -> Option<PathBuf> {
+    let key = Path::keys("state");
+    let mut outside = overrides.values.iter().rev();
+    if let Some((_, _, value)) = outside.find(|(_, key, _)| *key == "state") {
+        return check::path(&overrides.folder)(&Node::Text(value.clone())).ok();
+    }
+    let (text, folder) = match path {
+        None => (String::new(), overrides.folder.clone()),
+        Some(path) => {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let folder = whole_path.parent().unwrap_or(FilePath::new("/"));
+            (text, folder.to_owned())
+        }
+    };
+    let tree = yaml::read(&text).or_else(|_| {
+        // Where the rest is no YAML, its line still is.
+        let line = text.lines().find(|line| line.starts_with("state:"));
+        yaml::read(line.unwrap_or_default())
+    });
+    let tree = tree.ok()?;
+    let node = match (tree.at(&key), keys::find(&key)?.default) {
+        (Some(node), _) => node.clone(),
+        (None, keys::Default::Value(default)) => yaml::read(default).ok()?,
+        (None, _) => return None,
+    };
+    check::path(&folder)(&node).ok()
+}
+
+/// Whether a settings file with `text`, or `overrides`, name the hosts: if not,
+/// they are those of a local set-up.
+pub fn names_hosts(text: &str, overrides: &Overrides) -> bool {
+    let is_outside = overrides.values.iter().any(|(_, key, _)| *key == "domain");
+    is_outside
+        || yaml::read(text).is_ok_and(|tree| {
+            let mut names = ["domain", "hosts"].into_iter();
+            names.any(|name| tree.at(&Path::keys(name)).is_some())
+        })
+}
+
 /// What a path has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thing {
@@ -244,12 +266,32 @@ fn is_there(path: &FilePath, thing: Thing) -> Result<(), String> {
 
 type Probe<'a> = &'a dyn Fn(&FilePath, Thing) -> Result<(), String>;
 
+/// What is to be done about keys that are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    /// Nobody would notice that they are without effect.
+    Told,
+    /// An older version knew them.
+    Passed,
+}
+
 fn check_text(
     text: &str,
     source_name: &str,
     folder: &FilePath,
     overrides: &Overrides,
     probe: Probe<'_>,
+) -> Result<Settings, Vec<SettingsError>> {
+    understand(text, source_name, folder, overrides, probe, Unknown::Told)
+}
+
+fn understand(
+    text: &str,
+    source_name: &str,
+    folder: &FilePath,
+    overrides: &Overrides,
+    probe: Probe<'_>,
+    unknown: Unknown,
 ) -> Result<Settings, Vec<SettingsError>> {
     let shown_name = if source_name.is_empty() {
         "settings"
@@ -279,7 +321,9 @@ fn check_text(
         problems: RefCell::default(),
         asked: RefCell::default(),
     };
-    reader.known_keys(&tree, &Path::default());
+    if unknown == Unknown::Told {
+        reader.known_keys(&tree, &Path::default());
+    }
     let settings = build(&reader);
 
     let mut problems = reader.problems.into_inner();

@@ -10,6 +10,8 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::model::disrupts;
+
 /// A part of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -208,13 +210,7 @@ pub(super) fn quoted(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(60)
-        .map(|letter| {
-            if letter.is_control() {
-                '\u{fffd}'
-            } else {
-                letter
-            }
-        })
+        .map(|letter| if disrupts(letter) { '\u{fffd}' } else { letter })
         .collect();
     if text.chars().nth(60).is_some() {
         shown.push('…');

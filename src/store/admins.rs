@@ -1,7 +1,9 @@
 //! People and programs that administer, and what they did.
 
+use std::sync::PoisonError;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::rooms::{count, id};
@@ -333,15 +335,10 @@ impl Store {
         })
     }
 
-    /// Writes down that a login was used now; forgets those long over.
-    pub fn touch_admin_session(
-        &self,
-        id: &Id,
-        now: Timestamp,
-        idle: Timestamp,
-        oldest: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(|db| {
+    /// Writes down that a login was used now, if it can; forgets those long
+    /// over.
+    pub fn touch_admin_session(&self, id: &Id, now: Timestamp, idle: Timestamp, oldest: Timestamp) {
+        self.note_use(now, |db| {
             db.execute(
                 "UPDATE admin_sessions SET last_seen = ?2 WHERE id = ?1",
                 params![id.as_str(), ms(now)],
@@ -351,7 +348,30 @@ impl Store {
                 [ms(idle), ms(oldest)],
             )?;
             Ok(())
-        })
+        });
+    }
+
+    /// Writes down a use, on which nothing depends: what can be read still
+    /// opens the portal, above all where the disk is full. A failure is told,
+    /// and for a minute nothing is tried, which may mean to wait for another
+    /// process.
+    fn note_use(
+        &self,
+        now: Timestamp,
+        work: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+    ) {
+        let unwritten = || {
+            let unwritten = self.unwritten.lock();
+            unwritten.unwrap_or_else(PoisonError::into_inner)
+        };
+        if unwritten().is_some_and(|then| (ms(now) - ms(then)).abs() < 60_000) {
+            return;
+        }
+        let written = self.write(work);
+        *unwritten() = written.as_ref().err().map(|_| now);
+        if let Err(error) = written {
+            tracing::warn!(%error, "the use of a login or an API token could not be written down");
+        }
     }
 
     /// Ends one login of an admin.
@@ -419,12 +439,13 @@ impl Store {
                 .last_used
                 .is_none_or(|used| ms(now) - ms(used) > 60_000)
         }) {
-            self.write(|db| {
-                Ok(db.execute(
+            self.note_use(now, |db| {
+                db.execute(
                     "UPDATE api_tokens SET last_used = ?2 WHERE id = ?1",
                     params![token.id.as_str(), ms(now)],
-                )?)
-            })?;
+                )?;
+                Ok(())
+            });
         }
         Ok(token)
     }

@@ -100,11 +100,24 @@ pub(super) fn classify(path: &Path, error: rusqlite::Error) -> StoreError {
         },
         Some(ErrorCode::NotADatabase) => StoreError::NoDatabase { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
+        Some(ErrorCode::SystemIoFailure) if has_no_room(&path) => StoreError::Unusable {
+            path,
+            reason: format!("no space left for what it needs beside it ({error}): free some"),
+        },
         _ => StoreError::Unusable {
             path,
             reason: error.to_string(),
         },
     }
+}
+
+/// Whether its disk is as good as full. SQLite names that of the database and
+/// of the log, but not of the memory that readers and writers share.
+fn has_no_room(path: &Path) -> bool {
+    /// What that memory takes at once.
+    const PIECE: u64 = 32 << 10;
+    let space = path.parent().map(rustix::fs::statvfs);
+    matches!(space, Some(Ok(space)) if space.f_bavail * space.f_frsize < PIECE)
 }
 
 /// Whether the file is shorter than its own header says.

@@ -38,7 +38,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file is gone or empty, though something was kept there.
-    #[error("the store {} is gone, though this state folder was in use", path.display())]
+    #[error("the store {} is gone or empty, though this state folder was in use", path.display())]
     Gone {
         /// Which file.
         path: PathBuf,
@@ -77,8 +77,8 @@ pub enum StoreError {
     /// It was changed since it was read.
     #[error("it was changed meanwhile")]
     Changed,
-    /// Another one has that value already.
-    #[error("that {0} is taken")]
+    /// Another one has that name already: the field it was given in.
+    #[error("that name is taken")]
     Taken(&'static str),
     /// It is not allowed in the state things are in.
     #[error("{0}")]

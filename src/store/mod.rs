@@ -23,6 +23,7 @@ use rusqlite::{
 };
 use tokio::sync::watch;
 
+use crate::VERSION;
 use crate::disk::point;
 
 pub use admins::{Admin, AdminRole, AdminSession, ApiToken, AuditEntry, NewAudit, Scope};
@@ -55,6 +56,8 @@ pub struct Store {
     /// Whether the file says that we have it open.
     marked: bool,
     changed: watch::Sender<u64>,
+    /// When the last use could not be written down.
+    unwritten: Mutex<Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -105,9 +108,8 @@ impl Store {
     /// A store in memory, for tests and for rendering without a state folder.
     pub fn in_memory() -> Result<Self, StoreError> {
         let path = Path::new(":memory:");
-        let version = env!("CARGO_PKG_VERSION");
         let connection = Connection::open_in_memory()?;
-        Self::set_up(connection, path, MIGRATIONS, version)
+        Self::set_up(connection, path, MIGRATIONS, VERSION)
     }
 
     fn of(connection: Connection, path: &Path, marked: bool) -> Self {
@@ -116,6 +118,7 @@ impl Store {
             path: path.to_owned(),
             marked,
             changed: watch::Sender::new(0),
+            unwritten: Mutex::default(),
         }
     }
 
@@ -178,11 +181,6 @@ impl Store {
     /// Counts the commits that changed what rooms are.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
-    }
-
-    /// The version of the controller that opened the store last.
-    pub fn controller_version(&self) -> Result<Option<String>, StoreError> {
-        self.meta("controller")
     }
 
     /// A value kept under a name.
@@ -382,10 +380,7 @@ mod tests {
             .unwrap();
         let store = Store::open(&path, "1.1.0").unwrap();
         assert_eq!(store.meta("a").unwrap().as_deref(), Some("b"));
-        assert_eq!(
-            store.controller_version().unwrap().as_deref(),
-            Some("1.1.0")
-        );
+        assert_eq!(store.meta("controller").unwrap().as_deref(), Some("1.1.0"));
         assert_eq!(store.meta("schema_by").unwrap().as_deref(), Some("1.0.0"));
     }
 

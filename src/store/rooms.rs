@@ -21,6 +21,10 @@ pub enum Visits {
 /// How long a former name leads to the room.
 const REDIRECT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// Under this and a room's id `meta` has the moment at which the room was given
+/// another publish key.
+const NEW_KEY: &str = "new_key ";
+
 const ROOM: &str = "id, version, title, slug, stream, publish_key, profile, passcode, opens_at, expires_at, closed, archived, viewer_cap, allowed_addresses, watermark, owner, created_at";
 const LINK: &str =
     "id, room, name, seat, expires_at, max_uses, uses, revoked, last_seen, created_at";
@@ -141,6 +145,12 @@ impl Store {
                 after.passcode, after.opens_at.map(ms), after.expires_at.map(ms), after.closed, after.archived, after.viewer_cap,
                 serde_json::to_string(&after.allowed_addresses).unwrap_or_default(), after.watermark, after.owner.as_str(),
             ])?;
+            if after.key != before.key {
+                db.execute(
+                    "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+                    [format!("{NEW_KEY}{id}"), ms(now).to_string()],
+                )?;
+            }
             if visits == Visits::End {
                 db.execute("DELETE FROM grants WHERE room = ?1", [id.as_str()])?;
                 db.execute("UPDATE links SET revoked = 1 WHERE room = ?1", [id.as_str()])?;
@@ -162,7 +172,29 @@ impl Store {
                 ));
             }
             db.execute("DELETE FROM rooms WHERE id = ?1", [id.as_str()])?;
+            db.execute(
+                "DELETE FROM meta WHERE key = ?1",
+                [format!("{NEW_KEY}{id}")],
+            )?;
             Ok(room)
+        })
+    }
+
+    /// The rooms that were given another publish key, and when: who came in
+    /// before came in by the former one.
+    pub fn new_keys(&self) -> Result<Vec<(Id, Timestamp)>, StoreError> {
+        self.read(|db| {
+            let mut query =
+                db.prepare_cached("SELECT key, value FROM meta WHERE key GLOB ?1 || '*'")?;
+            let rows = query.query_map([NEW_KEY], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })?;
+            let rows: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+            let known = |(key, since): (String, String)| {
+                let since = since.parse().ok()?;
+                Some((Id::kept(key.strip_prefix(NEW_KEY)?), at(since)))
+            };
+            Ok(rows.into_iter().filter_map(known).collect())
         })
     }
 
@@ -317,7 +349,7 @@ fn check_slug(
             row.get(0)
         })?;
     if taken {
-        Err(StoreError::Taken("name"))
+        Err(StoreError::Taken("slug"))
     } else {
         Ok(())
     }
@@ -522,6 +554,30 @@ pub(crate) mod tests {
         changed.mark_unchanged();
         assert!(store.insert_room(&sample(1), at(0)).is_err());
         assert!(!changed.has_changed().unwrap());
+    }
+
+    #[test]
+    fn when_a_room_was_given_another_key_is_known_for_as_long_as_the_room() {
+        let store = Store::in_memory().unwrap();
+        let room = sample(1);
+        store.insert_room(&room, at(0)).unwrap();
+        let change = |moment, change: fn(&mut Room)| {
+            let changed = store.change_room(&room.id, None, at(moment), |room| {
+                change(room);
+                Ok(Visits::Keep)
+            });
+            changed.unwrap();
+            store.new_keys().unwrap()
+        };
+        assert_eq!(change(5, |room| room.title = "Other".into()), []);
+        let id = || room.id.clone();
+        let rotated = change(6, |room| room.key = "sk_new1".parse().unwrap());
+        assert_eq!(rotated, [(id(), at(6))]);
+        let rotated = change(7, |room| room.key = "sk_new2".parse().unwrap());
+        assert_eq!(rotated, [(id(), at(7))]);
+        assert_eq!(change(8, |room| room.archived = true), [(id(), at(7))]);
+        store.delete_room(&room.id, None).unwrap();
+        assert_eq!(store.new_keys().unwrap(), []);
     }
 
     #[test]

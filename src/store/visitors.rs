@@ -1,6 +1,6 @@
 //! Browsers of visitors, and the rooms they may be in.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::rooms::id;
@@ -20,14 +20,20 @@ pub struct Visitor {
     pub grants: Vec<Grant>,
 }
 
+/// A visitor who has not been here for so long is forgotten.
+const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// What time it is, is believed of those alone who were here before that: a
+/// clock that is far ahead is put right within it.
+const SETTLED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 const GRANT: &str = "id, room, link, seat, name, named, created_at";
 
 impl Store {
-    /// Every visitor seen since `since`, with their grants. Older ones are
-    /// forgotten on the way.
-    pub fn visitors(&self, since: Timestamp) -> Result<Vec<Visitor>, StoreError> {
-        self.write(|db| {
-            db.execute("DELETE FROM visitors WHERE last_seen < ?1", [ms(since)])?;
+    /// Every visitor, with their grants. Only reads: what is known of them must
+    /// follow a change even where nothing can be written.
+    pub fn visitors(&self) -> Result<Vec<Visitor>, StoreError> {
+        self.read(|db| {
             let mut query = db.prepare_cached(
                 "SELECT token, created_at, last_seen FROM visitors ORDER BY token",
             )?;
@@ -65,7 +71,7 @@ impl Store {
     ) -> Result<Grant, StoreError> {
         self.write(|db| {
             db.execute(
-                "INSERT INTO visitors VALUES (?1, ?2, ?2) ON CONFLICT (token) DO UPDATE SET last_seen = ?2",
+                "INSERT INTO visitors VALUES (?1, ?2, ?2) ON CONFLICT (token) DO UPDATE SET last_seen = max(last_seen, ?2)",
                 params![visitor.to_string(), ms(now)],
             )?;
             let old = db
@@ -118,7 +124,26 @@ impl Store {
         })
     }
 
-    /// Writes down who was here lately: visitors and links.
+    /// Forgets visitors long gone, and answers how many. A visitor is long
+    /// gone beside those who came later, not by the clock alone: one that is
+    /// wrong once would end everybody's place for good.
+    pub fn forget_visitors(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let settled = now.checked_sub(SETTLED).unwrap_or(now);
+        self.write(|db| {
+            let newest: Option<i64> = db.query_row(
+                "SELECT max(last_seen) FROM visitors WHERE last_seen < ?1",
+                [ms(settled)],
+                |row| row.get(0),
+            )?;
+            let Some(gone) = newest.and_then(|newest| at(newest).checked_sub(KEPT).ok()) else {
+                return Ok(0);
+            };
+            Ok(db.execute("DELETE FROM visitors WHERE last_seen < ?1", [ms(gone)])?)
+        })
+    }
+
+    /// Writes down who was here lately: visitors and links. A visitor was
+    /// never here earlier than is known, whatever the clock says.
     pub fn touch(
         &self,
         visitors: &[Digest],
@@ -126,8 +151,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|db| {
-            let mut query =
-                db.prepare_cached("UPDATE visitors SET last_seen = ?2 WHERE token = ?1")?;
+            let mut query = db.prepare_cached(
+                "UPDATE visitors SET last_seen = max(last_seen, ?2) WHERE token = ?1",
+            )?;
             for visitor in visitors {
                 query.execute(params![visitor.to_string(), ms(now)])?;
             }
@@ -220,7 +246,7 @@ mod tests {
         ));
         assert_eq!(store.links(&link.room).unwrap()[0].uses, 1);
         // What was refused left nothing behind.
-        assert_eq!(store.visitors(at(0)).unwrap().len(), 1);
+        assert_eq!(store.visitors().unwrap().len(), 1);
     }
 
     #[test]
@@ -235,7 +261,7 @@ mod tests {
             .unwrap();
         store.revoke_link(&link.room, &link.id).unwrap();
         let left: Vec<_> = store
-            .visitors(at(0))
+            .visitors()
             .unwrap()
             .into_iter()
             .flat_map(|visitor| visitor.grants)
@@ -270,21 +296,63 @@ mod tests {
     }
 
     #[test]
-    fn visitors_long_gone_are_forgotten() {
-        let store = store(&[]);
+    fn visitors_are_known_while_another_process_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("colourstream.db");
+        let store = Store::open(&path, "1").unwrap();
+        store.insert_room(&sample(1), at(0)).unwrap();
         store
-            .enter(Digest::of("old"), &grant("a", None), at(5))
+            .enter(Digest::of("1"), &grant("a", None), at(5))
             .unwrap();
-        store
-            .enter(Digest::of("new"), &grant("b", None), at(5))
-            .unwrap();
-        store.touch(&[Digest::of("new")], &[], at(50)).unwrap();
-        let left: Vec<_> = store
-            .visitors(at(20))
-            .unwrap()
-            .into_iter()
-            .map(|visitor| visitor.token)
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(store.visitors().unwrap().len(), 1);
+    }
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_second(20_000 * 86_400 + day * 86_400).unwrap()
+    }
+
+    fn left(store: &Store) -> Vec<String> {
+        let visitors = store.visitors().unwrap().into_iter();
+        let mut names: Vec<_> = visitors
+            .flat_map(|visitor| visitor.grants)
+            .map(|grant| grant.id.to_string())
             .collect();
-        assert_eq!(left, [Digest::of("new")]);
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn visitors_long_gone_are_forgotten_beside_those_who_came_later() {
+        let store = store(&[]);
+        for (name, came) in [("a", 0), ("b", 30), ("c", 70)] {
+            let visitor = Digest::of(name);
+            store.enter(visitor, &grant(name, None), day(came)).unwrap();
+        }
+        assert_eq!(store.forget_visitors(day(75)).unwrap(), 0);
+        assert_eq!(store.forget_visitors(day(78)).unwrap(), 1);
+        assert_eq!(left(&store), ["b", "c"]);
+        // Nobody was here since: nobody is long gone.
+        assert_eq!(store.forget_visitors(day(1_000)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_some_days_ends_nobodys_place() {
+        let store = store(&[]);
+        for name in ["a", "b"] {
+            let visitor = Digest::of(name);
+            store.enter(visitor, &grant(name, None), day(0)).unwrap();
+        }
+        for wrong in [day(70), day(-70), Timestamp::from_second(60).unwrap()] {
+            // One is here meanwhile, and the other is not.
+            store.touch(&[Digest::of("a")], &[], wrong).unwrap();
+            store.forget_visitors(wrong).unwrap();
+            let later = wrong.checked_add(SignedDuration::from_hours(6 * 24));
+            store.forget_visitors(later.unwrap()).unwrap();
+            assert_eq!(left(&store), ["a", "b"], "{wrong}");
+            store.forget_visitors(day(1)).unwrap();
+            assert_eq!(left(&store), ["a", "b"], "{wrong}, and right again");
+        }
     }
 }

@@ -3,19 +3,16 @@
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rcgen::KeyPair;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 
 use super::{begins, blocks, certificates, covers, day, ends, issue, names, parse};
-use crate::desired::Certificate;
-use crate::model::{Issue, Secret, Severity};
+use crate::desired::{Certificate, NEAR_END};
+use crate::model::{Issue, Secret, Severity, span};
 use crate::settings::Hosts;
-
-/// From here on the end is near enough to say so.
-const NEAR_END: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Reads and checks a pair of files. Errors mean that Traefik must not get it
 /// (the last good one stays); warnings come with the certificate.
@@ -58,6 +55,24 @@ pub fn load(
         key_pem: Secret::new(key_pem),
     };
     Ok((certificate, issues))
+}
+
+/// The newest good pair of those that Traefik has, from the folder they were
+/// rendered to: what is wrong with the operator's files must not take it away
+/// from a controller that has just begun.
+pub fn last_good(folder: &Path, hosts: &Hosts, now: Timestamp) -> Option<Certificate> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "crt"))
+        .filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path)))
+        .collect();
+    found.sort();
+    found.into_iter().rev().find_map(|(_, path)| {
+        let pair = load(&path, &path.with_extension("key"), hosts, now);
+        pair.ok().map(|(certificate, _)| certificate)
+    })
 }
 
 const CHAIN: &str = "certificate";
@@ -315,20 +330,13 @@ fn check_time(chain: &[X509Certificate<'_>], now: Timestamp) -> Option<Issue> {
             return Some(issue(
                 Severity::Warning,
                 CHAIN,
-                format!("{which} ends in {}.", days(left)),
+                format!("{which} ends in {}.", span(left)),
                 format!("it is good until {}", day(to)),
                 "Renew it; the new files are taken up by themselves.",
             ));
         }
     }
     None
-}
-
-fn days(left: SignedDuration) -> String {
-    match left.as_hours() {
-        hours if hours < 48 => format!("{hours} hours"),
-        hours => format!("{} days", hours / 24),
-    }
 }
 
 #[cfg(test)]
@@ -506,6 +514,30 @@ mod tests {
         assert_eq!(told(rsa, key, "2030-01-01T00:00:00Z"), "good\n");
         let shown = told(rsa, &pem, "2030-01-01T00:00:00Z");
         assert!(shown.contains("cannot be used"), "{shown}");
+    }
+
+    #[test]
+    fn the_last_good_pair_is_found_among_what_was_rendered() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SPRING.parse().unwrap();
+        let found = || last_good(folder.path(), &hosts(), now).map(|found| found.chain_pem);
+        assert_eq!(found(), None);
+        let keep = |name: &str, made: &Made, seconds: u64| {
+            let path = |end: &str| folder.path().join(format!("{name}.{end}"));
+            std::fs::write(path("key"), made.key.serialize_pem()).unwrap();
+            std::fs::write(path("crt"), &made.pem).unwrap();
+            let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            let file = std::fs::File::options().write(true).open(path("crt"));
+            file.unwrap().set_modified(at).unwrap();
+        };
+        std::fs::write(folder.path().join("README"), "words").unwrap();
+        let [old, new, other] = [NAMES, NAMES, &["b.example.com"]].map(|names| leaf(names, None));
+        keep("a", &new, 200);
+        keep("b", &old, 100);
+        keep("c", &other, 300);
+        assert_eq!(found(), Some(new.pem.clone()));
+        std::fs::remove_file(folder.path().join("a.key")).unwrap();
+        assert_eq!(found(), Some(old.pem));
     }
 
     #[test]

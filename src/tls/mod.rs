@@ -1,9 +1,11 @@
 //! Certificates that do not come from ACME: made by an authority of our own,
 //! or brought by the operator and checked before Traefik sees them (it drops
-//! to its default certificate at once when a pair is wrong).
+//! to its default certificate at once when a pair is wrong). Of those that do,
+//! how far the orders are.
 
 mod files;
 mod local;
+mod orders;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,8 +16,9 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
 
-pub use files::{check, load};
+pub use files::{check, last_good, load};
 pub use local::{AUTHORITY, Local, local_ca, trust};
+pub use orders::{ORDERS, kept_orders};
 
 use crate::model::{Issue, IssueCode, Severity};
 

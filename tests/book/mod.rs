@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::allow_attributes,
     reason = "a helper of tests; not every binary uses all of it"
 )]
@@ -33,21 +34,26 @@ pub fn root() -> &'static Path {
 /// Every document that people read.
 pub fn pages() -> Vec<Page> {
     let mut names: Vec<PathBuf> = Vec::new();
-    for folder in ["", "docs", "examples", "state", "tests/sim"] {
-        let mut folders = vec![root().join(folder)];
-        while let Some(here) = folders.pop() {
-            for entry in std::fs::read_dir(&here).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() && folder == "examples" {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|end| end == "md") {
-                    names.push(path);
-                }
+    let mut folders = vec![root().to_owned()];
+    while let Some(here) = folders.pop() {
+        for entry in std::fs::read_dir(&here).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            // Neither what is made or fetched, nor what a controller keeps.
+            let is_ours = !["target", "node_modules", "dist"].contains(&name.as_str())
+                && !name.starts_with('.')
+                && here != root().join("state");
+            if path.is_dir() && is_ours {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                names.push(path);
             }
         }
     }
     names.sort();
-    assert!(names.len() > 5, "the documents are elsewhere");
+    for known in ["docs/screens/README.md", "web/README.md"] {
+        assert!(names.contains(&root().join(known)), "{known} is not read");
+    }
     names
         .iter()
         .map(|path| Page {
@@ -98,18 +104,49 @@ impl Page {
             .fold(String::new(), |text, line| text + line + "\n")
     }
 
+    /// What stands under one heading, down to the next of its rank.
+    pub fn section(&self, heading: &str) -> Self {
+        let begins = format!("\n## {heading}\n");
+        let (_, rest) = self
+            .text
+            .split_once(&begins)
+            .unwrap_or_else(|| panic!("{}: `{heading}` is gone", self.name));
+        Self {
+            name: self.name.clone(),
+            text: rest.split("\n## ").next().unwrap_or(rest).to_owned(),
+        }
+    }
+
+    /// Code in the running text.
+    pub fn inline_code(&self) -> Vec<String> {
+        let prose = self.prose();
+        let code = prose.split('`').skip(1).step_by(2);
+        code.map(str::to_owned).collect()
+    }
+
     /// Commands of ours in the running text, such as `colourstream plan`.
     pub fn inline_commands(&self) -> Vec<String> {
-        self.prose()
-            .split('`')
-            .skip(1)
-            .step_by(2)
+        self.inline_code()
+            .iter()
             .filter_map(|code| {
                 let (_, command) = code.split_once("colourstream ")?;
                 let ours = code.starts_with("colourstream ") || code.contains(" /colourstream ");
                 ours.then(|| command.trim().to_owned())
             })
             .collect()
+    }
+
+    /// What stands in italics, each with what stands before it on its line.
+    pub fn italics(&self) -> Vec<(String, String)> {
+        let prose = self.prose().replace("**", "");
+        let mut found = Vec::new();
+        for line in prose.lines() {
+            let parts: Vec<&str> = line.split('*').collect();
+            for at in (1..parts.len() - 1).step_by(2) {
+                found.push((parts[at - 1].to_owned(), parts[at].to_owned()));
+            }
+        }
+        found
     }
 
     /// Where its links lead, without those out into the world.

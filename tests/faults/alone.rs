@@ -1,7 +1,7 @@
 //! A controller without an engine, for what it does to its own files alone.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -127,6 +127,50 @@ impl House {
             .map(|room| room["slug"].as_str().unwrap().to_owned())
             .collect()
     }
+}
+
+/// Makes the database of a state folder one as a controller of the first schema
+/// left it.
+pub fn age(state: &Path) {
+    let database = rusqlite::Connection::open(state.join("colourstream.db")).unwrap();
+    database
+        .execute_batch("DROP TABLE backups; PRAGMA user_version = 1; UPDATE meta SET value = '0.0.9' WHERE key IN ('schema_by', 'controller'); PRAGMA wal_checkpoint(TRUNCATE);")
+        .unwrap();
+    // The log went into the file when that was closed: nothing of it is missed.
+    drop(database);
+    std::fs::remove_file(state.join("colourstream.db-open")).unwrap();
+}
+
+/// Brought up to date, with the backup from before.
+pub fn is_upgraded(state: &Path) -> Result<(), String> {
+    let database = rusqlite::Connection::open(state.join("colourstream.db")).unwrap();
+    let schema: i64 = database
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    let kept: Vec<String> = std::fs::read_dir(state.join("backups/before-upgrade"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let good = |name: &String| name.ends_with(&format!(".{}", colourstream::backup::EXTENSION));
+    if schema < 2 || !kept.iter().any(good) {
+        return Err(format!("schema {schema}, backups {kept:?}"));
+    }
+    Ok(())
+}
+
+/// Those points of a start that are about an upgrade: what comes later it does
+/// of old.
+pub fn of_the_upgrade(mut points: Vec<String>) -> Vec<String> {
+    let last = points
+        .iter()
+        .rposition(|point| point.contains("to be migrated"));
+    points.truncate(last.unwrap() + 6);
+    for what in ["draft made", "draft durable", "published", "draft removed"] {
+        assert!(points.iter().any(|point| point.contains(what)), "{what}");
+    }
+    points
 }
 
 /// A controller that is served; ends with it.

@@ -27,6 +27,8 @@ pub struct House {
     more: String,
     /// How long it waits for the engine, where that is not the default.
     timeout: Option<&'static str>,
+    /// Whether its log says why each look was made.
+    talks: bool,
     /// Seconds until a world has to be well again.
     pub bound: u64,
     /// Kills that were met with a new start.
@@ -50,6 +52,7 @@ impl House {
             proxy,
             more: String::new(),
             timeout: None,
+            talks: false,
             bound: BOUND,
             kills: 0,
             journal: 0,
@@ -101,6 +104,8 @@ impl House {
             ),
             None => text,
         };
+        let talk = "log: {level: 'info,colourstream=debug'}\n";
+        let text = text + if self.talks { talk } else { "" };
         // At once, as editors do: one that starts meanwhile reads all or nothing.
         let new = self.stack.config().with_extension("new");
         std::fs::write(&new, text).unwrap();
@@ -113,6 +118,14 @@ impl House {
         let mut house = Self::new(name, base);
         house.timeout = Some("10s");
         house.bound = 90;
+        house.write();
+        house
+    }
+
+    /// A house whose log says why each look was made.
+    pub fn talkative(name: &str, base: u16) -> Self {
+        let mut house = Self::new(name, base);
+        house.talks = true;
         house.write();
         house
     }
@@ -259,7 +272,7 @@ impl House {
         &mut self,
         what: &str,
         seconds: u64,
-        good: impl Fn(&Value) -> bool,
+        mut good: impl FnMut(&Value) -> bool,
     ) -> Result<Value, String> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
@@ -435,6 +448,23 @@ impl House {
         self.write();
         self.serve();
         self.settle("started anew")
+    }
+
+    /// Waits until it is so many milliseconds to the next look, by the
+    /// controller's own word; answers when that is.
+    pub fn rests(&mut self, left: std::ops::Range<i128>) -> Result<jiff::Timestamp, String> {
+        let next = |status: &Value| -> Option<jiff::Timestamp> {
+            let next: jiff::Timestamp = status["next"].as_str()?.parse().ok()?;
+            let now = jiff::Timestamp::now();
+            left.contains(&next.duration_since(now).as_millis())
+                .then_some(next)
+        };
+        let mut found = None;
+        self.until(&format!("the next look in {left:?} ms"), BOUND, |status| {
+            found = next(status).filter(|_| is_ready(status));
+            found.is_some()
+        })?;
+        found.ok_or_else(|| "no next look".to_owned())
     }
 
     /// Bytes of memory the controller has.

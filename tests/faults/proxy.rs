@@ -80,7 +80,7 @@ pub enum Fault {
 pub enum Which {
     /// The one of this name that has so many before it.
     Call(String, usize),
-    /// The first read of this kind once that call was made, or at all. (The
+    /// The first read of this name once that call was made, or at all. (The
     /// lanes of the services run side by side: another call may come between.)
     ReadBehind(Option<(String, usize)>, String),
     /// All whose name begins with this.
@@ -95,11 +95,11 @@ impl Which {
     fn is(&self, call: &Call, changes: &[(String, usize)]) -> bool {
         match self {
             Self::Call(point, nth) => call.point == *point && call.nth == *nth,
-            Self::ReadBehind(behind, kind) => {
+            Self::ReadBehind(behind, point) => {
                 let made = behind
                     .as_ref()
                     .is_none_or(|behind| changes.contains(behind));
-                !call.changes && made && call.kind() == kind
+                !call.changes && made && call.point == *point
             }
             Self::Like(prefix) => call.point.starts_with(prefix.as_str()),
             Self::Changes => call.changes,
@@ -121,13 +121,19 @@ pub enum Events {
     Pass,
     /// Nothing comes, and the stream stays open.
     Freeze,
+    /// Those about our own things alone: whatever starts on an engine makes
+    /// everybody look who listens.
+    Ours,
     /// Every second is lost.
     Drop,
     /// Each comes three times.
     Double,
-    /// Each comes after the one behind it.
+    /// Each comes after the one behind it, or late.
     Reorder,
 }
+
+/// How long an event is held back that none comes behind.
+const LATE: Duration = Duration::from_millis(600);
 
 #[derive(Default)]
 struct Book {
@@ -137,6 +143,8 @@ struct Book {
     changes: Vec<(String, usize)>,
     rules: Vec<Rule>,
     fired: usize,
+    /// The same since it began.
+    landed: usize,
     /// Kills that were taken, ever; each strikes a moment later.
     kills: usize,
     names: BTreeMap<String, String>,
@@ -234,9 +242,19 @@ impl Proxy {
         self.book().rules.clear();
     }
 
+    /// How many faults still lie in wait.
+    pub fn armed(&self) -> usize {
+        self.book().rules.iter().map(|rule| rule.times).sum()
+    }
+
     /// How often a fault was done since the last reset.
     pub fn fired(&self) -> usize {
         self.book().fired
+    }
+
+    /// How often a fault was done, ever.
+    pub fn landed(&self) -> usize {
+        self.book().landed
     }
 
     /// How many kills were taken, ever.
@@ -433,7 +451,14 @@ impl Shared {
             rule.times -= 1;
             rule.fault.clone()
         });
-        book.fired += usize::from(fault.is_some());
+        // There is no old answer to what was not asked before.
+        let landed = match &fault {
+            None => false,
+            Some(Fault::Old) => book.first_answers.contains_key(target),
+            Some(_) => true,
+        };
+        book.fired += usize::from(landed);
+        book.landed += usize::from(landed);
         let kills = matches!(fault, Some(Fault::KillBefore | Fault::KillAfter));
         book.kills += usize::from(kills);
         if changes && watched {
@@ -477,6 +502,14 @@ impl Shared {
             if part.starts_with("sha256:") {
                 "id".clone_into(part);
             }
+        }
+        // An image is asked for by any of its names, and houses beside each
+        // other have their own.
+        let is_image = |part: &String| part == "images";
+        if let (Some(first), true) = (out.iter().position(is_image), path.ends_with("/json"))
+            && out.len() > first + 2
+        {
+            out.splice(first + 1..out.len() - 1, ["ref".to_owned()]);
         }
         let told = ["name=", "fromImage=", "signal="];
         let more: Vec<String> = query
@@ -579,7 +612,9 @@ impl Shared {
         tokio::spawn(async move {
             let mut lines = body.into_data_stream();
             let begun = how.borrow().1;
+            // Held back, and until when: late is not lost.
             let mut kept: Option<Bytes> = None;
+            let mut late = tokio::time::Instant::now();
             let mut count = 0_usize;
             loop {
                 tokio::select! {
@@ -590,11 +625,20 @@ impl Shared {
                         let told: Vec<Bytes> = match now {
                             Events::Pass => vec![line],
                             Events::Freeze => Vec::new(),
+                            Events::Ours => {
+                                let text = String::from_utf8_lossy(&line);
+                                let ours = text.contains(&instance);
+                                ours.then_some(line).into_iter().collect()
+                            }
                             Events::Drop => count.is_multiple_of(2).then_some(line).into_iter().collect(),
                             Events::Double => vec![line.clone(), line.clone(), line],
                             Events::Reorder => match kept.take() {
                                 Some(earlier) => vec![line, earlier],
-                                None => { kept = Some(line); Vec::new() }
+                                None => {
+                                    kept = Some(line);
+                                    late = tokio::time::Instant::now() + LATE;
+                                    Vec::new()
+                                }
                             },
                         };
                         for line in told {
@@ -609,6 +653,10 @@ impl Shared {
                         for number in 0..many {
                             if out.send(an_event(&instance, number)).await.is_err() { return }
                         }
+                    }
+                    () = tokio::time::sleep_until(late), if kept.is_some() => {
+                        let Some(line) = kept.take() else { continue };
+                        if out.send(line).await.is_err() { return }
                     }
                     () = out.closed() => return,
                 }

@@ -1,8 +1,8 @@
 //! What a suite counted, kept for `docs/reliability.md`.
 //!
 //! Each part writes `target/reliability/<part>.json`, a list of
-//! `{kind, cases, passed, failed, seconds, note}`; `scripts/reliability` puts
-//! the parts together. Only a full run (`COLOURSTREAM_FAULTS=full`, set by
+//! `{kind, cases, passed, failed, seconds, note}`, and `inputs` where a case is
+//! shown by many of them; `scripts/reliability` puts the parts together. Only a full run (`COLOURSTREAM_FAULTS=full`, set by
 //! `scripts/test-faults`) leaves a file: a sample proves less than it says.
 
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub struct Count {
     kind: String,
     begun: Instant,
     cases: usize,
+    inputs: u64,
     failed: Vec<String>,
     note: String,
 }
@@ -43,6 +44,7 @@ impl Count {
             kind: kind.to_owned(),
             begun: Instant::now(),
             cases: 0,
+            inputs: 0,
             failed: Vec::new(),
             note: String::new(),
         }
@@ -71,6 +73,11 @@ impl Count {
         }
     }
 
+    /// So many requests or inputs showed it: no cases of their own.
+    pub fn inputs(&mut self, inputs: usize) {
+        self.inputs += inputs as u64;
+    }
+
     /// Many cases that were counted elsewhere and all passed.
     pub fn passed(&mut self, cases: usize) {
         self.cases += cases;
@@ -96,21 +103,29 @@ impl Report {
     /// The same where the time was taken elsewhere.
     pub fn add_timed(&mut self, count: Count, took: Duration) {
         let passed = count.cases - count.failed.len();
+        let shown_by = match count.inputs {
+            0 => String::new(),
+            inputs => format!(", {inputs} inputs"),
+        };
         eprintln!(
-            "  {}: {} cases, {passed} passed, {} failed, {:.1} s",
+            "  {}: {} cases{shown_by}, {passed} passed, {} failed, {:.1} s",
             count.kind,
             count.cases,
             count.failed.len(),
             took.as_secs_f64()
         );
-        self.rows.push(json!({
+        let mut row = json!({
             "kind": count.kind,
             "cases": count.cases,
             "passed": passed,
             "failed": count.failed.len(),
             "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
             "note": count.note,
-        }));
+        });
+        if count.inputs > 0 {
+            row["inputs"] = count.inputs.into();
+        }
+        self.rows.push(row);
         let kind = count.kind;
         self.failed
             .extend(count.failed.iter().map(|name| format!("{kind}, {name}")));
@@ -118,14 +133,26 @@ impl Report {
     }
 
     /// Written after each kind, so that what a later one breaks off is kept.
+    /// Who looks again into one kind alone replaces its row and no other.
     fn write(&self) {
         if !is_full() {
             return;
         }
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/reliability");
         std::fs::create_dir_all(&folder).unwrap();
-        let text = serde_json::to_string_pretty(&self.rows).unwrap();
-        std::fs::write(folder.join(format!("{}.json", self.part)), text + "\n").unwrap();
+        let file = folder.join(format!("{}.json", self.part));
+        let before = std::fs::read(&file).ok();
+        let mut rows: Vec<Value> = before
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        for row in &self.rows {
+            match rows.iter_mut().find(|old| old["kind"] == row["kind"]) {
+                Some(old) => old.clone_from(row),
+                None => rows.push(row.clone()),
+            }
+        }
+        let text = serde_json::to_string_pretty(&rows).unwrap();
+        std::fs::write(file, text + "\n").unwrap();
     }
 
     /// Fails if one case did, or if there were none of a kind.

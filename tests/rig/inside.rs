@@ -8,28 +8,35 @@ use serde_json::Value;
 
 use super::{Tidy, docker, docker_try, summary};
 
-/// Made from the binary under test, without pulling anything.
+/// The tests' own image of the controller.
 pub fn image() -> &'static str {
     const IMAGE: &str = "cst3-controller:test";
     static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let output = Command::new("scripts/image")
-            .args([super::BINARY, IMAGE])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        super::good(output);
-    });
+    MADE.get_or_init(|| make(IMAGE));
     IMAGE
+}
+
+/// Made from the binary under test, without pulling anything.
+pub fn make(image: &str) {
+    let output = Command::new("scripts/image")
+        .args([super::BINARY, image])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    super::good(output);
 }
 
 /// Ports of one instance, from `base` on.
 pub fn ports(base: u16) -> String {
+    let (https, others) = (base + 1, other_ports(base));
+    format!("{{bind: 127.0.0.1, http: {base}, https: {https}, {others}}}")
+}
+
+/// All but those of HTTP and HTTPS, without braces.
+pub fn other_ports(base: u16) -> String {
     let port = |offset: u16| base + offset;
     format!(
-        "{{bind: 127.0.0.1, http: {}, https: {}, rtmp: {}, srt: {}, ice_udp: {}-{}, ice_tcp: {}, relay: {}, call: {}-{}, pages: {}, internal: {}}}",
-        port(0),
-        port(1),
+        "rtmp: {}, srt: {}, ice_udp: {}-{}, ice_tcp: {}, relay: {}, call: {}-{}, pages: {}, internal: {}",
         port(2),
         port(3),
         port(4),
@@ -102,9 +109,13 @@ impl Inside {
 
     /// As docs/deploy.md says it, with the rights of examples/compose.yaml.
     pub fn run(&self) {
+        self.run_as(&self.controller(), &self.volume());
+    }
+
+    /// The same, the container called `name`, on another `volume`.
+    pub fn run_as(&self, name: &str, volume: &str) {
         let folder = self.file();
         let folder = folder.parent().unwrap_or(Path::new("/")).display();
-        let (name, volume) = (self.controller(), self.volume());
         let (socket, image) = (self.socket.display(), image());
         let mut line: Vec<String> = format!(
             "run -d --name {name} -v {socket}:/var/run/docker.sock -v {folder}:/etc/colourstream:ro \
@@ -148,7 +159,7 @@ impl Inside {
                 last = status;
             }
             assert!(
-                begun.elapsed().as_secs() < 120,
+                begun.elapsed().as_secs() < 180,
                 "{what}: {}",
                 summary(&last)
             );

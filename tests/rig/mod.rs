@@ -12,8 +12,10 @@
 pub mod inside;
 pub mod proxy;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -220,11 +222,107 @@ pub fn docker(arguments: &[&str]) -> String {
     text(&output.stdout).trim().to_owned()
 }
 
+/// Makes `tag` out of `from` and some more lines of a Dockerfile.
+pub fn derive(tag: &str, from: &str, lines: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!("FROM {from}\n{lines}\n");
+    std::fs::write(dir.path().join("Dockerfile"), text).unwrap();
+    docker(&["build", "-q", "-t", tag, dir.path().to_str().unwrap()]);
+}
+
 /// The engine's socket on this host.
 pub fn socket() -> String {
     let address = std::env::var("COLOURSTREAM_TEST_ENGINE")
         .unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     address.trim_start_matches("unix://").to_owned()
+}
+
+/// Every container, running or not, every network and every volume, by name.
+pub fn inventory() -> BTreeSet<String> {
+    let kinds = [
+        &["container", "ls", "--all", "--format", "{{.Names}}"][..],
+        &["network", "ls", "--format", "{{.Name}}"],
+        &["volume", "ls", "--format", "{{.Name}}"],
+    ];
+    let list = |arguments: &[&str]| -> Vec<String> {
+        let named = |name: &str| format!("{} {name}", arguments[0]);
+        docker(arguments).lines().map(named).collect()
+    };
+    kinds.into_iter().flat_map(list).collect()
+}
+
+/// Where a volume lies on this host.
+pub fn place(volume: &str) -> PathBuf {
+    let format = "{{.Mountpoint}}";
+    docker(&["volume", "inspect", "--format", format, volume]).into()
+}
+
+/// Looks at everything below a state folder of the controller with the user
+/// `ours`: what holds a secret can be read by its owner alone, who is the one
+/// that needs it, and nothing can be written by anybody else. `secrets` are
+/// more than `secrets.json` has. What holds one is given back, by its path.
+#[track_caller]
+pub fn kept_private(state: &Path, ours: u32, secrets: &[&str]) -> BTreeSet<String> {
+    let stored = std::fs::read(state.join("secrets.json")).unwrap();
+    let stored: BTreeMap<String, String> = serde_json::from_slice(&stored).unwrap();
+    let secrets: Vec<&str> = ["PRIVATE KEY"]
+        .into_iter()
+        .chain(secrets.iter().copied())
+        .chain(stored.values().map(String::as_str))
+        .collect();
+    assert!(stored.len() >= 8 && secrets.iter().all(|secret| secret.len() > 8));
+    // Only root gives files away; what others write, services read as them.
+    let user = |service: u32| if ours == 0 { service } else { ours };
+    let mut holding = BTreeSet::new();
+    let mut folders = vec![state.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(state).unwrap().display().to_string();
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                assert!(shown.starts_with("tmp/"), "{shown} went");
+                continue;
+            };
+            let (mode, owner) = (meta.mode() & 0o7777, meta.uid());
+            assert_eq!(mode & 0o022, 0, "{shown} is {mode:o}");
+            let known = [ours, user(65_532), user(1000)];
+            assert!(known.contains(&owner), "{shown} is {owner}'s");
+            if meta.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if meta.file_type().is_socket() {
+                assert_eq!((mode & 0o077, owner), (0, ours), "{shown} is {mode:o}");
+                continue;
+            }
+            assert!(meta.is_file(), "{shown}");
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let name = path.file_name().unwrap().to_string_lossy();
+            let is_store = name.starts_with("colourstream.db") || name.ends_with(".backup");
+            let told = text(&bytes);
+            if !is_store && !secrets.iter().any(|secret| told.contains(secret)) {
+                continue;
+            }
+            let wanted = match shown.split('/').collect::<Vec<_>>().as_slice() {
+                ["rendered", "mirotalk", ..] => user(1000),
+                ["rendered", ..] | ["traefik", "acme", ..] => user(65_532),
+                _ => ours,
+            };
+            assert_eq!(mode & 0o077, 0, "{shown} holds a secret and is {mode:o}");
+            assert_eq!(owner, wanted, "{shown} holds a secret of somebody else's");
+            holding.insert(shown);
+        }
+    }
+    for wanted in [
+        "secrets.json",
+        "colourstream.db",
+        "rendered/ovenmediaengine/",
+        "rendered/mirotalk/",
+    ] {
+        let is_there = holding.iter().any(|path| path.starts_with(wanted));
+        assert!(is_there, "no secret in {wanted}: {holding:?}");
+    }
+    holding
 }
 
 /// Removes everything whose name begins with `name`.
@@ -266,6 +364,45 @@ impl Drop for Tidy {
             }
         }
         clear(&self.0);
+    }
+}
+
+/// An engine without the installation that the documents speak of, which is
+/// called `colourstream`. What was made under its names goes at the end.
+pub struct Fresh(());
+
+impl Fresh {
+    pub fn new() -> Self {
+        // What somebody else has under these names is theirs.
+        let mut taken = docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]);
+        let volumes = docker(&["volume", "ls", "-q"]);
+        taken.extend(volumes.lines().filter(|name| *name == "colourstream"));
+        assert!(
+            taken.is_empty(),
+            "an installation called `colourstream` is on this engine; take it down first, with its volume"
+        );
+        Self(())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // The controller first: it would make anew what goes before it.
+        docker_try(&["rm", "-fv", "colourstream-controller"]);
+        docker_try(&["image", "rm", "colourstream:before"]);
+        for id in docker(&["ps", "-aq", "--filter", "name=^/colourstream-"]).lines() {
+            docker_try(&["rm", "-fv", id]);
+        }
+        for kind in ["volume", "network"] {
+            let names = docker(&[kind, "ls", "--format", "{{.Name}}"]);
+            for name in names.lines().filter(|name| {
+                *name == "colourstream"
+                    || name.starts_with("colourstream-")
+                    || name.starts_with("colourstream_")
+            }) {
+                docker_try(&[kind, "rm", name]);
+            }
+        }
     }
 }
 

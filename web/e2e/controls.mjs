@@ -1,15 +1,49 @@
 // What a person does in a room: divider, keys, full screen, sound, devices,
 // leaving; the watermark; a part that does not load.
-import { accessible, bar, frames, greys, says, shoot, transport, untilFrames, untilWebRtc } from './browser.mjs'
-import { api, check, enter, expect, guest, world } from './harness.mjs'
-import { LIVE } from './stack.mjs'
+import { accessible, bar, frames, greys, person, says, shoot, transport, untilFrames, untilWebRtc } from './browser.mjs'
+import { api, check, enter, expect, guest, pages, world } from './harness.mjs'
+import { containerOf, docker, LIVE, simulate } from './stack.mjs'
 
 const linkOf = (more) => api('POST', `/rooms/${world.room.id}/links`, { name: 'Noor', role: 'viewer', ...more })
 const tall = async (page, half) => (await page.locator(`[data-half=${half}]`).boundingBox()).height
 const playing = (page) => page.waitForSelector('.is-playing video', { timeout: 20_000, state: 'attached' })
 const joined = (page) => page.frameLocator('iframe[title=Call]').getByText('joined', { exact: true }).waitFor({ timeout: 15_000 })
 
+/**
+ * Chromium lets every silent video play, and a page that somebody clicked in
+ * any. Others judge each video: what begins by itself, and what may be begun.
+ */
+const ALLOW_ONLY = (what) => {
+  const { play } = HTMLMediaElement.prototype
+  const { setAttribute } = Element.prototype
+  // Of the browser's own notion the test's hand is a part.
+  let tapped = false
+  addEventListener('click', () => {
+    tapped = true
+    setTimeout(() => (tapped = false))
+  }, true)
+  HTMLMediaElement.prototype.play = function () {
+    const may = what === 'tap' ? tapped : this.muted
+    return may ? play.call(this) : Promise.reject(new DOMException('', 'NotAllowedError'))
+  }
+  Element.prototype.setAttribute = function (name, value) {
+    if (name !== 'autoplay') setAttribute.call(this, name, value)
+  }
+}
+
+// How long a presenter's token for the call lives, and a little.
+const TOKEN_MS = 62_000
+
 export async function controls() {
+  let since = 0
+  await check('a presenter joins the call, and stays for what is asked at the end', async () => {
+    pages.host = await person(world.browser, 'host')
+    await enter(pages.host, (await linkOf({ name: 'Maya', role: 'presenter' })).url)
+    await pages.host.getByRole('button', { name: 'Join the call' }).click()
+    await joined(pages.host)
+    since = Date.now()
+  })
+
   await check('what lies over the picture comes with movement and leaves after 3 s', () =>
     guest('chrome', async (page) => {
       await enter(page, (await linkOf()).url)
@@ -20,9 +54,15 @@ export async function controls() {
       await bar(page, false)
       const took = Date.now() - from
       if (took < 2000 || took > 5000) throw new Error(`gone after ${took} ms`)
-      // What cannot be seen cannot be reached either.
+      // What cannot be seen is out of reach of a mouse.
       expect(await page.evaluate(() => document.querySelector('[data-shown]').inert), true, 'the hidden bar')
       await page.mouse.move(220, 110)
+      await bar(page, true)
+      // A key that brings the focus there keeps it in sight, and in reach.
+      const inBar = () => page.evaluate(() => document.activeElement?.closest('[data-shown]') != null)
+      for (let n = 0; n < 5 && !(await inBar()); n++) await page.keyboard.press('Tab')
+      await page.waitForTimeout(4000)
+      expect(await inBar(), true, 'the focus is in the bar')
       await bar(page, true)
       return `${took} ms`
     }))
@@ -87,6 +127,39 @@ export async function controls() {
       expect(await tall(page, 'picture'), 400, 'height of the picture')
     }))
 
+  await check('a browser that plays nothing by itself is asked at a tap', () =>
+    guest('needs-tap', async (page) => {
+      await page.addInitScript(ALLOW_ONLY, 'tap')
+      await enter(page, (await linkOf()).url)
+      const tap = page.getByRole('button', { name: 'Show the picture' })
+      await tap.waitFor({ timeout: 15_000 })
+      // It waits, however long that takes.
+      await page.waitForTimeout(9000)
+      await accessible(page)
+      await greys(page)
+      await shoot(page, 'needs-tap')
+      await page.keyboard.press('i')
+      await says(page, 'Waits for you')
+      await page.keyboard.press('Escape')
+      await tap.click()
+      await playing(page)
+      return `${await untilFrames(page, 25)} decoded`
+    }, { ends: false }))
+
+  await check('a browser that refuses sound to a new video plays it silently, and offers the sound again', () =>
+    guest('sound-refused', async (page) => {
+      await enter(page, (await linkOf()).url)
+      await untilWebRtc(page)
+      await page.keyboard.press('m')
+      await page.getByText('Sound is off – click to hear').waitFor({ state: 'detached' })
+      await page.evaluate(ALLOW_ONLY, 'silence')
+      await page.evaluate(() => window.peers.forEach((peer) => peer.close()))
+      await says(page, 'The picture stopped. Reconnecting…')
+      await page.getByText('Sound is off – click to hear').waitFor({ timeout: 15_000 })
+      await untilFrames(page, 25)
+      expect(await page.evaluate(() => document.querySelector('.is-playing video').muted), true, 'muted')
+    }))
+
   await check('the device check: camera, microphone, speakers, network, display', () =>
     guest('devices', async (page) => {
       await enter(page, (await linkOf()).url)
@@ -105,6 +178,16 @@ export async function controls() {
       await says(row('speakers'), 'You hear sound')
       await accessible(page)
       await shoot(page, 'device-check')
+      // Escape closes it, and the focus is where it was.
+      const focused = () => page.evaluate(() => document.activeElement.textContent)
+      await page.keyboard.press('Escape')
+      await page.locator('dialog').waitFor({ state: 'detached' })
+      expect(await focused(), 'Check camera and sound', 'the focus after Escape')
+      await page.keyboard.press('Enter')
+      await page.getByRole('button', { name: 'Skip' }).click()
+      await page.locator('dialog').waitFor({ state: 'detached' })
+      expect(await focused(), 'Check camera and sound', 'the focus after Skip')
+      await page.keyboard.press('Enter')
       await page.getByRole('button', { name: 'Join the call' }).last().click()
       await joined(page)
     }))
@@ -297,4 +380,72 @@ export async function controls() {
       await api('PATCH', `/rooms/${world.room.id}`, { watermark: false })
     }
   }, { within: 120_000 })
+
+  await check('the watermark removed where WebRTC is blocked: the picture stands, and is live again when it is back', async () => {
+    await api('PATCH', `/rooms/${world.room.id}`, { watermark: true })
+    await simulate('ice', { open: false })
+    try {
+      await guest('watermarked-llhls', async (page) => {
+        await enter(page, (await linkOf()).url)
+        await playing(page)
+        expect(await transport(page), 'llhls', 'the way of the picture')
+        await untilFrames(page, 25)
+        await page.waitForSelector('[data-watermark]', { state: 'attached' })
+        await page.evaluate(() => document.querySelector('[data-watermark]').remove())
+        await page.getByText('The watermark was removed, so the picture is paused.').waitFor()
+        await page.waitForTimeout(500)
+        const before = await frames(page)
+        // Longer than the compatible picture may be behind.
+        await page.waitForTimeout(8000)
+        if ((await frames(page)) - before > 1) throw new Error(`${(await frames(page)) - before} frames were shown meanwhile`)
+        await page.getByRole('button', { name: 'Put it back and go on' }).click()
+        await page.waitForFunction(() => document.querySelector('.is-playing video')?.paused === false)
+        await untilFrames(page, 25)
+        const behind = () => page.evaluate(() => {
+          const video = document.querySelector('.is-playing video')
+          return video.seekable.end(video.seekable.length - 1) - video.currentTime
+        })
+        for (let n = 0; n < 40 && (await behind()) > 6; n++) await page.waitForTimeout(250)
+        if ((await behind()) > 6) throw new Error(`${(await behind()).toFixed(1)} s behind`)
+      })
+    } finally {
+      await simulate('ice', { open: true })
+      await api('PATCH', `/rooms/${world.room.id}`, { watermark: false })
+    }
+  }, { within: 90_000 })
+
+  await check('a call that was started again is joined again, its token long over, without a reload', async () => {
+    const page = pages.host
+    const address = () => page.evaluate(() => document.querySelector('iframe[title=Call]')?.src)
+    const another = async (than) => {
+      await page.waitForFunction((old) => ![old, undefined].includes(document.querySelector('iframe[title=Call]')?.src), than, { timeout: 60_000 })
+      await joined(page)
+      expect(await page.frameLocator('iframe[title=Call]').locator('#role').textContent(), 'presenter', 'the role')
+    }
+    await page.evaluate(() => void (window.stays = true))
+    await page.waitForTimeout(Math.max(0, since + TOKEN_MS - Date.now()))
+    const first = await address()
+    // Somebody else is in it, too: a page that was made anew is out of it.
+    const other = pages.aiko
+    if ((await other.locator('iframe[title=Call]').count()) === 0) await other.getByRole('button', { name: 'Join the call' }).click()
+    await joined(other)
+    docker('restart', '-t', '1', containerOf('mirotalk'))
+    await another(first)
+    await joined(other)
+    // And at a click.
+    const second = await address()
+    await page.getByRole('button', { name: 'Rejoin the call' }).click()
+    await another(second)
+    expect(await page.evaluate(() => window.stays), true, 'the page is the same')
+    await untilFrames(page, 25)
+    await accessible(page)
+    await greys(page)
+    await shoot(page, 'call-rejoined')
+    delete pages.host
+    await page.context().close()
+    // Who closes a tab is gone once the services say so.
+    const viewers = async () => (await api('GET', `/rooms/${world.room.id}`)).live.viewers
+    for (let n = 0; n < 60 && (await viewers()) !== 2; n++) await new Promise((done) => setTimeout(done, 500))
+    expect(await viewers(), 2, 'people watching')
+  }, { within: 180_000 })
 }

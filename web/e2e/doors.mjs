@@ -1,7 +1,7 @@
 // Every door that stays shut, and those that open late.
 import { accessible, greys, says, shoot, still, untilFrames } from './browser.mjs'
 import { api, check, enter, expect, guest, roomWith, soon, world } from './harness.mjs'
-import { containerOf, docker, LIVE } from './stack.mjs'
+import { containerOf, docker, LIVE, publish } from './stack.mjs'
 
 export async function doors() {
   // What is said, whom to ask where that is known, and something to press.
@@ -87,6 +87,44 @@ export async function doors() {
       await api('PATCH', `/rooms/${world.room.id}`, { viewer_cap: null })
     }
   })
+  await check('more people than seats: who has none is told, and sees once one is free; so is who may not watch from here', async () => {
+    const made = await roomWith('Small room', { viewer_cap: 1 })
+    const links = await Promise.all(['One', 'Two'].map((name) => api('POST', `/rooms/${made.room.id}/links`, { name, role: 'viewer' })))
+    let encoder
+    try {
+      await guest('seat-taken', async (two) => {
+        // Before the stream both are let in.
+        await guest('seat', async (one) => {
+          for (const [at, page] of [one, two].entries()) {
+            await enter(page, links[at].url)
+            await says(page, /Waiting for the picture/)
+          }
+          encoder = publish((await api('GET', `/rooms/${made.room.id}/ingest`)).key, { seconds: 120 })
+          await Promise.race([one, two].map((page) => page.waitForSelector('.is-playing', { timeout: 20_000 })))
+          const without = (await one.locator('.is-playing').count()) > 0 ? two : one
+          await says(without, /Every seat is taken/)
+          await without.mouse.move(300, 120)
+          await without.keyboard.press('i')
+          await says(without, 'No seat is free')
+          await accessible(without)
+          await greys(without)
+          await shoot(without, 'no-seat')
+          await without.keyboard.press('Escape')
+          await (without === one ? two : one).goto(`${LIVE}/left`)
+          await without.waitForSelector('.is-playing', { timeout: 30_000 })
+          await untilFrames(without, 10)
+        })
+        await encoder.stop()
+        await api('PATCH', `/rooms/${made.room.id}`, { viewer_cap: null, allowed_addresses: ['192.0.2.0/24'] })
+        await two.goto(`${LIVE}/${made.room.slug}`)
+        await says(two, /certain networks only/)
+        await accessible(two)
+        await shoot(two, 'not-this-network')
+      }, { ends: false })
+    } finally {
+      await encoder?.stop()
+    }
+  }, { within: 120_000 })
   await check('a room that is not open yet counts down and goes in by itself', async () => {
     const made = await roomWith('Halcyon trailer', { opens_at: soon(25) })
     await guest('not-open', async (page) => {

@@ -214,7 +214,7 @@ export async function portal() {
     // Another profile is another application of OvenMediaEngine: it restarts.
     set(`${before}profiles:\n  - live\n  - name: late\n    chunk: 1s\n`)
     try {
-      await says(page, /waits until nobody is live/, 60_000)
+      await says(page, /waits until nobody has been live/, 60_000)
       await says(page, 'Something waits')
       await shoot(page, 'stack-waits')
       await page.getByRole('button', { name: 'Apply now' }).click()

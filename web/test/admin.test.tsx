@@ -3,7 +3,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import type { ReactNode } from 'react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { keepRoom, keys } from '../src/admin/queries'
+import { keepRoom, keys, useRoom } from '../src/admin/queries'
 import { fromLocal, toLocal } from '../src/admin/rooms/localTime'
 import { NewRoom } from '../src/admin/rooms/NewRoom'
 import { RoomForm } from '../src/admin/rooms/RoomForm'
@@ -124,6 +124,32 @@ describe('editing a room', () => {
     expect(field('viewer_cap').value).toBe('12')
     fireEvent.click(screen.getByText('Save'))
     await waitFor(() => expect(calls.at(-1)).toMatchObject({ method: 'PATCH', etag: '"theirs"', body: { viewer_cap: 12 } }))
+  })
+
+  it('keeps the focus, and what was typed while it was being saved', async () => {
+    let saved = first()
+    answer = (call) => json((saved = { ...saved, ...(call.body as object), has_passcode: true, etag: `"${calls.length + 1}"` }))
+    const Page = () => <RoomForm room={useRoom('r1').data as Room} />
+    client.setQueryData(keys.room('r1'), saved)
+    render(<Page />, { wrapper: within })
+    type('title', '  Reel 3b ')
+    type('passcode', 'a candle')
+    field('title').focus()
+    const before = field('title')
+    fireEvent.click(screen.getByText('Save'))
+    type('slug', 'north')
+    await screen.findByText('New passcode')
+    expect(document.activeElement).toBe(before)
+    // What was sent is shown as it was taken; what came after it is still to be saved.
+    expect([field('title').value, field('passcode').value, field('slug').value]).toEqual(['Reel 3b', '', 'north'])
+    await waitFor(() => expect(screen.getByText('Save')).toHaveProperty('disabled', false))
+    fireEvent.click(screen.getByText('Save'))
+    await waitFor(() => expect(calls.at(-1)).toMatchObject({ etag: '"2"', body: { slug: 'north' } }))
+    expect(calls.at(-1)?.body).toEqual({ slug: 'north' })
+    await waitFor(() => expect(screen.queryByText('Undo')).toBeNull())
+    type('viewer_cap', '9')
+    fireEvent.click(screen.getByText('Undo'))
+    expect([field('viewer_cap').value, field('slug').value]).toEqual([String(first().viewer_cap ?? ''), 'north'])
   })
 
   it('follows what others change as long as nothing was typed', async () => {

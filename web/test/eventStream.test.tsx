@@ -89,6 +89,47 @@ describe('event stream', () => {
     close()
   })
 
+  it('does not trust what it held before the network returned', () => {
+    const close = openEventStream('/events', { on: {} })
+    const first = last()
+    first.onopen?.()
+    window.dispatchEvent(new Event('online'))
+    expect(first.closed).toBe(true)
+    expect(FakeSource.made).toHaveLength(2)
+    close()
+    window.dispatchEvent(new Event('online'))
+    expect(FakeSource.made).toHaveLength(2)
+  })
+
+  it('connects anew when a page is seen again in which nothing was heard for 20 s', () => {
+    const close = openEventStream('/events', { on: {} })
+    last().onopen?.()
+    const seen = () => document.dispatchEvent(new Event('visibilitychange'))
+    vi.setSystemTime(Date.now() + 15_000)
+    last().send('ping', {})
+    vi.setSystemTime(Date.now() + 19_000)
+    seen()
+    expect(FakeSource.made).toHaveLength(1)
+    // Asleep: no timer ran.
+    vi.setSystemTime(Date.now() + 2000)
+    const visibility = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden')
+    seen()
+    expect(FakeSource.made).toHaveLength(1)
+    visibility.mockReturnValue('visible')
+    seen()
+    expect(FakeSource.made).toHaveLength(2)
+    expect(FakeSource.made[0]?.closed).toBe(true)
+    close()
+  })
+
+  it('that was told not to knock again does not', () => {
+    openEventStream('/events', { on: {}, mayReconnect: () => false })
+    last().onerror?.()
+    window.dispatchEvent(new Event('online'))
+    document.dispatchEvent(new Event('visibilitychange'))
+    expect(FakeSource.made).toHaveLength(1)
+  })
+
   it('takes silence for a loss where the server sends pings', () => {
     const close = openEventStream('/events', { on: {}, random: () => 0.5 })
     last().onopen?.()

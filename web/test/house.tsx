@@ -1,6 +1,6 @@
 // What the portal's tests stand on: a cache, a false server, a clipboard.
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { cleanup } from '@testing-library/react'
+import { cleanup, fireEvent } from '@testing-library/react'
 import { act, type ReactNode } from 'react'
 import { vi } from 'vitest'
 import { keys } from '../src/admin/queries'
@@ -68,6 +68,7 @@ export function house(as: AdminRole = 'owner') {
       </QueryClientProvider>
     ),
     end() {
+      for (const one of document.querySelectorAll('[role=alert] button')) if (one.textContent === 'Dismiss') fireEvent.click(one)
       cleanup()
       copyByHand(null)
       vi.unstubAllGlobals()

@@ -271,6 +271,28 @@ describe('the player', () => {
     expect(second.paused()).toBe(false)
   })
 
+  it('fetches nothing of a held picture that comes by LLHLS, and goes on afterwards', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    expect(last().transport).toBe('llhls')
+    const hls = { levels: [] as object[], stopLoad: vi.fn(), startLoad: vi.fn() }
+    last().listeners.get('hlsPrepared')?.(hls)
+    keeper.hold(true)
+    await pass(1000)
+    // What has no list yet would never have one.
+    expect(hls.stopLoad).not.toHaveBeenCalled()
+    hls.levels = [{}]
+    await pass(1000)
+    expect(hls.stopLoad).toHaveBeenCalledOnce()
+    expect(hls.startLoad).not.toHaveBeenCalled()
+    keeper.hold(false)
+    running = [last()]
+    await pass(1000)
+    expect(hls.stopLoad).toHaveBeenCalledOnce()
+    expect(hls.startLoad).toHaveBeenCalledOnce()
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls' })
+  })
+
   it('keeps a held picture paused when WebRTC takes over from the fallback', async () => {
     keeper.setPlayback(PLAYBACK)
     await pass(2700)
@@ -282,6 +304,79 @@ describe('the player', () => {
     await pass(400)
     expect(view()?.transport).toBe('webrtc')
     expect(probe.paused()).toBe(true)
+  })
+
+  /** A browser that lets this video play only under a condition. */
+  const asks = (player: FakePlayer, allows: () => boolean, muted = player.video.muted) => {
+    let paused = true
+    const { video } = player
+    Object.defineProperties(video, { paused: { get: () => paused, configurable: true }, srcObject: { value: {} } })
+    video.muted = muted
+    const play = vi.fn(async () => {
+      if (!allows()) throw new DOMException('', 'NotAllowedError')
+      paused = false
+      running = [player]
+    })
+    video.play = play
+    return { play, pause: () => ((paused = true), (running = [])) }
+  }
+
+  it('is played without sound where the browser refuses sound to a new video, and says so', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    running = [last()]
+    await pass(300)
+    keeper.setMuted(false)
+    last().fail()
+    running = []
+    await pass(600)
+    const { video } = last()
+    expect(last().muted).toBe(false)
+    asks(last(), () => video.muted, false)
+    await pass(600)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'webrtc', muted: true })
+    expect(last().muted).toBe(true)
+    expect(made).toHaveLength(2)
+  })
+
+  it('waits for a tap where the browser plays nothing by itself, and for as long as that takes', async () => {
+    let tapped = false
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    const { play } = asks(last(), () => tapped, true)
+    await pass(60_000)
+    expect(view()).toMatchObject({ phase: 'needs-tap', muted: true })
+    expect(made).toHaveLength(1)
+    expect(play).toHaveBeenCalledTimes(1)
+    tapped = true
+    keeper.tap()
+    // Within the tap itself.
+    expect(play).toHaveBeenCalledTimes(2)
+    await pass(600)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'webrtc' })
+  })
+
+  it('goes on when somebody else paused it, and does not take that for a stall', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    let allows = true
+    const video = asks(last(), () => allows, true)
+    await pass(600)
+    expect(view()?.phase).toBe('playing')
+    video.pause()
+    await pass(600)
+    expect(video.play).toHaveBeenCalledTimes(2)
+    expect(view()?.phase).toBe('playing')
+    // A phone that has since begun to save power.
+    allows = false
+    video.pause()
+    await pass(5000)
+    expect(view()).toMatchObject({ phase: 'needs-tap', seen: true })
+    expect(made).toHaveLength(1)
+    allows = true
+    keeper.tap()
+    await pass(600)
+    expect(view()?.phase).toBe('playing')
   })
 
   it('shows a guarded picture in the page alone', async () => {
@@ -317,6 +412,108 @@ describe('the player', () => {
     running = [last()]
     await pass(400)
     expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls', fallback })
+  })
+
+  it('begins again with LLHLS after a picture that came by it, and with WebRTC after one that did not', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    running = [last()]
+    await pass(1000)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls', fallback: 'unanswered' })
+    // A hiccup: the picture is back without the price of WebRTC.
+    last().fail()
+    await pass(650)
+    expect(made.map((one) => one.transport)).toEqual(['webrtc', 'llhls', 'llhls'])
+    running = [last()]
+    await pass(400)
+    expect(view()).toMatchObject({ phase: 'playing', transport: 'llhls', fallback: 'unanswered' })
+    last().fail()
+    running = []
+    await pass(650)
+    last().fail()
+    await pass(1200)
+    expect(made.map((one) => one.transport)).toEqual(['webrtc', 'llhls', 'llhls', 'llhls', 'webrtc'])
+  })
+
+  it('begins again with WebRTC once the network was another', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    running = [last()]
+    await pass(1000)
+    running = []
+    last().fail()
+    window.dispatchEvent(new Event('online'))
+    await pass(650)
+    expect(last().transport).toBe('webrtc')
+    expect(made).toHaveLength(3)
+  })
+
+  it('takes new addresses for the probe where they do not last, and lets it be while there are none', async () => {
+    keeper.dispose()
+    let renewed = 0
+    let away = false
+    const files: string[] = []
+    keeper = new PlayerKeeper(
+      stage,
+      {
+        load: async () => (_box, options) => {
+          files.push(options.sources[0]?.file ?? '')
+          const player = new FakePlayer(options)
+          made.push(player)
+          return player as never
+        },
+        frames: (video) => made.find((one) => one.video === video)?.frames ?? 0,
+        renew: async () => {
+          if (away) throw new Error('away')
+          renewed += 1
+          return { webrtc: `wss://renewed/${renewed}`, llhls: `https://renewed/${renewed}` }
+        },
+        random: () => 0.5,
+        hidden: () => false,
+      },
+      (next) => views.push(next),
+    )
+    keeper.setPlayback(PLAYBACK)
+    await pass(2700)
+    const fallback = last()
+    running = [fallback]
+    const before = renewed
+    away = true
+    await pass(32_000)
+    expect(last()).toBe(fallback)
+    away = false
+    await pass(61_000)
+    expect(files.at(-1)).toBe(`wss://renewed/${before + 1}`)
+    expect(fallback.removed).toBe(false)
+  })
+
+  it('says after 15 s without a picture that it is late and what was seen, and no more once it came', async () => {
+    keeper.setPlayback(PLAYBACK)
+    await pass(50)
+    last().listeners.get('peerConnectionPrepared')?.({ connectionState: 'connecting' })
+    await pass(14_000)
+    expect(view()).toMatchObject({ phase: 'connecting', late: false })
+    await pass(1500)
+    expect(view()).toMatchObject({ late: true })
+    expect(['blocked', 'unanswered']).toContain(view()?.saw)
+    while (last().transport !== 'llhls') await pass(50)
+    running = [last()]
+    await pass(600)
+    expect(view()).toMatchObject({ phase: 'playing', late: false })
+    keeper.setPlayback(null)
+    expect(view()).toMatchObject({ phase: 'off', late: false })
+    await pass(20_000)
+    expect(view()).toMatchObject({ phase: 'off', late: false })
+  })
+
+  it('is not late in a page that nobody sees', async () => {
+    hidden = true
+    keeper.setPlayback(PLAYBACK)
+    await pass(40_000)
+    expect(view()).toMatchObject({ phase: 'connecting', late: false })
+    hidden = false
+    await pass(16_000)
+    expect(view()?.late).toBe(true)
   })
 
   it('forgets a player whose room ended while it was fetched', async () => {

@@ -1,19 +1,27 @@
 // Pieces of the live page: the door, the words, the call, the divider, the mark.
-import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
+import { readFileSync } from 'node:fs'
+import { cleanup, fireEvent, render, renderHook, screen, waitFor } from '@testing-library/react'
+import { act, useRef } from 'react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Problem } from '../src/api/request'
-import type { Visit } from '../src/api/types'
+import type { Presence, Visit } from '../src/api/types'
 import { Call } from '../src/live/call/Call'
+import { useKeys } from '../src/shared/keys'
 import { list } from '../src/shared/words'
 import { mediaWords, openMedia } from '../src/live/device/media'
 import { networkWords } from '../src/live/device/network'
 import { bitsPerChannel, readScreen, screenWords } from '../src/live/device/screen'
+import { NameForm } from '../src/live/entry/NameForm'
 import { Notice } from '../src/live/entry/Notice'
 import { PasscodeForm, roomName } from '../src/live/entry/PasscodeForm'
 import { noticeFor, pictureWords } from '../src/live/notices'
+import { OFF } from '../src/live/player/keeper'
 import { Leave } from '../src/live/room/Leave'
+import People from '../src/live/room/People'
 import { Sheet } from '../src/live/room/Sheet'
+import { useChrome } from '../src/live/room/useChrome'
 import { cornerIsFree } from '../src/live/room/useClearSpace'
+import { useFullScreen } from '../src/live/room/useFullScreen'
 import { clampSplit } from '../src/live/room/useSplit'
 import { isIntact, layWatermark } from '../src/live/room/watermark'
 
@@ -47,6 +55,13 @@ describe('the door', () => {
     const button = await screen.findByText(/Try again in 4\d s/)
     expect((button as HTMLButtonElement).disabled).toBe(true)
   })
+  it('is not covered by a keyboard on glass', () => {
+    // Resizing what is seen, as browsers do unless told otherwise, brings the
+    // field into sight; the page keeps its height, so the halves of a room stay.
+    const viewport = /<meta name="viewport" content="([^"]*)"/.exec(readFileSync('live.html', 'utf8'))?.[1]
+    expect(viewport).toMatch(/^width=device-width/)
+    expect(viewport).not.toMatch(/interactive-widget=(?!resizes-visual)/)
+  })
   it('understands what people paste', () => {
     expect(roomName('  /Northlight ')).toBe('northlight')
     expect(roomName('https://live.example.com/northlight?x#y')).toBe('northlight')
@@ -66,11 +81,25 @@ describe('words', () => {
     }
   })
   it('tell waiting, stopped and reconnecting apart', () => {
-    const state = { seen: false, phase: 'off', live: false, callOpen: true, offline: false }
+    const state = { ...OFF, live: false, callOpen: true, offline: false, picture: { available: true }, host: 'Maya' }
     expect(pictureWords(state)).toBe('Waiting for the picture. The call is open.')
     expect(pictureWords({ ...state, seen: true })).toContain('The stream has ended.')
     expect(pictureWords({ ...state, seen: true, live: true, phase: 'reconnecting' })).toBe('The picture stopped. Reconnecting…')
     expect(pictureWords({ ...state, live: true, phase: 'playing' })).toBeNull()
+    // There is a button instead.
+    expect(pictureWords({ ...state, live: true, phase: 'needs-tap' })).toBeNull()
+  })
+  it('do not promise a picture that was refused, or has not come for long', () => {
+    const state = { ...OFF, phase: 'connecting' as const, live: true, callOpen: true, offline: false, picture: { available: true }, host: 'Maya' }
+    expect(pictureWords(state)).toBe('The picture is coming…')
+    expect(pictureWords({ ...state, picture: { available: true, refused: 'full' } })).toBe('Every seat is taken. The picture comes by itself when somebody leaves, or ask Maya for a seat.')
+    const outside = { ...state, picture: { available: true, refused: 'network' as const } }
+    expect(pictureWords(outside)).toContain('certain networks only')
+    expect(pictureWords({ ...outside, live: false, phase: 'off' })).toContain('certain networks only')
+    expect(pictureWords({ ...outside, phase: 'playing' })).toBeNull()
+    expect(pictureWords({ ...state, late: true, saw: 'blocked' })).toMatch(/^There is no picture yet\. .*VPN/)
+    expect(pictureWords({ ...state, late: true, saw: 'unanswered', seen: true, phase: 'reconnecting' })).toMatch(/^The picture has not come back\. .*does not answer/)
+    expect(pictureWords({ ...state, late: true, picture: { available: false, why: 'It is being started.' } })).toContain('It is being started. It is put right by itself.')
   })
 })
 
@@ -99,6 +128,60 @@ describe('the call', () => {
     await screen.findByTitle('Call')
     expect(fetched).toHaveBeenCalledTimes(2)
   })
+  describe('whose frame is dead', () => {
+    let minted: number
+    const join = async (answer = () => new Response(JSON.stringify({ url: `about:blank?${++minted}` }), { status: 200 })) => {
+      minted = 0
+      vi.stubGlobal('fetch', vi.fn(async () => answer()))
+      const view = render(<Call visit={visit} presence={null} way={null} />)
+      fireEvent.click(screen.getByText('Join the call'))
+      const frame = (await screen.findByTitle('Call')) as HTMLIFrameElement
+      return { view, frame }
+    }
+    const frame = () => screen.getByTitle('Call') as HTMLIFrameElement
+
+    it('is joined again with another URL in another frame, the old one standing meanwhile', async () => {
+      const { frame: old } = await join()
+      fireEvent.click(screen.getByRole('button', { name: 'Rejoin the call' }))
+      expect(frame()).toBe(old)
+      await waitFor(() => expect(frame()).not.toBe(old))
+      expect(frame().getAttribute('src')).toBe('about:blank?2')
+    })
+    it('stays as it is while there is no other, and says why', async () => {
+      const { frame: old } = await join()
+      vi.stubGlobal('fetch', async () => new Response(JSON.stringify({ type: 'call-unavailable', title: 'The call is not ready yet', detail: 'It is starting; try again in a moment.' }), { status: 503 }))
+      fireEvent.click(screen.getByRole('button', { name: 'Rejoin the call' }))
+      expect((await screen.findByRole('alert')).textContent).toContain('The call is not ready yet')
+      expect(frame()).toBe(old)
+    })
+    it('is joined again by itself when the call was away, and only by who was in it', async () => {
+      const { view, frame: old } = await join()
+      const seen = (available: boolean) => view.rerender(<Call visit={{ ...visit, call: { available } }} presence={null} way={null} />)
+      seen(false)
+      expect(frame()).toBe(old)
+      seen(true)
+      await waitFor(() => expect(frame()).not.toBe(old))
+      expect(minted).toBe(2)
+      view.unmount()
+      const other = render(<Call visit={{ ...visit, call: { available: false } }} presence={null} way={null} />)
+      other.rerender(<Call visit={visit} presence={null} way={null} />)
+      expect(screen.queryByTitle('Call')).toBeNull()
+      expect(minted).toBe(2)
+    })
+    it('does not take back who left while it asked', async () => {
+      const { frame: old } = await join()
+      let answer = (_response: Response) => {}
+      vi.stubGlobal('fetch', () => new Promise<Response>((done) => (answer = done)))
+      fireEvent.click(screen.getByRole('button', { name: 'Rejoin the call' }))
+      const event = new MessageEvent('message', { data: { kind: 'colourstream:call', how: 'left' }, origin: location.origin })
+      Object.defineProperty(event, 'source', { value: old.contentWindow })
+      window.dispatchEvent(event)
+      await screen.findByText('Join again')
+      answer(new Response(JSON.stringify({ url: 'about:blank?9' }), { status: 200 }))
+      await new Promise((done) => setTimeout(done, 20))
+      expect(screen.queryByTitle('Call')).toBeNull()
+    })
+  })
   it('says why it is not available', () => {
     render(<Call visit={{ ...visit, call: { available: false, why: "It is being restarted." } }} presence={null} way={null} />)
     expect(screen.getByText('It is being restarted.')).toBeTruthy()
@@ -111,11 +194,105 @@ describe('the call', () => {
   })
 })
 
+describe('names and titles', () => {
+  it('keep their own direction and are not translated', () => {
+    const presence = { watching: 1, people: [{ id: 'p1', name: 'نور', me: true, role: 'viewer', watching: true, in_call: false }] } as unknown as Presence
+    render(<People presence={presence} />)
+    const name = screen.getByText('نور')
+    expect([name.getAttribute('dir'), name.getAttribute('translate'), name.className]).toEqual(['auto', 'no', 'notranslate'])
+    expect(name.parentElement?.textContent).toBe('نور (you)')
+    cleanup()
+    render(<NameForm visit={{ title: 'Northlight', invited_by: 'Maya', me: { name: '' } } as Visit} rename={async () => {}} />)
+    for (const given of ['Maya', 'Northlight']) expect(screen.getByText(given).getAttribute('translate')).toBe('no')
+    expect(screen.getByText('Maya').parentElement?.textContent).toBe('Maya invites you to')
+  })
+})
+
 describe('the divider', () => {
   it('snaps to the exact middle and keeps both halves visible', () => {
     expect(clampSplit(0.512)).toBe(0.5)
     expect(clampSplit(0.01)).toBe(0.15)
     expect(clampSplit(0.7)).toBe(0.7)
+  })
+})
+
+describe('the full screen', () => {
+  const asked = () => renderHook(() => useFullScreen({ current: document.body }, null)).result.current.toggle
+  const may = (enabled: boolean | undefined) => Object.defineProperty(document, 'fullscreenEnabled', { value: enabled, configurable: true })
+  afterEach(() => {
+    may(undefined)
+    Reflect.deleteProperty(HTMLVideoElement.prototype, 'webkitEnterFullscreen')
+  })
+  it('is offered where the browser has one: of the page, or on an iPhone of the unmarked video', () => {
+    expect(asked()).toBeNull()
+    may(true)
+    expect(asked()).not.toBeNull()
+    may(undefined)
+    const enter = vi.fn()
+    Object.defineProperty(HTMLVideoElement.prototype, 'webkitEnterFullscreen', { value: enter, configurable: true })
+    // With a mark it would show the picture without it.
+    expect(asked()).toBeNull()
+    const video = document.createElement('video')
+    renderHook(() => useFullScreen({ current: document.body }, () => video)).result.current.toggle?.()
+    expect(enter).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('the bar over the picture', () => {
+  function Room({ pinned = false }: { pinned?: boolean }) {
+    const bar = useRef<HTMLDivElement>(null)
+    const { shown, inert } = useChrome(bar, pinned)
+    return (
+      <div ref={bar} data-testid="bar" data-shown={shown} inert={inert}>
+        <button type="button">Leave</button>
+      </div>
+    )
+  }
+  const bar = () => screen.getByTestId('bar')
+  const is = () => `${bar().dataset.shown} ${bar().inert}`
+  const pass = (ms: number) => act(() => vi.advanceTimersByTime(ms))
+  const move = (pointerType: string) => fireEvent(window, Object.assign(new Event('pointermove'), { pointerType }))
+  beforeEach(() => void vi.useFakeTimers())
+
+  it('fades 3 s after the last movement, out of reach of a resting mouse alone', () => {
+    render(<Room />)
+    move('mouse')
+    pass(2900)
+    expect(is()).toBe('true false')
+    pass(200)
+    expect(is()).toBe('false true')
+    fireEvent.keyDown(window, { key: 'Tab' })
+    expect(is()).toBe('true false')
+    // A person without a mouse, or a screen reader, still finds it.
+    pass(3100)
+    expect(is()).toBe('false false')
+    move('touch')
+    pass(3100)
+    expect(is()).toBe('false false')
+  })
+
+  it('stays as long as a key has the focus in it, and is never inert under a focus', () => {
+    render(<Room />)
+    const button = screen.getByText('Leave')
+    const visible = vi.spyOn(bar(), 'querySelector').mockImplementation((wanted) => (wanted === ':focus-visible' ? button : null))
+    button.focus()
+    pass(9000)
+    expect(is()).toBe('true false')
+    visible.mockReturnValue(null)
+    move('mouse')
+    pass(3100)
+    expect(is()).toBe('false false')
+    button.blur()
+    move('mouse')
+    pass(3100)
+    expect(is()).toBe('false true')
+  })
+
+  it('stays while a panel is open', () => {
+    render(<Room pinned />)
+    move('mouse')
+    pass(9000)
+    expect(is()).toBe('true false')
   })
 })
 
@@ -141,6 +318,20 @@ describe('the watermark', () => {
     await new Promise((done) => setTimeout(done, 20))
     expect(stage.childElementCount).toBe(0)
     expect(told).not.toHaveBeenCalled()
+  })
+  it('is no text for a translator, and one at work elsewhere does not pause the picture', async () => {
+    const { stage, told, mark, stop } = lay()
+    expect([mark.getAttribute('translate'), mark.className]).toEqual(['no', 'notranslate'])
+    // As Chrome does it: every piece of text it may translate is wrapped, and the page is marked.
+    document.documentElement.classList.add('translated-ltr')
+    const words = stage.parentElement?.appendChild(document.createElement('p')) as HTMLElement
+    words.append('Waiting')
+    words.firstChild?.replaceWith(Object.assign(document.createElement('font'), { textContent: 'En attente' }))
+    await new Promise((done) => setTimeout(done, 20))
+    expect([told.mock.calls.length, isIntact(stage, mark)]).toEqual([0, true])
+    document.documentElement.classList.remove('translated-ltr')
+    stop()
+    words.remove()
   })
   it.each<[string, (mark: HTMLElement) => void]>([
     ['removed', (mark) => mark.remove()],
@@ -273,6 +464,25 @@ describe('a sheet', () => {
   })
 })
 
+describe('a key', () => {
+  function Page({ onEscape }: { onEscape: () => void }) {
+    useKeys({ Escape: onEscape })
+    return null
+  }
+  it('is the dialog’s own while one is open', () => {
+    const escape = vi.fn()
+    render(<Page onEscape={escape} />)
+    const dialog = document.body.appendChild(document.createElement('dialog'))
+    dialog.open = true
+    // Not refused: the browser closes the dialog by it.
+    expect(fireEvent.keyDown(dialog, { key: 'Escape' })).toBe(true)
+    expect(escape).not.toHaveBeenCalled()
+    dialog.remove()
+    fireEvent.keyDown(document.body, { key: 'Escape' })
+    expect(escape).toHaveBeenCalledTimes(1)
+  })
+})
+
 describe('leaving', () => {
   beforeEach(() => {
     HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
@@ -281,14 +491,36 @@ describe('leaving', () => {
   })
   it('is asked first, and keeps the place unless this is not their computer', () => {
     const leave = vi.fn()
+    const giveUp = vi.fn(async () => {})
     const stay = vi.fn()
-    render(<Leave onStay={stay} onLeave={leave} />)
+    render(<Leave onStay={stay} onLeave={leave} onGiveUp={giveUp} />)
     fireEvent.click(screen.getByRole('button', { name: 'Stay' }))
     expect(stay).toHaveBeenCalledTimes(1)
     expect(leave).not.toHaveBeenCalled()
     fireEvent.click(screen.getByRole('button', { name: 'Leave' }))
     fireEvent.click(screen.getByRole('button', { name: /forget me/ }))
-    expect(leave.mock.calls).toEqual([[false], [true]])
+    expect([leave.mock.calls.length, giveUp.mock.calls.length]).toEqual([1, 1])
+  })
+  it('says so while the place could not be given up, and tries again', async () => {
+    const giveUp = vi.fn(() => Promise.reject(new Problem({ type: 'offline', title: 'The server cannot be reached', detail: 'Check your connection, then try again.' })))
+    render(<Leave onStay={() => {}} onLeave={() => {}} onGiveUp={giveUp} />)
+    fireEvent.click(screen.getByRole('button', { name: /forget me/ }))
+    expect((await screen.findByRole('alert')).textContent).toContain('This browser still has its place. The server cannot be reached.')
+    fireEvent.click(screen.getByRole('button', { name: /forget me/ }))
+    expect(giveUp).toHaveBeenCalledTimes(2)
+    expect(screen.queryByRole('alert')).toBeNull()
+    await screen.findByRole('alert')
+  })
+})
+
+describe('a notice', () => {
+  it('names the tab and is read from its heading, each time anew', () => {
+    const notice = (type: string) => <Notice words={noticeFor(type)} onAgain={() => {}} onEnter={() => {}} />
+    const view = render(notice('room-closed'))
+    expect([document.title, document.activeElement]).toEqual(['The room is closed', screen.getByRole('heading')])
+    screen.getByRole('button').focus()
+    view.rerender(notice('room-full'))
+    expect([document.title, document.activeElement]).toEqual(['The room is full', screen.getByRole('heading')])
   })
 })
 

@@ -1,17 +1,20 @@
 // What can be done to a room on its page: links, key, actions, and whom each
 // interrupts before it does.
 import { fireEvent, render, screen, waitFor, within as inside } from '@testing-library/react'
+import { act } from 'react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { keys } from '../src/admin/queries'
+import { keys, mayAskAgain } from '../src/admin/queries'
 import { linkFacts, nameOf } from '../src/admin/rooms/LinksSection'
 import { NewRoom } from '../src/admin/rooms/NewRoom'
 import { revokeWords } from '../src/admin/rooms/people'
 import { RoomPage } from '../src/admin/rooms/RoomPage'
 import { RoomRow } from '../src/admin/rooms/RoomRow'
 import { RoomsPage } from '../src/admin/rooms/RoomsPage'
-import type { Link, Room } from '../src/api/types'
+import { Shell } from '../src/admin/shell/Shell'
+import { Problem } from '../src/api/request'
+import type { Link, Page, Room } from '../src/api/types'
 import * as data from '../mock/data.mjs'
-import { type Call, first, house, json, refusal, rooms } from './house'
+import { type Call, FakeSource, first, house, json, refusal, rooms } from './house'
 
 const links = () => data.links() as Link[]
 const IMPACT = { publishers: 1, viewers: 2, callers: 2, waiting: 0, people: 2, names: ['Aiko Tanaka', 'Jonas Weber'], words: '2 people are watching and in the call, and 1 encoder is streaming.' }
@@ -29,7 +32,7 @@ const asked = (method: string, path: string) => world.calls.filter((call) => cal
 const dialog = () => inside(document.querySelector('dialog') as HTMLElement)
 
 /** The page of a room, with everything it asks for. */
-async function show(room: Room, answer: (call: Call) => Response | undefined = () => undefined) {
+async function show(room: Room, answer: (call: Call) => Response | undefined = () => undefined, framed = false) {
   world.client.setQueryData(keys.room(room.id), room)
   world.client.setQueryData(keys.links(room.id), links())
   world.answer = (call) => {
@@ -45,7 +48,8 @@ async function show(room: Room, answer: (call: Call) => Response | undefined = (
     if (pathname === `/rooms/${room.id}` && call.method === 'DELETE') return undefined
     return json(room)
   }
-  render(<RoomPage id={room.id} />, { wrapper: world.within })
+  const page = <RoomPage id={room.id} />
+  render(framed ? <Shell me={{ id: 'a1', name: 'Maya Lindqvist', role: 'owner' }}>{page}</Shell> : page, { wrapper: world.within })
   await screen.findByText('People and links')
 }
 const labelled = (buttons: Iterable<Element>, name: string) => [...buttons].find((one) => one.textContent === name) as HTMLElement
@@ -59,6 +63,18 @@ describe('links', () => {
     expect(await screen.findByText(`A new ${role} link for Northlight – reel 3 is on your clipboard`)).toBeTruthy()
     expect(world.clipboard).toEqual(['https://live.example.com/j#new'])
     expect(asked('POST', '/rooms/r1/links')[0]?.body).toEqual({ name: '', role })
+  })
+
+  it('a double click makes one link', async () => {
+    await show(first())
+    const button = screen.getByText('Copy viewer link')
+    fireEvent.click(button)
+    fireEvent.click(button)
+    await waitFor(() => expect(world.clipboard).toHaveLength(1))
+    await act(async () => {})
+    expect(asked('POST', '/rooms/r1/links')).toHaveLength(1)
+    fireEvent.click(button)
+    await waitFor(() => expect(asked('POST', '/rooms/r1/links')).toHaveLength(2))
   })
 
   it('one that cannot be copied is handed over, shown only now', async () => {
@@ -136,9 +152,9 @@ describe('the key', () => {
     fireEvent.click(screen.getByText('Addresses and key'))
     await screen.findByText('RTMPS')
     expect(document.body.textContent).not.toContain(key)
-    fireEvent.click(screen.getByLabelText('Copy publish key'))
+    fireEvent.click(screen.getByLabelText('Copy stream key'))
     await waitFor(() => expect(world.clipboard).toEqual([key]))
-    fireEvent.click(screen.getByLabelText('Show Publish key'))
+    fireEvent.click(screen.getByLabelText('Show Stream key'))
     expect(screen.getByText(key)).toBeTruthy()
     fireEvent.click(screen.getByText('New key…'))
     expect(await screen.findByText('In the room: Aiko Tanaka and Jonas Weber.')).toBeTruthy()
@@ -278,6 +294,51 @@ describe('a new room', () => {
     expect(screen.getByText('https://live.example.com/j#abc')).toBeTruthy()
     fireEvent.click(screen.getByText('Done'))
     expect(screen.queryByText('https://live.example.com/j#abc')).toBeNull()
+  })
+})
+
+describe('a page whose server starts anew', () => {
+  it('keeps what it shows and what was typed, and says that it is not up to date', async () => {
+    let down = false
+    await show(first(), (call) => (down && call.method === 'GET' ? new Response('Bad Gateway', { status: 502 }) : call.path === '/profiles' ? json({ items: data.profiles }) : undefined), true)
+    fireEvent.change(screen.getByLabelText('Name of the person to invite'), { target: { value: 'Lena' } })
+    down = true
+    await act(() => world.client.invalidateQueries())
+    expect(await screen.findByText('Not up to date')).toBeTruthy()
+    expect((screen.getByLabelText('Name of the person to invite') as HTMLInputElement).value).toBe('Lena')
+    expect(screen.getByLabelText('Revoke Jonas Weber')).toBeTruthy()
+    expect(screen.queryByText(/The server answered/)).toBeNull()
+    down = false
+    fireEvent.click(screen.getByText('Try again'))
+    await waitFor(() => expect(screen.queryByText('Not up to date')).toBeNull())
+  })
+
+  it('leaves a room that is no more, whatever was shown', async () => {
+    let gone = false
+    await show(first(), (call) => (gone && call.path === '/rooms/r1' ? refusal(404, 'No such room') : undefined))
+    gone = true
+    await act(() => world.client.invalidateQueries({ queryKey: keys.room('r1') }))
+    expect(await screen.findByText('This room does not exist')).toBeTruthy()
+  })
+
+  it('leaves a room that somebody else deleted, there and in the lists', async () => {
+    let gone = false
+    await show(first(), (call) => (gone && call.path === '/rooms/r1' ? refusal(404, 'No such room') : call.path === '/profiles' ? json({ items: data.profiles }) : undefined), true)
+    world.client.setQueryData(keys.rooms(true), { items: rooms(), next: null })
+    world.client.setQueryData(keys.room('r2'), rooms()[1])
+    gone = true
+    FakeSource.made[0]?.send('gone', ['r1', 'r2'])
+    expect(await screen.findByText('This room does not exist')).toBeTruthy()
+    expect(world.client.getQueryData<Page<Room>>(keys.rooms(true))?.items.map(({ id }) => id)).toEqual(rooms().map(({ id }) => id).slice(2))
+    expect(world.client.getQueryData(keys.room('r2'))).toBeUndefined()
+  })
+
+  it('is asked again where nobody answered, or only a gateway', () => {
+    const answered = (type: string, status: number) => new Problem({ type, status })
+    expect([answered('offline', 0), answered('unknown', 502), answered('unknown', 504)].map((one) => mayAskAgain(4, one))).toEqual([true, true, true])
+    expect(mayAskAgain(5, answered('offline', 0))).toBe(false)
+    // What the server says itself is shown at once.
+    expect([answered('rescue', 503), answered('unknown', 500), answered('not-found', 404)].map((one) => mayAskAgain(0, one))).toEqual([false, false, false])
   })
 })
 

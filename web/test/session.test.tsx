@@ -243,9 +243,123 @@ describe('a room', () => {
     answers['DELETE /api/v1/session/northlight'] = () => new Response(null, { status: 204 })
     const { result } = renderHook(() => useSession())
     await waitFor(() => expect(result.current.session.kind).toBe('in'))
-    act(() => result.current.leave(true))
+    expect(localStorage.getItem('cs.name')).toBe('Sam')
+    await act(() => result.current.giveUp())
     expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'forgotten' })
     expect(calls.at(-1)).toMatchObject({ method: 'DELETE', path: '/api/v1/session/northlight' })
+    expect(localStorage.getItem('cs.name')).toBeNull()
+  })
+
+  it('does not claim to be forgotten while the server did not say so', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    await act(() => expect(result.current.giveUp()).rejects.toMatchObject({ type: 'offline' }))
+    expect(result.current.session.kind).toBe('in')
+    expect(localStorage.getItem('cs.name')).toBe('Sam')
+    answers['DELETE /api/v1/session/northlight'] = () => {
+      // The stream hears of it first.
+      sources.at(-1)?.listeners.get('ended')?.({ data: JSON.stringify({ reason: 'session-ended' }) })
+      return new Response(null, { status: 204 })
+    }
+    await act(() => result.current.giveUp())
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'forgotten' })
+  })
+
+  it('stays forgotten whatever the events still say of it', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    answers['DELETE /api/v1/session/northlight'] = () => new Response(null, { status: 204 })
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    await act(async () => {
+      await result.current.giveUp()
+      // Heard before the page has taken its ear away.
+      sources.at(-1)?.listeners.get('ended')?.({ data: JSON.stringify({ reason: 'session-ended' }) })
+    })
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'forgotten' })
+  })
+
+  it('whose place is gone already is forgotten as well', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    answers['DELETE /api/v1/session/northlight'] = () => refuse('session-ended', 401)
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    await act(() => result.current.giveUp())
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'forgotten' })
+  })
+
+  it('that was left is not entered by an answer that comes late', async () => {
+    answers['GET /api/v1/session/northlight'] = () => json(visit())
+    const { result } = renderHook(() => useSession())
+    await waitFor(() => expect(result.current.session.kind).toBe('in'))
+    act(() => result.current.leave())
+    let answer = (_response: Response) => {}
+    vi.stubGlobal('fetch', () => new Promise<Response>((done) => (answer = done)))
+    act(() => result.current.comeBack('northlight'))
+    act(() => result.current.leave())
+    await act(async () => answer(json(visit())))
+    await act(async () => {})
+    expect(result.current.session).toMatchObject({ kind: 'ended', reason: 'left' })
+  })
+
+  describe('while nobody answers', () => {
+    beforeEach(() => void vi.useFakeTimers())
+    afterEach(() => void vi.useRealTimers())
+    // In steps: within one `act` nothing is rendered.
+    const pass = async (ms: number) => {
+      for (let left = ms; left > 0; left -= 500) await act(() => vi.advanceTimersByTimeAsync(Math.min(left, 500)))
+    }
+
+    it('is tried again by itself, later each time, and at once when the network returns', async () => {
+      const { result } = renderHook(() => useSession())
+      await pass(1)
+      expect(result.current.session).toMatchObject({ kind: 'refused', problem: { type: 'offline' } })
+      await pass(1500)
+      expect(calls).toHaveLength(2)
+      await pass(10_000)
+      const count = calls.length
+      expect(count).toBeGreaterThan(3)
+      expect(count).toBeLessThan(7)
+      answers['GET /api/v1/session/northlight'] = () => refuse('failed', 502)
+      window.dispatchEvent(new Event('online'))
+      await pass(1)
+      expect(calls).toHaveLength(count + 1)
+      expect(result.current.session).toMatchObject({ kind: 'refused', problem: { status: 502 } })
+      answers['GET /api/v1/session/northlight'] = () => json(visit())
+      window.dispatchEvent(new Event('online'))
+      await pass(1)
+      expect(result.current.session.kind).toBe('in')
+      const then = calls.length
+      await pass(60_000)
+      expect(calls).toHaveLength(then)
+    })
+
+    it('is not tried again where it was refused', async () => {
+      answers['GET /api/v1/session/northlight'] = () => refuse('cross-site', 403)
+      const { result } = renderHook(() => useSession())
+      await pass(1)
+      expect(result.current.session.kind).toBe('refused')
+      await pass(60_000)
+      expect(calls).toHaveLength(1)
+    })
+
+    it('keeps its countdown, and goes in once it is answered', async () => {
+      const opens = new Date(Date.now() + 5000).toISOString()
+      answers['GET /api/v1/session/northlight'] = () => json(visit({ state: 'not-open', opens_at: opens, playback: null }))
+      const { result } = renderHook(() => useSession())
+      await pass(1)
+      expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'not-open' } })
+      answers = {}
+      await pass(12_000)
+      expect(calls.length).toBeGreaterThan(2)
+      expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'not-open' } })
+      answers['GET /api/v1/session/northlight'] = () => refuse('failed', 503)
+      await pass(10_000)
+      expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'not-open' } })
+      answers['GET /api/v1/session/northlight'] = () => json(visit({ state: 'waiting' }))
+      await pass(31_000)
+      expect(result.current.session).toMatchObject({ kind: 'in', visit: { state: 'waiting' } })
+    })
   })
 
   it('follows a rename to the new address', async () => {

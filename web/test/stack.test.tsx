@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { act, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { App } from '../src/admin/App'
 import { keys, useFiles, useJournal, useLiveEvents, useSeries } from '../src/admin/queries'
 import { SettingsPage } from '../src/admin/settings/SettingsPage'
 import { Shell } from '../src/admin/shell/Shell'
@@ -94,7 +95,7 @@ describe('a service', () => {
 describe('a step that waits', () => {
   it('says for what in words of the page', () => {
     expect(waitsFor('until you resume or apply')).toBe('waits until you resume or apply')
-    expect(waitsFor('until nobody is live (or `apply --now`)')).toBe('waits until nobody is live (or Apply now)')
+    expect(waitsFor('until nobody has been live for a minute (or `apply --now`)')).toBe('waits until nobody has been live for a minute (or Apply now)')
   })
 })
 
@@ -301,6 +302,24 @@ describe('the frame of the portal', () => {
   })
 })
 
+describe('another page', () => {
+  it('names the tab, and is where one is after going there', async () => {
+    world.client.setQueryData(keys.rooms(false), { items: [first()], next: null })
+    render(<App />, { wrapper: world.within })
+    const heading = () => screen.getByRole('heading', { level: 1 })
+    expect([document.title, document.activeElement]).toEqual(['Rooms – ColourStream', document.body])
+    for (const [place, path] of [['Stack', '/stack'], ['Rooms', '/']] as const) {
+      fireEvent.click(screen.getByRole('link', { name: place }))
+      expect(location.pathname).toBe(path)
+      expect([document.title, document.activeElement]).toEqual([`${place} – ColourStream`, heading()])
+    }
+    // What changes on the page leaves the focus where it is.
+    screen.getByLabelText('Find a room').focus()
+    fireEvent.click(screen.getAllByText('Archive').at(-1) as HTMLElement)
+    expect([document.title, document.activeElement]).toEqual(['Archive – ColourStream', screen.getByLabelText('Find a room')])
+  })
+})
+
 describe('settings', () => {
   const open = async () => {
     render(<SettingsPage />, { wrapper: world.within })
@@ -339,6 +358,17 @@ describe('settings', () => {
     fireEvent.change(role, { target: { value: 'ops' } })
     fireEvent.click(screen.getByText('Make ops'))
     await waitFor(() => expect(asked('PATCH', '/admins/a2')).toMatchObject([{ body: { role: 'ops' }, etag: 'v1' }]))
+  })
+
+  it('show who is there after a removal that was refused', async () => {
+    await open()
+    const before = asked('GET', '/admins').length
+    const { answer } = world
+    world.answer = (call) => (call.method === 'DELETE' ? refusal(412, 'Somebody changed this meanwhile') : answer(call))
+    fireEvent.click(screen.getByLabelText('Remove Theo Brandt'))
+    fireEvent.click(screen.getAllByText('Remove').at(-1) as HTMLElement)
+    expect(await screen.findByText('Somebody changed this meanwhile.')).toBeTruthy()
+    expect(asked('GET', '/admins')).toHaveLength(before + 1)
   })
 
   it('add and remove people', async () => {

@@ -16,7 +16,7 @@ const facts: StreamFacts = {
   hints: [],
 }
 const sample: Sample = { transport: 'webrtc', width: 1920, height: 1080, codec: 'H264', fps: 25, arrived: 25, bitrate: 8e6, loss: 0, jitterMs: 4, roundTripMs: 18, dropped: 0, decoded: 25, decodedInAll: 1200, droppedInAll: 3, delayMs: 50 }
-const well: Evidence = { facts, events: 'open', picture: { available: true }, phase: 'playing', fallback: null, sample }
+const well: Evidence = { facts, events: 'open', picture: { available: true }, phase: 'playing', late: false, saw: null, fallback: null, sample }
 
 const lights = (evidence: Partial<Evidence>) => {
   const all = verdicts({ ...well, ...evidence })
@@ -28,12 +28,8 @@ describe('is it them or me', () => {
     expect(lights({})).toEqual(['good', 'good', 'good'])
     expect(firstTrouble(verdicts(well))).toBeNull()
   })
-  it('blames the encoder for B-frames, slow keyframes, silence and missing video', () => {
-    const video = facts.video as NonNullable<StreamFacts['video']>
-    expect(lights({ facts: { ...facts, video: { ...video, b_frames: true } } })[0]).toBe('warning')
-    expect(lights({ facts: { ...facts, video: { ...video, keyframe_seconds: 4 } } })[0]).toBe('warning')
+  it('blames the encoder for silence', () => {
     expect(lights({ facts: { ...facts, receiving: false } })[0]).toBe('error')
-    expect(lights({ facts: { ...facts, video: null } })[0]).toBe('error')
   })
   it('passes the server’s own hints on, the worst first', () => {
     const hints = [
@@ -93,6 +89,25 @@ describe('is it them or me', () => {
   it('names the first trouble in the order the picture travels', () => {
     const all = verdicts({ ...well, facts: { ...facts, receiving: false }, sample: { ...sample, loss: 0.2 } })
     expect(firstTrouble(all)?.where).toBe('encoder')
+  })
+  it('says who is refused the picture, whatever else is well', () => {
+    const of = (refused: 'full' | 'network', phase: Evidence['phase'] = 'connecting') => verdicts({ ...well, picture: { available: true, refused }, phase, sample: null })
+    expect(of('full').you).toMatchObject({ light: 'error', line: 'No seat is free' })
+    expect(of('network', 'off').you).toMatchObject({ light: 'error', line: 'Not from this network' })
+    expect(firstTrouble(of('full'))?.where).toBe('you')
+    // What plays is not refused.
+    expect(verdicts({ ...well, picture: { available: true, refused: 'network' } }).you.light).toBe('good')
+  })
+  it('does not call it well when no picture comes, and says what was seen', () => {
+    const waits = (over: Partial<Evidence>) => verdicts({ ...well, phase: 'connecting', sample: null, ...over })
+    expect(waits({}).you.light).toBe('unknown')
+    expect(firstTrouble(waits({ late: true }))).toMatchObject({ where: 'you', verdict: { light: 'error', line: 'No picture comes' } })
+    expect(waits({ late: true, saw: 'blocked' }).you.why).toContain('VPN')
+    for (const saw of ['refused', 'unanswered', 'dark'] as const) expect(waits({ late: true, saw }).you.why).not.toContain('VPN')
+    expect(waits({ phase: 'reconnecting', late: true, saw: 'unanswered' }).you.why).toContain('does not answer')
+  })
+  it('waits for a person where the browser does', () => {
+    expect(verdicts({ ...well, phase: 'needs-tap', sample: null }).you).toMatchObject({ light: 'warning', fix: 'Press “Show the picture”.' })
   })
   it('knows nothing before there is a picture', () => {
     expect(lights({ facts: null, phase: 'off', sample: null })).toEqual(['unknown', 'good', 'unknown'])

@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest'
-import { bitrate, countdown, duration, fps, moment, relative, shortMoment } from '../src/shared/words'
+import { bitrate, countdown, duration, fps, isolated, list, moment, relative, shortMoment } from '../src/shared/words'
 
 const NOW = new Date(2026, 10, 22, 12, 0, 0).getTime() // a Sunday
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const iso = (offset: number) => new Date(NOW + offset).toISOString()
+
+describe('a name in a sentence', () => {
+  it('keeps its own direction and turns nothing after it', () => {
+    expect(list(['Maya', 'نور', 'Jonas'])).toBe('Maya, \u2068نور\u2069 and Jonas')
+    expect(isolated('סאם 2')).toBe('\u2068סאם 2\u2069')
+    // Where nothing turns, nothing is put in.
+    expect(['Zoë', '青木', 'Søren', '👩🏽‍🎨'].map(isolated)).toEqual(['Zoë', '青木', 'Søren', '👩🏽‍🎨'])
+  })
+})
 
 describe('durations', () => {
   it.each([

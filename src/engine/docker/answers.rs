@@ -51,6 +51,13 @@ pub(super) fn is_ours(instance: &str, summary: &ContainerSummary) -> bool {
         || facts::is_our_name(instance, summary_name(summary))
 }
 
+/// Whether it has an end in our network.
+pub(super) fn is_in(instance: &str, summary: &ContainerSummary) -> bool {
+    let settings = summary.network_settings.as_ref();
+    let networks = settings.and_then(|settings| settings.networks.as_ref());
+    networks.is_some_and(|networks| networks.contains_key(instance))
+}
+
 /// Who publishes which port, but for those that are `gone` meanwhile.
 pub(super) fn port_holders(all: &[ContainerSummary], gone: &BTreeSet<&str>) -> Vec<PortHolder> {
     let mut holders: Vec<PortHolder> = Vec::new();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptions};
 use futures_util::future::{join_all, try_join_all};
 
 use super::DockerEngine;
-use super::answers::{container_facts, is_ours, network_facts, port_holders, volume_facts};
-use crate::desired::labels;
-use crate::engine::{EngineError, EngineFacts};
+use super::answers::{container_facts, is_in, is_ours, network_facts, port_holders, volume_facts};
+use crate::desired::{CONTROLLER, labels};
+use crate::engine::{ContainerState, EngineError, EngineFacts};
 
 impl DockerEngine {
     pub(super) async fn look(
@@ -42,7 +43,8 @@ impl DockerEngine {
                 .map(container_facts)
                 .collect();
             facts.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok((facts, ports))
+            let rivals = self.rivals(instance, &all).await?;
+            Ok((facts, ports, rivals))
         };
         let volumes = async {
             let list = self
@@ -70,7 +72,7 @@ impl DockerEngine {
                 .map(container_facts)
                 .map_or_else(BTreeMap::new, |own| own.networks))
         };
-        let (info, (containers, ports), networks, volumes, images, own_networks) = tokio::try_join!(
+        let (info, (containers, ports, rivals), networks, volumes, images, own_networks) = tokio::try_join!(
             self.version(),
             containers,
             self.networks(),
@@ -102,6 +104,37 @@ impl DockerEngine {
             volumes,
             images,
             own_networks,
+            rivals,
         })
+    }
+
+    /// Those of `all` that run, are neither ours nor us, and are in our
+    /// network as the controller. Who else is in it is inspected, for lists do
+    /// not tell every engine's aliases.
+    async fn rivals(
+        &self,
+        instance: &str,
+        all: &[ContainerSummary],
+    ) -> Result<Vec<String>, EngineError> {
+        let own = self.own.get().map(String::as_str);
+        let guests = all
+            .iter()
+            .filter(|one| !is_ours(instance, one) && is_in(instance, one))
+            .filter_map(|one| one.id.as_deref())
+            .filter(|id| Some(*id) != own);
+        let guests = try_join_all(guests.map(|id| self.inspect(id))).await?;
+        let mut names: Vec<String> = guests
+            .into_iter()
+            .flatten()
+            .map(container_facts)
+            .filter(|one| {
+                let end = one.networks.get(instance);
+                one.state == ContainerState::Running
+                    && end.is_some_and(|end| end.aliases.contains(CONTROLLER))
+            })
+            .map(|one| one.name)
+            .collect();
+        names.sort();
+        Ok(names)
     }
 }

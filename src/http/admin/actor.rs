@@ -5,13 +5,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::App;
 use super::super::problem::Problem;
-use crate::access::{blocking, cookie};
+use crate::access::{blocking, cookie, is_recent};
 use crate::model::{Id, Room, Token};
 use crate::store::{Admin, AdminRole, AdminSession, ApiToken, Scope};
 
 /// A login ends after so long without use, and after so long in any case.
 pub(super) const IDLE: SignedDuration = SignedDuration::from_hours(12);
 pub(super) const OLDEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// So long a browser stays known in which somebody logged in.
+pub(super) const KNOWN: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// A use is written down this often at most: it keeps a login from going idle.
+const TOUCHED: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a route asks of who uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,15 @@ impl Actor {
         }
     }
 
+    /// Name of the cookie of a browser in which somebody has logged in.
+    pub(super) fn known_cookie_name(app: &App) -> &'static str {
+        if app.settings().is_https() {
+            "__Host-cs_known"
+        } else {
+            "cs_known"
+        }
+    }
+
     pub(super) async fn find(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let now = app.access.now();
         if let Some(value) = headers.get(header::AUTHORIZATION) {
@@ -110,12 +125,11 @@ impl Actor {
             let found = store
                 .admin_session(token.digest())?
                 .filter(|(session, _)| is_valid(session, now));
-            if let Some((session, _)) = &found {
-                // Once a minute is often enough to keep it from going idle.
-                if now.duration_since(session.last_seen) > SignedDuration::from_secs(60) {
-                    let (idle, oldest) = limits(now);
-                    store.touch_admin_session(&session.id, now, idle, oldest)?;
-                }
+            if let Some((session, _)) = &found
+                && !is_recent(session.last_seen, TOUCHED, now)
+            {
+                let (idle, oldest) = limits(now);
+                store.touch_admin_session(&session.id, now, idle, oldest);
             }
             Ok(found)
         })

@@ -19,7 +19,7 @@ pub use actor::{Actor, Needs};
 use super::assets::{self, Page};
 use super::openapi::{Schema, none, of};
 use super::problem::Problem;
-use super::{App, client_address, is_same_site};
+use super::{App, client_address, is_same_site, unkept};
 use crate::store::NewAudit;
 
 /// A route of the admin API.
@@ -79,7 +79,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(g.clone(), "/api/v1/rooms/{id}/obs", RoomsSecret, "A profile for OBS", none, 200, none, get(rooms::obs)),
         route(g.clone(), "/api/v1/rooms/{id}/links", RoomsRead, "Links of a room", none, 200, of::<v::LinkList>, get(rooms::links)),
         route(p.clone(), "/api/v1/rooms/{id}/links", RoomsWrite, "Make a link", of::<v::NewLink>, 201, of::<v::CreatedLink>, post(rooms::add_link)),
-        route(d.clone(), "/api/v1/rooms/{id}/links/{link}", RoomsWrite, "Take a link back", none, 204, none, delete(rooms::revoke_link)),
+        route(d.clone(), "/api/v1/rooms/{id}/links/{link}", RoomsWrite, "Revoke a link", none, 204, none, delete(rooms::revoke_link)),
         route(g.clone(), "/api/v1/rooms/{id}/activity", RoomsRead, "What happened in a room", none, 200, of::<v::ActivityPage>, get(rooms::activity)),
         route(p.clone(), "/api/v1/rooms/{id}/preview", RoomsWrite, "Addresses for the portal's own player", none, 200, of::<v::Playback>, post(rooms::preview)),
         route(g.clone(), "/api/v1/slug", RoomsRead, "A name made of a title", none, 200, of::<rooms::Suggestion>, get(rooms::suggest)),
@@ -179,12 +179,7 @@ async fn guard(
         request.extensions_mut().insert(actor);
     }
     request.extensions_mut().insert(CameFrom(address));
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .entry(header::CACHE_CONTROL)
-        .or_insert(header::HeaderValue::from_static("no-store"));
-    response
+    unkept(request, next).await
 }
 
 async fn page(State(app): State<App>, request: Request) -> Response {

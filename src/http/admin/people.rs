@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,10 @@ use super::super::views::{
     ActivityPage, AdminList, AdminView, CreatedToken, MeView, SessionList, SessionView, TokenList,
     TokenView,
 };
-use super::actor::{OLDEST, limits};
-use super::rooms::{Paging, if_match};
+use super::actor::{KNOWN, OLDEST, limits};
+use super::rooms::{Paging, if_match, limit};
 use super::{Actor, CameFrom, Where, Who, audit};
-use crate::access::{ACCOUNT, LOGIN, blocking, network_of, random};
+use crate::access::{ACCOUNT, Asker, LOGIN, Limit, blocking, cookie, network_of, random, unfit};
 use crate::model::{Id, Secret, Token, Wrong, one_line};
 use crate::store::{Admin, AdminRole, AdminSession, ApiToken, NewAudit, Scope};
 
@@ -57,7 +57,7 @@ pub async fn setup(
             StatusCode::FORBIDDEN,
             "setup-refused",
             "This set-up link does not work",
-            "Use the link the controller printed last, or `colourstream admin add`.",
+            "Use the link that was printed last; `colourstream admin setup-link` prints another.",
         ));
     }
     let admin = new_admin(&app, &asked.name, AdminRole::Owner, asked.password).await?;
@@ -106,33 +106,26 @@ pub async fn login(
     Body(asked): Body<Login>,
 ) -> Result<Response, Problem> {
     let network = format!("login {}", network_of(&from.0));
-    let account = format!(
-        "account {}",
-        asked
-            .name
-            .trim()
-            .to_lowercase()
-            .chars()
-            .take(64)
-            .collect::<String>()
-    );
     app.access
         .limit(&network, LOGIN)
         .map_err(Problem::too_many)?;
-    app.access
-        .limit(&account, ACCOUNT)
-        .map_err(Problem::too_many)?;
     let (store, name) = (app.store.clone(), asked.name.trim().to_owned());
     let admin = blocking(move || store.admin_by_name(&name)).await?;
+    let (account, most) = turn(&app, &headers, admin.as_ref(), &asked.name);
+    app.access
+        .limit(&account, most)
+        .map_err(Problem::too_many)?;
     // As long for a name nobody has.
     let right = app
         .access
         .passwords
         .verify(
+            Asker::Portal,
             Secret::new(asked.password),
             admin.as_ref().map(|admin| admin.password.clone()),
         )
-        .await;
+        .await
+        .map_err(Problem::too_many)?;
     let Some(admin) = admin.filter(|_| right) else {
         app.access.metrics.count("login", "refused");
         tracing::warn!(from = from.0, "login refused");
@@ -147,6 +140,26 @@ pub async fn login(
     app.access.limit_clear(&network);
     app.access.limit_clear(&account);
     log_in(&app, admin, &from, &headers, "logged-in").await
+}
+
+/// Under what a login is counted, whatever network it comes from: the account,
+/// so that it cannot be guessed at from everywhere; or the browser, where they
+/// logged in before, so that guesses of others do not keep them out.
+fn turn(app: &App, headers: &HeaderMap, admin: Option<&Admin>, name: &str) -> (String, Limit) {
+    let known = admin.and_then(|admin| {
+        let cookies = headers.get_all(header::COOKIE).iter();
+        let mut held =
+            cookies.filter_map(|value| cookie(value.to_str().ok()?, Actor::known_cookie_name(app)));
+        held.find_map(|value| app.access.tickets().known_as(value, &admin.id))
+    });
+    match known {
+        Some(browser) => (format!("browser {browser}"), LOGIN),
+        None => {
+            let name = name.trim().to_lowercase();
+            let name: String = name.chars().take(64).collect();
+            (format!("account {name}"), ACCOUNT)
+        }
+    }
 }
 
 async fn log_in(
@@ -171,6 +184,10 @@ async fn log_in(
     };
     let (store, kept, digest) = (app.store.clone(), session.clone(), token.digest());
     blocking(move || store.insert_admin_session(&kept, digest)).await?;
+    let known = app
+        .access
+        .tickets()
+        .known(&admin.id, &Token::new(&random()));
     let actor = Actor::Person {
         admin: Box::new(admin),
         session: Box::new(session),
@@ -185,13 +202,20 @@ async fn log_in(
         },
     )
     .await;
-    let cookie = app.set_cookie(
+    let login = app.set_cookie(
         Actor::cookie_name(app),
         token.expose(),
         "Strict",
         OLDEST.as_secs(),
     );
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+    let known = app.set_cookie(
+        Actor::known_cookie_name(app),
+        &known,
+        "Strict",
+        KNOWN.as_secs(),
+    );
+    let cookies = AppendHeaders([login, known].map(|cookie| (header::SET_COOKIE, cookie)));
+    Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }
 
 pub async fn logout(State(app): State<App>, Extension(actor): Who) -> Result<Response, Problem> {
@@ -242,12 +266,14 @@ pub async fn change_password(
     app.access
         .limit(&format!("password {}", admin.id), LOGIN)
         .map_err(Problem::too_many)?;
-    if !app
+    let (current, kept) = (Secret::new(asked.current), admin.password.clone());
+    let right = app
         .access
         .passwords
-        .verify(Secret::new(asked.current), Some(admin.password.clone()))
+        .verify(Asker::Portal, current, Some(kept))
         .await
-    {
+        .map_err(Problem::too_many)?;
+    if !right {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "login-wrong",
@@ -526,7 +552,8 @@ pub async fn audit_page(
     room: Option<Id>,
     paging: &Paging,
 ) -> Result<ActivityPage, Problem> {
-    let (store, before, limit) = (app.store.clone(), paging.before, paging.limit(50));
+    let (store, before) = (app.store.clone(), paging.before);
+    let limit = limit(paging.limit, 50);
     let entries = blocking(move || store.audit_page(room.as_ref(), before, limit)).await?;
     let full = entries.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     Ok(ActivityPage {
@@ -562,14 +589,9 @@ async fn new_admin(
 
 /// What is wrong with it is told of `field`, as whoever asked calls it.
 async fn hash(app: &App, field: &'static str, password: String) -> Result<String, Problem> {
-    match password.chars().count() {
-        0..10 => Err(Wrong::new(field, "at least 10 characters").into()),
-        10..=200 => app
-            .access
-            .passwords
-            .hash(Secret::new(password))
-            .await
-            .ok_or_else(Problem::failed),
-        _ => Err(Wrong::new(field, "at most 200 characters").into()),
+    if let Some(wrong) = unfit(&password) {
+        return Err(Wrong::new(field, wrong).into());
     }
+    let hashed = app.access.passwords.hash(Secret::new(password)).await;
+    hashed.ok_or_else(Problem::failed)
 }

@@ -1,5 +1,7 @@
 //! Rooms and links.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -37,10 +39,9 @@ pub struct Paging {
     pub(super) limit: Option<u32>,
 }
 
-impl Paging {
-    pub(super) fn limit(&self, usual: u32) -> u32 {
-        self.limit.unwrap_or(usual).clamp(1, 500)
-    }
+/// How many a page holds.
+pub(super) fn limit(asked: Option<u32>, usual: u32) -> u32 {
+    asked.unwrap_or(usual).clamp(1, 500)
 }
 
 /// The version a change was made from; `None` for `*`.
@@ -126,11 +127,7 @@ pub async fn list(
     Extension(actor): Who,
     Query(asked): Query<ListQuery>,
 ) -> Result<Json<RoomPage>, Problem> {
-    let limit = Paging {
-        before: None,
-        limit: asked.limit,
-    }
-    .limit(100);
+    let limit = limit(asked.limit, 100);
     let (store, owner) = (app.store.clone(), actor.own_rooms_only().cloned());
     let rooms = blocking(move || {
         let after = asked.after.map(Id::kept);
@@ -438,9 +435,11 @@ pub async fn remove(
     let version = if_match(&headers)?;
     let room = find(&app, &actor, id).await?;
     if asked.forever {
-        let (store, access, id) = (app.store.clone(), app.access.clone(), room.id.clone());
+        let (store, access, boards) = (app.store.clone(), app.access.clone(), app.boards.clone());
+        let gone = Arc::new(room.clone());
         blocking(move || {
-            store.delete_room(&id, version)?;
+            store.delete_room(&gone.id, version)?;
+            boards.drop_room(gone);
             access.refresh()
         })
         .await?;
@@ -746,13 +745,20 @@ pub async fn obs(
     let room = find(&app, &actor, id).await?;
     let ingest = addresses(&app.settings(), &room);
     let name = format!("ColourStream {}", room.slug);
+    // Without sizes of its own OBS scales the picture down to 1280x720, and
+    // without a colour space it leaves the stream untagged.
     let basic = format!(
-        "[General]\nName={name}\n\n[Output]\nMode=Advanced\n\n[AdvOut]\nEncoder=obs_x264\nApplyServiceSettings=false\nTrackIndex=1\nAudioEncoder=ffmpeg_aac\nTrack1Bitrate=192\n\n[Audio]\nSampleRate=48000\nChannelSetup=Stereo\n\n[Stream1]\nIgnoreRecommended=true\n"
+        "[General]\nName={name}\n\n\
+         [Output]\nMode=Advanced\n\n\
+         [AdvOut]\nEncoder=obs_x264\nApplyServiceSettings=false\nTrackIndex=1\nAudioEncoder=ffmpeg_aac\nTrack1Bitrate=192\n\n\
+         [Video]\nBaseCX=1920\nBaseCY=1080\nOutputCX=1920\nOutputCY=1080\nFPSType=1\nFPSInt=24\nColorFormat=NV12\nColorSpace=709\nColorRange=Partial\n\n\
+         [Audio]\nSampleRate=48000\nChannelSetup=Stereo\n\n\
+         [Stream1]\nIgnoreRecommended=true\n"
     );
     let service = serde_json::json!({"type": "rtmp_custom", "settings": {"server": ingest.rtmp.server, "key": ingest.key, "use_auth": false, "bwtest": false}});
     let encoder = serde_json::json!({"rate_control": "CBR", "bitrate": 8000, "keyint_sec": 1, "preset": "veryfast", "profile": "high", "tune": "zerolatency", "bf": 0, "x264opts": "bframes=0"});
     let folder = format!("colourstream-{}", room.slug);
-    let read_me = "Unpack this folder into OBS' folder `basic/profiles` (OBS: Profile > Import), choose the profile, press Start Streaming.\nNo B-frames, a key frame every second: viewers see the picture at once and without stutter.\nThe stream key in service.json is a secret: whoever has it can stream into this room.\n";
+    let read_me = "Unpack this folder into OBS' folder `basic/profiles` (OBS: Profile > Import), choose the profile, press Start Streaming.\nThe picture is sent as 1920x1080, 24 frames a second, Rec. 709 in limited range. Where your timeline has another size or rate, set it under Settings > Video: base and output resolution the same, so that nothing is scaled.\nNo B-frames, a key frame every second: viewers see the picture at once and without stutter.\nThe stream key in service.json is a secret: whoever has it can stream into this room.\n";
     let files = [
         (format!("{folder}/basic.ini"), basic),
         (format!("{folder}/service.json"), service.to_string()),

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::super::problem::{Body, Problem};
 use super::super::views::{FileList, FileView, JournalPage, LogList, PlanView, Series};
 use super::super::{App, events as streams};
-use super::rooms::Paging;
+use super::rooms::limit;
 use super::{Where, Who, audit};
 use crate::access::blocking;
 use crate::model::Role;
@@ -46,11 +46,7 @@ pub async fn journal(
     State(app): State<App>,
     Query(asked): Query<JournalQuery>,
 ) -> Result<Json<JournalPage>, Problem> {
-    let limit = Paging {
-        before: None,
-        limit: asked.limit,
-    }
-    .limit(50);
+    let limit = limit(asked.limit, 50);
     let filter = JournalFilter {
         lane: asked.role,
         outcome: asked.outcome,

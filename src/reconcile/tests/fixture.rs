@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +23,10 @@ use crate::model::{
     Id, Issue, IssueCode, PublishKey, Role, Room, Secret, Severity, Slug, StreamName,
 };
 use crate::plan::{Health, Live, Plan, Wait, view, views};
-use crate::reconcile::{Controller, Pass, Probe, Probed, Question, Source, Trigger, Wanted};
+use crate::reconcile::{
+    Command, Controller, Pass, Probe, Probed, Question, Source, Trigger, Wanted,
+};
+use crate::services::Heard;
 use crate::settings::{self, Overrides};
 use crate::status::Status;
 use crate::store::{JournalEntry, JournalFilter, Store};
@@ -63,6 +66,12 @@ pub struct Guard {
     strike: Mutex<Option<(usize, Strike)>>,
     dead: AtomicBool,
     killed: Notify,
+    /// What the services would say, and who is live.
+    script: Arc<Script>,
+    /// Somebody goes live as soon as so many more changing calls are done.
+    pub live_after: Mutex<Option<usize>>,
+    /// When a person last said *now* to the controller that runs.
+    asked: Mutex<Option<tokio::time::Instant>>,
     /// Whether streams of events stay open and say nothing.
     pub silent: AtomicBool,
     /// From when on events were asked for, each time.
@@ -101,6 +110,42 @@ impl Guard {
     /// Resolves once it was stopped.
     pub async fn stopped(&self) {
         self.killed.notified().await;
+    }
+
+    /// Nobody who is live is cut off from a service that is well, unless a
+    /// person said now.
+    fn check_cut(&self, call: &EngineCall) {
+        let (EngineCall::StopContainer { id, .. } | EngineCall::RemoveContainer { id }) = call
+        else {
+            return;
+        };
+        let is_asked = |at: tokio::time::Instant| at.elapsed() < Duration::from_secs(600);
+        if self.script.live.lock().unwrap().is_quiet()
+            || self.asked.lock().unwrap().is_some_and(is_asked)
+        {
+            return;
+        }
+        let found = ours(&self.world)
+            .into_iter()
+            .find(|facts| facts.id == *id && facts.state == ContainerState::Running);
+        let Some(facts) = found else { return };
+        let role = Role::ALL
+            .into_iter()
+            .find(|role| facts.labels.get(labels::ROLE).map(String::as_str) == Some(role.as_str()));
+        let heard = role.and_then(|role| self.script.heard(role, id, self.world.now()));
+        assert!(
+            !matches!(heard, Some(Heard::Word(Health::Healthy { .. }))),
+            "{} is well, and is cut while somebody is live",
+            facts.name
+        );
+    }
+
+    fn count_down(&self) {
+        let mut left = self.live_after.lock().unwrap();
+        *left = left.and_then(|left| left.checked_sub(1));
+        if *left == Some(0) {
+            self.script.go_live(1);
+        }
     }
 
     /// Two containers of one role never run at once.
@@ -157,6 +202,7 @@ impl Engine for Guard {
         if self.dead.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
+        self.check_cut(&call);
         let strike = self.due();
         match strike {
             Some(Strike::Refused) => {
@@ -167,6 +213,7 @@ impl Engine for Guard {
         }
         let result = self.world.perform(call).await;
         self.check();
+        self.count_down();
         match strike {
             Some(Strike::Lost) => Err(EngineError::Slow {
                 what: "the answer is lost".into(),
@@ -215,6 +262,12 @@ pub struct Script {
     pub live: Mutex<Live>,
     /// Images whose containers run, but never answer.
     pub mute: Mutex<BTreeSet<String>>,
+    /// Answers that a service still misses, though it is well.
+    misses: Mutex<BTreeMap<Role, usize>>,
+    /// Services that answered since they last blinked.
+    answered: Mutex<BTreeSet<Role>>,
+    /// Rounds in which we lack what it takes to ask.
+    pub unasked: AtomicUsize,
     /// Whether Traefik takes up what is in its folder.
     pub loads: AtomicBool,
     loaded: Mutex<Option<String>>,
@@ -235,17 +288,15 @@ impl Script {
             .map(str::to_owned)
     }
 
-    fn health(&self, role: Role, id: &str, now: Timestamp) -> Option<Health> {
+    fn heard(&self, role: Role, id: &str, now: Timestamp) -> Option<Heard> {
         let facts = ours(&self.world).into_iter().find(|facts| facts.id == id)?;
         if facts.state == ContainerState::Paused {
-            return Some(Health::Starting {
-                why: "it is paused".into(),
-            });
+            let why = "it is paused".into();
+            return Some(Heard::Word(Health::Starting { why }));
         }
         if !facts.networks.values().any(|end| end.address.is_some()) {
-            return Some(Health::Starting {
-                why: "it has no address in our network".into(),
-            });
+            let why = "it has no address in our network".into();
+            return Some(Heard::Word(Health::Starting { why }));
         }
         let age = match now.duration_since(facts.started_at?) {
             // Like the real one: the clock was set back since.
@@ -254,20 +305,58 @@ impl Script {
         };
         let silent = self.mute.lock().unwrap().contains(&facts.image_id);
         if age < TO_READY || silent && age < PATIENCE {
-            return Some(Health::Starting {
-                why: "it does not answer yet".into(),
-            });
+            return Some(missed(true));
         }
         if silent {
-            return Some(Health::Unhealthy {
-                why: "it does not answer".into(),
-            });
+            return Some(missed(false));
         }
         let generation = (role == Role::Traefik).then(|| self.loaded.lock().unwrap().clone());
-        Some(Health::Healthy {
+        Some(Heard::Word(Health::Healthy {
             version: Some("1".into()),
             generation: generation.flatten(),
-        })
+        }))
+    }
+
+    pub fn go_live(&self, streams: u32) {
+        *self.live.lock().unwrap() = Live {
+            streams,
+            viewers: streams,
+            callers: 0,
+        };
+    }
+
+    /// The next answers of a service do not come.
+    pub fn miss(&self, role: Role, count: usize) {
+        self.misses.lock().unwrap().insert(role, count);
+    }
+
+    /// The next two answers do not come; never more in a row.
+    pub fn blink(&self, role: Role) {
+        if self.answered.lock().unwrap().remove(&role) {
+            self.miss(role, 2);
+        }
+    }
+
+    /// What is heard, as far as it can be.
+    fn asked(&self, role: Role, id: &str, now: Timestamp) -> Option<Heard> {
+        let heard = self.heard(role, id, now)?;
+        let mut misses = self.misses.lock().unwrap();
+        let left = misses.entry(role).or_default();
+        if *left > 0 {
+            *left -= 1;
+            return Some(missed(false));
+        }
+        if matches!(heard, Heard::Word(_)) {
+            self.answered.lock().unwrap().insert(role);
+        }
+        Some(heard)
+    }
+}
+
+fn missed(is_starting: bool) -> Heard {
+    Heard::Missed {
+        why: "it does not answer".into(),
+        is_starting,
     }
 }
 
@@ -278,11 +367,18 @@ impl Probe for Script {
         if question.running.contains_key(&Role::Traefik) && self.loads.load(Ordering::SeqCst) {
             *self.loaded.lock().unwrap() = self.generation();
         }
-        let health = question.running.iter().filter_map(|(role, running)| {
-            Some((*role, self.health(*role, &running.id, question.now)?))
+        let lacks = |left: usize| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        let unasked = self.unasked.fetch_update(order, order, lacks).is_ok();
+        let heard = question.running.iter().filter_map(|(role, running)| {
+            if unasked {
+                let why = "too many open files".into();
+                return Some((*role, Heard::Unasked { why }));
+            }
+            Some((*role, self.asked(*role, &running.id, question.now)?))
         });
         Probed {
-            health: health.collect(),
+            heard: heard.collect(),
             live: *self.live.lock().unwrap(),
             issues: Vec::new(),
         }
@@ -391,6 +487,9 @@ impl Stage {
             rendered: disk.rendered(),
             live: Mutex::default(),
             mute: Mutex::default(),
+            misses: Mutex::default(),
+            answered: Mutex::default(),
+            unasked: AtomicUsize::new(0),
             loads: AtomicBool::new(true),
             loaded: Mutex::default(),
         });
@@ -400,6 +499,9 @@ impl Stage {
                 strike: Mutex::default(),
                 dead: AtomicBool::new(false),
                 killed: Notify::new(),
+                script: Arc::clone(&script),
+                live_after: Mutex::default(),
+                asked: Mutex::default(),
                 silent: AtomicBool::new(false),
                 listened: Mutex::default(),
             }),
@@ -447,6 +549,7 @@ impl Stage {
     pub fn restart(&mut self) {
         self.controller = None;
         self.guard.dead.store(false, Ordering::SeqCst);
+        *self.guard.asked.lock().unwrap() = None;
         let source = Source {
             file: Some(self.file.clone()),
             overrides: Overrides::default(),
@@ -475,7 +578,7 @@ impl Stage {
             }
             now
         };
-        self.controller = Some(Controller::new(
+        let mut controller = Controller::new(
             Arc::clone(&self.guard),
             Arc::clone(&self.script),
             Arc::clone(&self.store),
@@ -484,7 +587,10 @@ impl Stage {
             None,
             sender,
             Arc::new(clock),
-        ));
+        );
+        // What listens on the machine of the test is no part of the world.
+        controller.listeners = Vec::new;
+        self.controller = Some(controller);
     }
 
     pub fn now(&self) -> Timestamp {
@@ -502,6 +608,9 @@ impl Stage {
     /// One pass; a controller that is killed in it is made anew and passes.
     pub async fn pass(&mut self, triggers: &[Trigger]) -> Pass {
         let mut triggers = triggers;
+        if triggers.contains(&Trigger::Person(Command::ApplyNow)) {
+            *self.guard.asked.lock().unwrap() = Some(tokio::time::Instant::now());
+        }
         loop {
             let guard = Arc::clone(&self.guard);
             let pass = {
@@ -536,7 +645,13 @@ impl Stage {
         for _ in 0..most {
             let pass = self.pass(&[Trigger::Recheck]).await;
             let idle = pass.done == 0 && pass.failed == 0;
-            let for_people = |wait: &Wait| matches!(wait, Wait::Person | Wait::Quiet | Wait::Mode);
+            let is_live = !self.script.live.lock().unwrap().is_quiet();
+            let for_people = |wait: &Wait| match wait {
+                Wait::Person | Wait::Mode => true,
+                // Once nobody is, it only takes its time.
+                Wait::Quiet => is_live,
+                _ => false,
+            };
             let ready = pass.plan.ready().next().is_some();
             if idle && !ready && holding(&pass.plan).iter().all(for_people) {
                 return Ok(pass);
@@ -688,11 +803,7 @@ impl Stage {
     }
 
     pub fn go_live(&self, streams: u32) {
-        *self.script.live.lock().unwrap() = Live {
-            streams,
-            viewers: streams,
-            callers: 0,
-        };
+        self.script.go_live(streams);
     }
 }
 

@@ -46,8 +46,11 @@ enum Happening {
     Away(u64),
     Muted(Role),
     Deaf,
+    Blink(Role),
+    Unasked(usize),
     TryOutFails,
     Live(u32),
+    LiveAfter(usize),
     Now,
     Restart,
     Passes(usize),
@@ -139,8 +142,11 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => (1..40_u64).prop_map(Happening::Away),
         1 => role().prop_map(Happening::Muted),
         1 => Just(Happening::Deaf),
+        1 => role().prop_map(Happening::Blink),
+        1 => (1..20_usize).prop_map(Happening::Unasked),
         1 => Just(Happening::TryOutFails),
         1 => (0..2_u32).prop_map(Happening::Live),
+        1 => (1..6_usize).prop_map(Happening::LiveAfter),
         1 => Just(Happening::Now),
         1 => Just(Happening::Restart),
         5 => (1..4_usize).prop_map(Happening::Passes),
@@ -326,6 +332,11 @@ impl Life {
                 let loads = &stage.script.loads;
                 loads.store(false, std::sync::atomic::Ordering::SeqCst);
             }
+            Happening::Blink(role) => stage.script.blink(*role),
+            Happening::Unasked(rounds) => {
+                let unasked = &stage.script.unasked;
+                unasked.store(*rounds, std::sync::atomic::Ordering::SeqCst);
+            }
             Happening::TryOutFails => {
                 let ended = Ended {
                     code: 1,
@@ -335,6 +346,9 @@ impl Life {
                 self.try_outs += 1;
             }
             Happening::Live(streams) => stage.go_live(*streams),
+            Happening::LiveAfter(calls) => {
+                *stage.guard.live_after.lock().unwrap() = Some(*calls);
+            }
             Happening::Now => {
                 stage.pass(&[Trigger::Person(Command::ApplyNow)]).await;
             }
@@ -373,6 +387,7 @@ impl Life {
             world.in_registry(reference, image(id));
             world.add_image(reference, image(id));
         }
+        *self.stage.guard.live_after.lock().unwrap() = None;
         self.stage.go_live(0);
         self.stage.script.mute.lock().unwrap().clear();
         let loads = &self.stage.script.loads;
@@ -417,7 +432,7 @@ async fn lived(all: &[Happening]) {
         life.happens(happening).await;
     }
     // As it is, it is as wanted, or waits for quiet, or says why not.
-    match life.stage.rest(60).await {
+    match life.stage.rest(120).await {
         Ok(pass) => {
             let waits = holding(&pass.plan);
             let expected = |wait: &Wait| matches!(wait, Wait::Quiet | Wait::Mode);

@@ -543,7 +543,7 @@ pub(super) fn logger(text: &str, findings: &mut Findings<'_>) {
         require!(
             findings,
             first.is_some_and(|(_, level)| quiet(level)),
-            format!("publish keys would be in the log: `{secret}` speaks below warn"),
+            format!("stream keys would be in the log: `{secret}` speaks below warn"),
             format!("put <Tag name=\"{secret}\" level=\"critical\"/> before every wildcard"),
         );
     }

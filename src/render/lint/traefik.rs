@@ -91,7 +91,7 @@ pub(super) fn fixed(text: &str, context: &TraefikContext, findings: &mut Finding
             findings,
             access.text_at(&["fields", "names", "RequestPath"]) == Some("drop")
                 && access.text_at(&["fields", "headers", "defaultMode"]) == Some("drop"),
-            "the access log keeps paths or headers: they hold publish keys, tickets and tokens",
+            "the access log keeps paths or headers: they hold stream keys, tickets and tokens",
             "drop RequestPath and every header, or leave accessLog out",
         );
         require!(
@@ -161,7 +161,7 @@ fn entry_points(root: &Node<'_>, context: &TraefikContext, findings: &mut Findin
             findings,
             root.text_at(&["entryPoints", name, "http", "aliasHeadersStrategy"]) == Some("delete"),
             format!(
-                "entryPoints.{name} lets alias headers through: X_Room_Id would reach a backend"
+                "entryPoints.{name} lets alias headers through: X_Forwarded_Uri would reach a backend"
             ),
             "write http: {aliasHeadersStrategy: delete}",
         );
@@ -421,7 +421,7 @@ impl<'a> File<'a> {
                 findings,
                 whip,
                 format!("{who} lets everybody in: no forward-auth stands before it"),
-                "put `room-auth` or `call-auth` among its middlewares",
+                "put `room-auth` among its middlewares",
             );
         } else if to_ome {
             let mut methods = arguments(rule, "Method(`").peekable();

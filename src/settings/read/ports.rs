@@ -12,6 +12,7 @@ pub(super) fn ports(
     flavour: Option<Flavour>,
 ) -> Read<Ports> {
     let bind = r.given("ports.bind", check::ip);
+    let http_bind = r.given("ports.http_bind", check::ip);
     let http = r.given("ports.http", check::port);
     let https = r.given("ports.https", check::port);
     let rtmp = r.value("ports.rtmp", check::port);
@@ -58,6 +59,7 @@ pub(super) fn ports(
     }
     Ok(Ports {
         bind: bind?,
+        http_bind: http_bind?,
         http: http?,
         https: https?,
         rtmp: rtmp?,

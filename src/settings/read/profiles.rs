@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::items;
 use super::reader::{KEY, Read, Reader, Told, capital};
-use super::{RESERVED_PROFILES, items};
+use crate::model::RESERVED_WORDS;
 use crate::settings::Profile;
 use crate::settings::check::{self, Wrong};
 use crate::settings::yaml::{Node, Path, Seek};
@@ -53,7 +54,7 @@ pub(super) fn profile_name(r: &Reader<'_>, item: &Path, names: &BTreeSet<String>
     let path = item.key("name");
     let because = "rooms choose a profile by its name";
     let name = r.needed_at(&path, because, check::name(32))?;
-    if RESERVED_PROFILES.contains(&name.as_str()) {
+    if RESERVED_WORDS.contains(&name.as_str()) {
         return Err(r.tell_value(
             &path,
             format!("`{path}` is `{name}`, which is taken"),

@@ -161,6 +161,17 @@ fn short_forms_are_spread() {
     assert_eq!(settings.profiles.len(), 2);
 }
 
+/// A room's links begin with `/j`, and media with the profile's name.
+#[test]
+fn no_profile_takes_a_path_of_the_pages() {
+    for word in ["j", "ended", "left", "api", "assets", "cs", "well-known"] {
+        let text = format!("profiles: [{word}]\n");
+        let told = format!("{:?}", crate::settings::parse(&text, "c.yaml"));
+        assert!(told.contains("which is taken"), "{word}: {told}");
+    }
+    assert_eq!(good("profiles: [app]\n").profiles[0].name, "app");
+}
+
 #[test]
 fn keys_without_values_are_left_out() {
     assert_eq!(good("tls:\nports:\n  http:\nprofiles:\n"), good(""));
@@ -359,6 +370,12 @@ fn variables_and_flags_are_stronger_and_are_named() {
     assert_eq!(settings.templates.unwrap(), FilePath::new("/etc/t"));
     assert_eq!(settings.hosts.live, "review.example.com");
     assert_eq!(settings.state, FilePath::new("/srv/state"));
+    let told: Vec<String> = overrides.without_effect().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("`COLOURSTREAM_LOGO`") && told[0].contains("`COLOURSTREAM_INSTANCE`"),
+        "{told:?}"
+    );
 
     let overrides = Overrides::from_env(
         [
@@ -426,6 +443,113 @@ fn an_empty_file_is_not_taken_for_the_defaults() {
         load(Some(&path), &Overrides::default()).unwrap().instance,
         "colourstream"
     );
+}
+
+#[test]
+fn what_is_kept_says_the_same_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, state) = (
+        folder.path().join("colourstream.yaml"),
+        folder.path().join("kept"),
+    );
+    let logins = folder.path().join("logins.json");
+    std::fs::write(&logins, "{}").unwrap();
+    let text = "engine: {logins: ./logins.json}\nbackup: {folder: backups}\n";
+    std::fs::write(&path, text).unwrap();
+    let overrides = Overrides::from_env(
+        [
+            ("COLOURSTREAM_DOMAIN", "review.example.com"),
+            ("COLOURSTREAM_STATE", "kept"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        folder.path(),
+    );
+    for file in [Some(path.as_path()), None] {
+        let given = load(file, &overrides).unwrap();
+        let text = if file.is_some() { text } else { "" };
+        std::fs::create_dir_all(&state).unwrap();
+        let kept = Kept::new(file, text, &overrides);
+        std::fs::write(state.join(KEPT), kept.bytes()).unwrap();
+        assert_eq!(Kept::read(&state), Some(kept.clone()));
+        assert_eq!(kept.settings(&state).unwrap(), given);
+    }
+    // What it names is away; a later version has one key less, and a disk wrote
+    // half of it.
+    std::fs::remove_file(&logins).unwrap();
+    let kept = Kept::new(Some(&path), &format!("{text}gone: 1\n"), &overrides);
+    assert_eq!(
+        kept.settings(&state).unwrap().engine.logins,
+        Some(folder.path().join("logins.json"))
+    );
+    let half = kept.bytes().split_off(20);
+    std::fs::write(state.join(KEPT), half).unwrap();
+    assert_eq!(Kept::read(&state), None);
+}
+
+#[test]
+fn the_state_folder_is_found_whatever_else_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("colourstream.yaml");
+    let found = |text: &str, overrides: &Overrides| {
+        std::fs::write(&path, text).unwrap();
+        state_folder(Some(&path), overrides)
+    };
+    let none = Overrides::default();
+    for text in [
+        "{}\n",
+        "state: ./kept\n",
+        "state: /srv/kept\ndomain: a.example.com\n",
+    ] {
+        let whole = found(text, &none);
+        assert_eq!(
+            whole,
+            Some(load(Some(&path), &none).unwrap().state),
+            "{text}"
+        );
+        for wrong in [
+            "conference: {max_participants: many}\n",
+            "unknown: 1\n",
+            "ports: {{\n",
+        ] {
+            assert_eq!(
+                found(&format!("{text}{wrong}"), &none),
+                whole,
+                "{text}{wrong}"
+            );
+        }
+    }
+    assert_eq!(found("state: [a]\n", &none), None);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        state_folder(Some(&path), &none),
+        Some(folder.path().join("state"))
+    );
+    let variable = [("COLOURSTREAM_STATE".to_owned(), "of".to_owned())];
+    let variable = Overrides::from_env(variable, "/srv");
+    assert_eq!(found("state: [a]\n", &variable), Some("/srv/of".into()));
+    assert_eq!(state_folder(None, &variable), Some("/srv/of".into()));
+    let flag = variable.flag("--state", "state", "/flag");
+    assert_eq!(found("{}", &flag), Some("/flag".into()));
+}
+
+#[test]
+fn the_hosts_are_named_by_the_file_or_a_variable() {
+    let none = Overrides::default();
+    for text in [
+        "domain: colourstream.localhost",
+        "hosts: {live: a.example.com}",
+    ] {
+        assert!(names_hosts(text, &none), "{text}");
+    }
+    for text in ["", "domain:\n", "instance: one", "ports: {{"] {
+        assert!(!names_hosts(text, &none), "{text}");
+    }
+    let given = |value: &str| {
+        let variable = ("COLOURSTREAM_DOMAIN".to_owned(), value.to_owned());
+        Overrides::from_env([variable], "/srv")
+    };
+    assert!(names_hosts("", &given("colourstream.localhost")));
+    assert!(!names_hosts("", &given("")));
 }
 
 /// The keys that reading `text` asked the table for.
@@ -510,7 +634,7 @@ fn the_reference_is_what_the_table_says() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == wanted,
-        "docs/settings.md is behind: run `UPDATE=1 cargo test settings`"
+        "docs/settings.md is behind: run `UPDATE=1 cargo test --workspace --lib settings::`"
     );
 }
 

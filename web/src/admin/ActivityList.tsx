@@ -13,7 +13,7 @@ export function ActivityList({ entries }: { entries: Activity[] }) {
             <Ago at={entry.at} />
           </span>
           <span>
-            <strong className={style.who}>{entry.who}</strong> <span className={ui.quiet}>·</span> {entry.what}
+            <strong className={style.who} dir="auto">{entry.who}</strong> <span className={ui.quiet}>·</span> {entry.what}
             {entry.address && <span className={ui.quiet}> from {entry.address}</span>}
           </span>
         </li>

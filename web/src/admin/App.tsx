@@ -5,6 +5,7 @@ import { ProblemNote } from '../ui/ProblemNote'
 import * as desk from './desk.css'
 import { Login } from './entry/Login'
 import { SetUp } from './entry/SetUp'
+import { Heading } from './Heading'
 import { RoomPage } from './rooms/RoomPage'
 import { RoomsPage } from './rooms/RoomsPage'
 import { SettingsPage } from './settings/SettingsPage'
@@ -15,10 +16,10 @@ import { StackPage } from './stack/StackPage'
 export function App() {
   const path = usePath()
   const me = useMe()
-  const setup = useSetupNeeded(me.isError)
+  const setup = useSetupNeeded(me.isLoadingError)
   if (path === '/setup') return <SetUp />
   if (me.data) return <Shell me={me.data}>{page(path)}</Shell>
-  if (me.isError) {
+  if (me.isLoadingError) {
     if (problemOf(me.error).status !== 401) {
       return (
         <main className={desk.door}>
@@ -39,7 +40,7 @@ function page(path: string) {
   if (match('/settings', path)) return <SettingsPage />
   return (
     <div className={desk.page}>
-      <h1 className={desk.h1}>Nothing is here</h1>
+      <Heading>Nothing is here</Heading>
       <p>The address may be old. Choose Rooms, Stack or Settings.</p>
     </div>
   )

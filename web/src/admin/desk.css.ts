@@ -57,6 +57,7 @@ export const sideEnd = style({ display: 'grid', gap: 8, padding: '0 12px', color
 // Where there is no side, it lies above the bar and pushes nothing.
 export const lost = style({
   display: 'flex',
+  flexWrap: 'wrap',
   gap: 8,
   alignItems: 'center',
   minHeight: 20,
@@ -83,7 +84,7 @@ export const main = style({ padding: '24px 32px 96px', minWidth: 0, '@media': { 
 export const page = style({ maxWidth: 960, display: 'grid', gap: 24, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)' })
 export const head = style({ display: 'flex', alignItems: 'center', gap: 8, minHeight: 36, flexWrap: 'wrap' })
 export const heading = style({ display: 'grid', gridTemplateColumns: 'minmax(0, 1fr)', gap: 4 })
-export const h1 = style({ fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere', '@media': { [narrow]: { flex: '1 1 100%' } } })
+export const h1 = style({ textAlign: 'left', fontSize: 20, lineHeight: '28px', fontWeight: 600, letterSpacing: '-0.01em', flex: 1, minWidth: 0, overflowWrap: 'anywhere', '@media': { [narrow]: { flex: '1 1 100%' } } })
 export const section = style({ display: 'grid', gap: 12, minWidth: 0, gridTemplateColumns: 'minmax(0, 1fr)', paddingTop: 20, borderTop: `1px solid ${c.line}` })
 export const h2 = style({ fontSize: 14, fontWeight: 600, flex: 1 })
 // The key stands in the field until somebody types there.
@@ -120,7 +121,7 @@ const area = (name: string) => ({ '@media': { [narrow]: { gridArea: name } } })
 export const address = style({ display: 'flex', alignItems: 'baseline', gap: 4, minWidth: 0, maxWidth: '100%' })
 export const addressText = style({ minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' })
 export const itemDot = style([{ display: 'inline-flex' }, area('dot')])
-export const itemName = style([{ fontWeight: 500, minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }, area('name')])
+export const itemName = style([{ fontWeight: 500, textAlign: 'left', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }, area('name')])
 // The whole row opens the room; its buttons lie above.
 export const cover = style({ '::after': { content: '', position: 'absolute', inset: 0 } })
 export const itemFacts = style([{ color: c.quiet, fontVariantNumeric: 'tabular-nums', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', '@media': { [narrow]: { whiteSpace: 'normal' } } }, area('facts')])

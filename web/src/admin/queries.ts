@@ -1,7 +1,7 @@
 // Server state: one hook per thing the portal shows. The event stream
 // (useLiveEvents) writes into the same cache.
-import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useRef } from 'react'
+import { notifyManager, type Query, type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef, useSyncExternalStore } from 'react'
 import * as api from '../api/admin'
 import { problemOf } from '../api/request'
 import type { JournalEntry, Page, Point, Room, Series, Status } from '../api/types'
@@ -46,6 +46,27 @@ export const useSessions = () => useQuery({ queryKey: keys.sessions, queryFn: ap
 export const useAdmins = (enabled: boolean) => useQuery({ queryKey: keys.admins, queryFn: api.getAdmins, enabled })
 export const useTokens = (enabled: boolean) => useQuery({ queryKey: keys.tokens, queryFn: api.getTokens, enabled })
 
+/** Nobody answered, or a gateway did in its place: while the server starts anew, asking again helps. */
+export function mayAskAgain(failures: number, error: unknown): boolean {
+  const { type, status } = problemOf(error)
+  return failures < 5 && (type === 'offline' || (type === 'unknown' && status >= 502 && status <= 504))
+}
+
+// A page shows an error in place of itself only where it has nothing to show
+// (`isLoadingError`); what could not be asked anew stays, and is told once.
+const isStale = ({ state }: Query) => state.status === 'error' && state.data !== undefined
+
+/** Whether something on the page could not be brought up to date; the second asks for it again. */
+export function useStale(): [boolean, () => void] {
+  const client = useQueryClient()
+  const cache = client.getQueryCache()
+  const stale = useSyncExternalStore(
+    (told) => cache.subscribe(notifyManager.batchCalls(told)),
+    () => cache.findAll({ type: 'active', predicate: isStale }).length > 0,
+  )
+  return [stale, () => void client.refetchQueries({ type: 'active', predicate: isStale })]
+}
+
 /** Puts a changed room everywhere it is shown. */
 export function keepRoom(client: QueryClient, room: Room): void {
   client.setQueryData(keys.room(room.id), room)
@@ -57,6 +78,17 @@ export function keepRoom(client: QueryClient, room: Room): void {
       const at = page.items.findIndex((one) => one.id === room.id)
       return { ...page, items: at < 0 ? [room, ...others] : page.items.with(at, room) }
     })
+  }
+}
+
+/** Takes rooms that were deleted from everywhere; a page of theirs asks, and says so. */
+export function dropRooms(client: QueryClient, ids: string[]): void {
+  for (const archived of [false, true]) {
+    client.setQueryData<Page<Room>>(keys.rooms(archived), (page) => page && { ...page, items: page.items.filter(({ id }) => !ids.includes(id)) })
+  }
+  for (const id of ids) {
+    for (const queryKey of [keys.room(id), keys.links(id), keys.activity(id), keys.ingest(id)]) client.removeQueries({ queryKey, type: 'inactive' })
+    void client.invalidateQueries({ queryKey: keys.room(id) })
   }
 }
 
@@ -97,6 +129,7 @@ export function useLiveEvents(): StreamState {
           void client.invalidateQueries({ queryKey: keys.activity(room.id) })
         }
       },
+      gone: (ids: string[]) => dropRooms(client, ids),
       journal: (entries: JournalEntry[]) => {
         const newest = entries.toSorted((a, b) => b.id - a.id)
         client.setQueryData<JournalEntry[]>(keys.journal('', ''), (old) => old && [...newest, ...old.filter((one) => !newest.some(({ id }) => id === one.id))].slice(0, 200))

@@ -241,9 +241,9 @@ export interface Impact {
 
 /** How to send a picture. */
 export interface Ingest {
-  /** The publish key. */
+  /** The stream key. */
   key: string
-  /** SRT's latency. */
+  /** SRT's latency, in milliseconds. */
   latency_ms: number
   /** RTMP. */
   rtmp: IngestAddress
@@ -281,7 +281,7 @@ export interface Issue {
   role?: Role | null
   /** How much it matters. */
   severity: Severity
-  /** What it is about: a container, port, path, image or room. */
+  /** What it is about: a container, port, path, image, or a room's slug. */
   subject: string
   /** One sentence: what. */
   what: string
@@ -290,7 +290,7 @@ export interface Issue {
 }
 
 /** The name of an issue: stable, searchable, a heading in `docs/troubleshooting.md`. */
-export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "state-empty" | "store-failed" | "database-damaged" | "database-newer" | "backup-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings" | "profile-missing"
+export type IssueCode = "engine-away" | "engine-too-old" | "engine-denied" | "image-missing" | "image-moved" | "simulated" | "name-taken" | "look-alike" | "port-taken" | "service-unhealthy" | "service-flapping" | "replacement-failed" | "call-unsafe" | "route-rejected" | "settings-invalid" | "template-invalid" | "state-unwritable" | "state-empty" | "two-controllers" | "store-failed" | "database-damaged" | "database-newer" | "backup-failed" | "public-address-unknown" | "certificate-invalid" | "certificate-pending" | "certificate-failed" | "certificate-expires" | "name-elsewhere" | "paused" | "encoder-settings" | "profile-missing"
 
 /** A page of what the loop did. */
 export interface JournalPage {
@@ -351,7 +351,7 @@ export interface LinkView {
   max_uses?: number | null
   /** Whom it is for. */
   name: string
-  /** Taken back. */
+  /** It opens nothing any more. */
   revoked: boolean
   /** What it allows. */
   role: Seat
@@ -513,6 +513,7 @@ export interface Person {
 export interface PictureView {
   /** Whether the media service is well. */
   available: boolean
+  refused?: Refused | null
   /** Why not. */
   why?: string | null
 }
@@ -548,7 +549,7 @@ export interface Present {
   /** Whether they are in the call. */
   in_call: boolean
   link?: Id | null
-  /** Name; empty for somebody whose link was taken back a moment ago. */
+  /** Name; empty for somebody whose link was revoked a moment ago. */
   name: string
   role?: Seat | null
   /** Whether they watch. */
@@ -593,6 +594,9 @@ export interface ProfileView {
   /** What people read. */
   title: string
 }
+
+/** What keeps a visitor from the picture of an open room. */
+export type Refused = "full" | "network"
 
 /** What a container is for. There is one container per role. */
 export type Role = "traefik" | "ovenmediaengine" | "mirotalk"

@@ -1,8 +1,11 @@
+import { useEffect, useState } from 'react'
+import { passes } from '../api/request'
+import * as css from './entry/entry.css'
 import { NameForm } from './entry/NameForm'
 import { Notice } from './entry/Notice'
 import { PasscodeForm } from './entry/PasscodeForm'
 import { NotOpenYet } from './entry/NotOpenYet'
-import { noticeFor } from './notices'
+import { noticeFor, tryingWords } from './notices'
 import { Room } from './room/Room'
 import { go } from '../shared/router'
 import { useSession } from './useSession'
@@ -13,14 +16,15 @@ export function LivePage() {
   const { session } = api
   switch (session.kind) {
     case 'loading':
-      return <main aria-busy="true" />
+      return <Opening />
     case 'entry':
       return <PasscodeForm slug={session.slug} enter={api.enter} />
     case 'name':
       return <NameForm visit={session.visit} rename={api.rename} />
     case 'refused': {
       const { type, host, room, retryAfter } = session.problem
-      return <Notice words={noticeFor(type, host)} about={room} retryAfter={retryAfter} onAgain={session.again ?? reload} onEnter={() => toDoor(session.slug)} />
+      const words = session.again && passes(session.problem) ? tryingWords(type) : noticeFor(type, host)
+      return <Notice words={words} about={room} retryAfter={retryAfter} onAgain={session.again ?? reload} onEnter={() => toDoor(session.slug)} />
     }
     case 'ended': {
       const { reason, visit } = session
@@ -33,6 +37,22 @@ export function LivePage() {
       }
       return <Room {...api} visit={session.visit} />
   }
+}
+
+/** Wordless where it is quick. */
+function Opening() {
+  const [slow, setSlow] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setSlow(true), 1000)
+    return () => clearTimeout(timer)
+  }, [])
+  return (
+    <main className={css.page} aria-busy="true">
+      <p className={css.quiet} role="status">
+        {slow && 'Opening…'}
+      </p>
+    </main>
+  )
 }
 
 const reload = () => location.reload()

@@ -1,6 +1,9 @@
 // The calm words of every state a person can meet, in one place. Each says
 // what is and what to do next.
 
+import type { Visit } from '../api/types'
+import type { Fallback, Phase } from './player/keeper'
+
 export interface Words {
   title: string
   text: string
@@ -44,14 +47,56 @@ export function noticeFor(type: string, host?: string | null): Words {
   }
 }
 
+/** Words for what nobody refused, and is being tried again. */
+export const tryingWords = (type: string): Words =>
+  type === 'offline'
+    ? { title: 'The server cannot be reached', text: 'Check your connection. This page tries again by itself.', next: 'again' }
+    : { title: 'The server cannot answer just now', text: 'Nothing to do: this page tries again by itself.', next: 'again' }
+
 const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
 
+/** Why no picture came, as far as it was seen, and what to do. */
+export function noPicture(saw: Fallback | null): { why: string; fix: string } {
+  switch (saw) {
+    case 'blocked':
+      return { why: 'The server answers, but nothing gets through to this browser: a network, a VPN or a firewall may block it.', fix: 'Try another network, or do without the VPN.' }
+    case 'refused':
+      return { why: 'The server refuses the picture to this browser.', fix: 'Reload the page. If that does not help, tell your host.' }
+    case 'unanswered':
+      return { why: 'The server does not answer when it is asked for the picture.', fix: 'Check your network. If it is well, tell your host.' }
+    case 'dark':
+      return { why: 'A connection stands, but no picture comes over it.', fix: 'Reload the page. If that does not help, tell your host.' }
+    case null:
+      return { why: 'Nothing arrives.', fix: 'Reload the page. If that does not help, tell your host.' }
+  }
+}
+
+interface PictureState {
+  seen: boolean
+  phase: Phase
+  /** Waited for long, and what was seen of the last try. */
+  late: boolean
+  saw: Fallback | null
+  live: boolean
+  callOpen: boolean
+  offline: boolean
+  picture: Visit['picture']
+  host: string | null | undefined
+}
+
 /** What stands in the picture's half while there is no picture. */
-export function pictureWords(state: { seen: boolean; phase: string; live: boolean; callOpen: boolean; offline: boolean }): string | null {
-  if (state.live && state.phase === 'playing') return null
-  if (state.live && state.phase === 'reconnecting') return state.offline ? 'You are offline. The picture returns with your connection.' : 'The picture stopped. Reconnecting…'
-  if (state.live) return 'The picture is coming…'
-  const call = state.callOpen ? ' The call is open.' : ''
-  if (state.seen) return `The stream has ended.${call} The picture returns by itself if it starts again.`
+export function pictureWords({ seen, phase, late, saw, live, callOpen, offline, picture, host }: PictureState): string | null {
+  if (live && (phase === 'playing' || phase === 'needs-tap')) return null
+  if (picture.refused === 'network') return `This room may be watched from certain networks only, and yours is none of them. ${asking(host)}, or use the network you were told of.`
+  if (live && picture.refused === 'full') return `Every seat is taken. The picture comes by itself when somebody leaves, or ${lower(asking(host))} for a seat.`
+  if (live && offline && seen) return 'You are offline. The picture returns with your connection.'
+  if (live && late) {
+    const { why, fix } = picture.available ? noPicture(saw) : { why: picture.why ?? 'The media server does not answer.', fix: 'It is put right by itself. If it lasts, tell your host.' }
+    return `${seen ? 'The picture has not come back.' : 'There is no picture yet.'} ${why} ${fix}`
+  }
+  if (live && phase === 'reconnecting') return 'The picture stopped. Reconnecting…'
+  if (live) return 'The picture is coming…'
+  const call = callOpen ? ' The call is open.' : ''
+  if (seen) return `The stream has ended.${call} The picture returns by itself if it starts again.`
   return `Waiting for the picture.${call}`
 }

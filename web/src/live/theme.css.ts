@@ -34,4 +34,6 @@ globalStyle('h1, h2, h3, p, dl, dd, ul, ol', { margin: 0, padding: 0 })
 globalStyle('ul, ol', { listStyle: 'none' })
 // A neutral ring: no coloured glow beside the picture.
 globalStyle(':focus-visible', { outline: `2px solid ${tone.text}`, outlineOffset: 2 })
+// A heading is gone to by the page, not by a person.
+globalStyle('h1:focus-visible', { outline: 'none' })
 globalStyle('[hidden]', { display: 'none !important' })

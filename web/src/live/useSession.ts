@@ -2,7 +2,7 @@
 // everything the server tells about it.
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { enterByPasscode, eventsUrl, exchangeLink, getVisit, leave, setName } from '../api/live'
-import { Problem, problemOf } from '../api/request'
+import { passes, Problem, problemOf } from '../api/request'
 import type { EndedReason, Presence, StreamFacts, Visit } from '../api/types'
 import { type StreamState, useEventStream } from '../shared/eventStream'
 import { forget, recall, remember, thisTab } from '../shared/remember'
@@ -25,8 +25,10 @@ export interface SessionApi {
   clockOffset: number
   enter(slug: string, passcode: string, name: string): Promise<void>
   rename(name: string): Promise<void>
-  /** Goes out; the place is kept, unless this browser is to forget it. */
-  leave(forgets?: boolean): void
+  /** Goes out; the place is kept. */
+  leave(): void
+  /** Goes out, once the server has given the place up and this browser forgot the name. */
+  giveUp(): Promise<void>
   /** Back into the room that was left. */
   comeBack(slug: string): void
 }
@@ -65,6 +67,10 @@ let pendingToken: string | null = null
 const FINAL = ['link-unknown', 'link-expired', 'link-revoked', 'link-used-up']
 
 /** Of the ways an evening ends, those that are not for good. */
+const RETRY_FIRST_MS = 1000
+const RETRY_LAST_MS = 30_000
+const backoff = (failures: number) => Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** failures) * (0.8 + 0.4 * Math.random())
+
 export const mayReturn = (reason: string) => reason === 'room-closed' || reason === 'room-expired'
 
 export function useSession(): SessionApi {
@@ -77,10 +83,15 @@ export function useSession(): SessionApi {
   const isLink = path === '/j'
   // The visit is already here when the address follows an entry.
   const known = useRef<string | null>(null)
+  // Whoever left, or asked anew, is not moved by an answer to what was asked before.
+  const turn = useRef(0)
+  const failures = useRef(0)
+  const givingUp = useRef(false)
 
   const admit = useCallback((visit: Visit) => {
     const gone = visit.state === 'closed' || visit.state === 'expired'
     known.current = visit.slug
+    failures.current = 0
     setClockOffset(Date.parse(visit.server_time) - Date.now())
     if (visit.me.name !== '' && !visit.asks_name) remember('name', visit.me.name)
     if (gone) setSession({ kind: 'ended', reason: `room-${visit.state}`, visit })
@@ -96,11 +107,14 @@ export function useSession(): SessionApi {
         setSession({ kind: 'refused', problem, slug: null, again: null })
         return
       }
-      setSession({ kind: 'loading' })
+      const mine = ++turn.current
+      givingUp.current = false
       try {
-        admit(await exchangeLink(token, knownName() || undefined))
+        const visit = await exchangeLink(token, knownName() || undefined)
         settled()
+        if (turn.current === mine) admit(visit)
       } catch (error) {
+        if (turn.current !== mine) return
         const problem = problemOf(error)
         const isFinal = FINAL.includes(problem.type)
         if (isFinal) settled()
@@ -112,10 +126,13 @@ export function useSession(): SessionApi {
 
   const look = useCallback(
     async (room: string, signal?: AbortSignal) => {
+      const mine = ++turn.current
+      givingUp.current = false
       try {
-        admit(await getVisit(room, signal))
+        const visit = await getVisit(room, signal)
+        if (turn.current === mine) admit(visit)
       } catch (error) {
-        if (signal?.aborted) return
+        if (signal?.aborted || turn.current !== mine) return
         const problem = problemOf(error)
         // Nobody knows this browser here: the room's door, not an error.
         if (problem.status === 401 || problem.status === 404) setSession({ kind: 'entry', slug: room })
@@ -128,6 +145,7 @@ export function useSession(): SessionApi {
   useEffect(() => {
     if (!isLink) return
     pendingToken = takeToken() ?? pendingToken ?? recall(LINK, thisTab)
+    setSession({ kind: 'loading' })
     void exchange(pendingToken ?? '')
   }, [isLink, exchange])
 
@@ -135,7 +153,9 @@ export function useSession(): SessionApi {
   useEffect(() => {
     const onHash = () => {
       const token = takeToken()
-      if (token !== null) void exchange(token)
+      if (token === null) return
+      setSession({ kind: 'loading' })
+      void exchange(token)
     }
     window.addEventListener('hashchange', onHash)
     return () => window.removeEventListener('hashchange', onHash)
@@ -144,6 +164,7 @@ export function useSession(): SessionApi {
   useEffect(() => {
     if (isLink) return
     if (slug === null) {
+      turn.current += 1
       known.current = null
       setSession({ kind: 'entry', slug: null })
       return
@@ -154,6 +175,24 @@ export function useSession(): SessionApi {
     void look(slug, abort.signal)
     return () => abort.abort()
   }, [isLink, slug, look])
+
+  // Nobody refused: it is tried again by itself, and at once when the network returns.
+  const retry = session.kind === 'refused' && passes(session.problem) ? session : null
+  useEffect(() => {
+    const again = retry?.again
+    if (!again) return
+    const once = () => {
+      stop()
+      again()
+    }
+    const timer = setTimeout(once, Math.max((retry.problem.retryAfter ?? 0) * 1000, backoff(failures.current++)))
+    const stop = () => {
+      clearTimeout(timer)
+      window.removeEventListener('online', once)
+    }
+    window.addEventListener('online', once)
+    return stop
+  }, [retry])
 
   // A room that closed may open again, and its events say so.
   const listens = session.kind === 'in' || (session.kind === 'ended' && session.visit !== null && mayReturn(session.reason))
@@ -169,6 +208,7 @@ export function useSession(): SessionApi {
       facts: (next: StreamFacts | null) => setFacts(next),
       presence: (next: Presence) => setPresence(next),
       ended: ({ reason }: { reason: EndedReason }) => {
+        if (givingUp.current) return
         if (!mayReturn(reason)) known.current = null
         setSession((now) => ({ kind: 'ended', reason, visit: now.kind === 'in' || now.kind === 'ended' ? now.visit : null }))
       },
@@ -176,31 +216,60 @@ export function useSession(): SessionApi {
     () => !ended.current,
   )
 
+  // Asked from inside: only a refusal ends what is shown.
+  const check = useCallback(
+    (from: string, signal: AbortSignal, onFailure: () => void) => {
+      getVisit(from, signal).then(
+        (visit) => {
+          if (!signal.aborted) admit(visit)
+        },
+        (error: unknown) => {
+          if (signal.aborted || givingUp.current) return
+          const problem = problemOf(error)
+          if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
+            known.current = null
+            setSession({ kind: 'ended', reason: problem.type, visit: null })
+          } else onFailure()
+        },
+      )
+    },
+    [admit],
+  )
+
   // EventSource does not say why it was refused: ask once whether the session
   // still stands, and stop knocking if it does not.
   useEffect(() => {
     if (events !== 'lost' || room === null) return
     const abort = new AbortController()
-    getVisit(room, abort.signal).then(admit, (error: unknown) => {
-      if (abort.signal.aborted) return
-      const problem = problemOf(error)
-      if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
-        known.current = null
-        setSession({ kind: 'ended', reason: problem.type, visit: null })
-      }
-    })
+    check(room, abort.signal, () => {})
     return () => abort.abort()
-  }, [events, room, admit])
+  }, [events, room, check])
 
   // A countdown that reached its end asks for itself, should no event come.
   const visit = session.kind === 'in' ? session.visit : null
   const opensAt = visit?.state === 'not-open' ? visit.opens_at : null
   useEffect(() => {
     if (!opensAt || room === null) return
+    const abort = new AbortController()
+    let timer: ReturnType<typeof setTimeout>
+    const ask = (wait: number, failed: number) => {
+      timer = setTimeout(() => check(room, abort.signal, () => ask(backoff(failed), failed + 1)), Math.min(wait, 2 ** 31 - 1))
+    }
     const left = Date.parse(opensAt) - (Date.now() + clockOffset)
-    const timer = setTimeout(() => void look(room), Math.min(Math.max(1000, left + 500), 2 ** 31 - 1))
-    return () => clearTimeout(timer)
-  }, [opensAt, room, clockOffset, look])
+    ask(Math.max(1000, left + 500), 0)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+    }
+  }, [opensAt, room, clockOffset, check])
+
+  const goOut = useCallback((reason: 'left' | 'forgotten') => {
+    turn.current += 1
+    known.current = null
+    setFacts(null)
+    setPresence(null)
+    setSession((now) => ({ kind: 'ended', reason, visit: now.kind === 'in' ? now.visit : null }))
+  }, [])
 
   return {
     session,
@@ -224,13 +293,23 @@ export function useSession(): SessionApi {
       },
       [admit],
     ),
-    leave: useCallback((forgets = false) => {
-      if (forgets && known.current !== null) leave(known.current).catch(() => {})
-      known.current = null
-      setFacts(null)
-      setPresence(null)
-      setSession((now) => ({ kind: 'ended', reason: forgets ? 'forgotten' : 'left', visit: now.kind === 'in' ? now.visit : null }))
-    }, []),
+    leave: useCallback(() => goOut('left'), [goOut]),
+    giveUp: useCallback(async () => {
+      givingUp.current = true
+      try {
+        if (known.current !== null) await leave(known.current)
+      } catch (error) {
+        // A place the server does not know is given up already.
+        const { status } = problemOf(error)
+        if (status !== 401 && status !== 404) {
+          givingUp.current = false
+          throw error
+        }
+      }
+      // What the events still say of it is no news.
+      forget('name')
+      goOut('forgotten')
+    }, [goOut]),
     comeBack: useCallback((slug) => void look(slug), [look]),
   }
 }

@@ -18,6 +18,8 @@ const LAST_MS = 10_000
 // The server sends a comment at least every 15 s; EventSource hides comments,
 // so silence is judged by the `ping` event where the server sends one.
 const SILENCE_MS = 45_000
+// Timers stand still while a laptop sleeps: who comes back looks at the clock.
+const STALE_MS = 20_000
 
 export function openEventStream(url: string, options: StreamOptions): () => void {
   const random = options.random ?? Math.random
@@ -27,14 +29,17 @@ export function openEventStream(url: string, options: StreamOptions): () => void
   let failures = 0
   let closed = false
   let pings = false
+  let heardAt = Date.now()
 
   const heard = () => {
+    heardAt = Date.now()
     clearTimeout(silence)
     if (pings) silence = setTimeout(again, SILENCE_MS)
   }
 
   function connect() {
     options.onState?.('connecting')
+    heardAt = Date.now()
     source = new EventSource(url, { withCredentials: true })
     source.onopen = () => {
       failures = 0
@@ -69,16 +74,24 @@ export function openEventStream(url: string, options: StreamOptions): () => void
     }, wait)
   }
 
-  // A laptop that wakes up or a network that returns need not wait its turn.
-  const nudge = () => {
-    if (closed || source !== null || timer === undefined) return
+  // A laptop that wakes up or a network that returns need not wait its turn,
+  // and what they still hold may be dead without having said so.
+  const anew = () => {
+    source?.close()
+    clearTimeout(silence)
     clearTimeout(timer)
     timer = undefined
     failures = 0
     connect()
   }
-  window.addEventListener('online', nudge)
-  document.addEventListener('visibilitychange', nudge)
+  const online = () => {
+    if (source !== null || timer !== undefined) anew()
+  }
+  const visible = () => {
+    if (timer !== undefined || (source !== null && document.visibilityState === 'visible' && Date.now() - heardAt > STALE_MS)) anew()
+  }
+  window.addEventListener('online', online)
+  document.addEventListener('visibilitychange', visible)
 
   connect()
   return () => {
@@ -86,8 +99,8 @@ export function openEventStream(url: string, options: StreamOptions): () => void
     clearTimeout(timer)
     clearTimeout(silence)
     source?.close()
-    window.removeEventListener('online', nudge)
-    document.removeEventListener('visibilitychange', nudge)
+    window.removeEventListener('online', online)
+    document.removeEventListener('visibilitychange', visible)
   }
 }
 

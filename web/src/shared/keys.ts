@@ -11,7 +11,8 @@ export function useKeys(keys: Record<string, () => void>): void {
       if (target?.closest('input, textarea, select, [contenteditable]')) return
       const action = latest.current[event.key] ?? latest.current[event.key.toLowerCase()]
       if (!action) return
-      if (event.key !== 'Escape' && document.querySelector('dialog[open]')) return
+      // An open dialog takes Escape itself; refused here, it would stay open.
+      if (document.querySelector('dialog[open]')) return
       event.preventDefault()
       action()
     }

@@ -91,8 +91,15 @@ export const codecName = (codec: string): string =>
     codec.toLowerCase()
   ] ?? codec
 
+// Hebrew, Arabic and their neighbours: left alone, a name in them turns what follows it in a sentence.
+const TURNS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
+/** A name or title as it may stand in a sentence, in its own direction. */
+export const isolated = (text: string): string => (TURNS.test(text) ? `\u2068${text}\u2069` : text)
+
 /** `Maya`, `Maya and Jonas`, `Maya, Jonas and 3 more`. */
-export function list(names: string[]): string {
+export function list(all: string[]): string {
+  const names = all.map(isolated)
   if (names.length <= 1) return names[0] ?? ''
   if (names.length === 2) return `${names[0]} and ${names[1]}`
   if (names.length === 3) return `${names[0]}, ${names[1]} and ${names[2]}`

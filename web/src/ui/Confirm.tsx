@@ -1,7 +1,8 @@
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { problemOf } from '../api/request'
 import { Dialog } from './Dialog'
 import { ProblemNote } from './ProblemNote'
+import { sayProblem } from './Toasts'
 import * as css from './ui.css'
 
 export interface Question {
@@ -18,12 +19,22 @@ export interface Question {
 export function Confirm({ question, onClose }: { question: Question; onClose: () => void }) {
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<unknown>(null)
+  const gone = useRef(false)
+  useEffect(() => {
+    gone.current = false
+    return () => {
+      gone.current = true
+    }
+  }, [])
   const run = async () => {
     setBusy(true)
+    setProblem(null)
     try {
       await question.run()
       onClose()
     } catch (error) {
+      // What was begun goes on behind a closed dialog; how it ended is told all the same.
+      if (gone.current) return sayProblem(error)
       setProblem(problemOf(error))
       setBusy(false)
     }
@@ -34,7 +45,7 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
       {problem !== null && <ProblemNote error={problem} />}
       <div className={css.dialogEnd}>
         <button type="button" className={css.button.plain} onClick={onClose} autoFocus>
-          Cancel
+          {busy ? 'Close' : 'Cancel'}
         </button>
         <button type="button" className={question.danger ? css.button.dangerNow : css.button.primary} disabled={busy} onClick={() => void run()}>
           {question.verb}
@@ -46,6 +57,13 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
 
 /** One question at a time; `ask(null)` takes it back. */
 export function useConfirm(): [ReactNode, (question: Question | null) => void] {
-  const [question, ask] = useState<Question | null>(null)
-  return [question && <Confirm question={question} onClose={() => ask(null)} />, ask]
+  const [question, setQuestion] = useState<Question | null>(null)
+  const number = useRef(0)
+  const ask = (next: Question | null) => {
+    number.current += 1
+    setQuestion(next)
+  }
+  // An answer that comes late closes its own question, not the one that is asked now.
+  const close = () => setQuestion((now) => (now === question ? null : now))
+  return [question && <Confirm key={number.current} question={question} onClose={close} />, ask]
 }

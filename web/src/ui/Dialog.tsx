@@ -1,4 +1,5 @@
-import { type PointerEvent, type ReactNode, useEffect, useId, useRef } from 'react'
+import { type PointerEvent, type ReactNode, useId } from 'react'
+import { useModal } from '../shared/useModal'
 import * as css from './ui.css'
 
 interface Props {
@@ -14,16 +15,13 @@ interface Props {
  * backdrop closes it, unless something would be lost by that.
  */
 export function Dialog({ title, onClose, keep = false, children }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const { dialog, closed } = useModal(onClose)
   const id = useId()
-  useEffect(() => {
-    if (!dialog.current?.open) dialog.current?.showModal()
-  }, [])
   const press = (event: PointerEvent<HTMLDialogElement>) => {
     if (event.target === event.currentTarget && !keep && !isTyped(event.currentTarget)) onClose()
   }
   return (
-    <dialog ref={dialog} className={css.dialog} aria-labelledby={id} onClose={onClose} onPointerDown={press}>
+    <dialog ref={dialog} className={css.dialog} aria-labelledby={id} onClose={closed} onPointerDown={press}>
       <div className={css.dialogInside}>
         <h2 className={css.dialogTitle} id={id}>
           {title}

@@ -1,9 +1,9 @@
 import { duration, exact, relative } from '../shared/words'
-import { useNow } from '../shared/useNow'
+import { useServerNow } from '../shared/clock'
 
 /** Relative in the text, exact on hover. */
 export function Ago({ at }: { at: string }) {
-  const now = useNow(15_000)
+  const now = useServerNow(15_000)
   return (
     <time dateTime={at} title={exact(at)}>
       {relative(at, now)}
@@ -13,7 +13,7 @@ export function Ago({ at }: { at: string }) {
 
 /** For how long, exact on hover. */
 export function Age({ since }: { since: string }) {
-  const now = useNow(15_000)
+  const now = useServerNow(15_000)
   return (
     <time dateTime={since} title={`since ${exact(since)}`}>
       {duration(now - Date.parse(since))}

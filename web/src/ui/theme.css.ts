@@ -40,5 +40,7 @@ globalStyle('h1, h2, h3, p, dl, dd, dt, ul, ol, pre, fieldset, legend', { margin
 globalStyle('ul, ol', { listStyle: 'none' })
 globalStyle('a', { color: 'inherit', textDecoration: 'none' })
 globalStyle(':focus-visible', { outline: `2px solid ${c.accent}`, outlineOffset: 2 })
+// A heading is gone to by the page, not by a person.
+globalStyle('h1:focus-visible', { outline: 'none' })
 globalStyle('[hidden]', { display: 'none !important' })
 globalStyle('time, code', { fontVariantNumeric: 'tabular-nums' })

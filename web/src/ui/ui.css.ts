@@ -25,7 +25,7 @@ export const button = styleVariants({
   dangerNow: [base, { background: c.bad, color: c.ground, selectors: { '&:hover:not(:disabled)': { filter: 'brightness(1.08)' } } }],
   quiet: [base, { background: 'transparent', color: c.quiet, padding: '0 8px', selectors: { '&:hover:not(:disabled)': { background: c.hover, color: c.text } } }],
 })
-export const kbd = style({ font: `12px/16px ${mono}`, opacity: 0.75, border: '1px solid currentColor', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse), (max-width: 720px)': { display: 'none' } } })
+export const kbd = style({ font: `12px/16px ${mono}`, border: '1px solid color-mix(in srgb, currentColor 50%, transparent)', borderRadius: 4, padding: '0 4px', '@media': { '(pointer: coarse), (max-width: 720px)': { display: 'none' } } })
 
 export const field = style({ display: 'grid', gridTemplateColumns: 'minmax(0, 1fr)', gap: 4, alignContent: 'start', minWidth: 0 })
 export const label = style({ fontWeight: 500 })
@@ -115,6 +115,23 @@ export const toasts = style({
   width: 'min(520px, calc(100vw - 32px))',
   pointerEvents: 'none',
   '@media': { '(max-width: 720px)': { bottom: 72 } },
+})
+export const toastsGoing = style({ display: 'grid', gap: 8, justifyItems: 'center', maxWidth: '100%' })
+export const toastClose = style({
+  appearance: 'none',
+  border: 0,
+  background: 'none',
+  color: 'inherit',
+  fontWeight: 500,
+  textDecoration: 'underline',
+  textUnderlineOffset: 3,
+  padding: '4px 8px',
+  margin: '-4px -8px -4px 0',
+  borderRadius: 8,
+  cursor: 'pointer',
+  pointerEvents: 'auto',
+  selectors: { '&:focus-visible': { outlineColor: 'currentColor', outlineOffset: -2 } },
+  '@media': { '(pointer: coarse)': { minHeight: 40 } },
 })
 export const toast = style({ background: c.text, color: c.ground, borderRadius: 8, padding: '8px 16px', boxShadow: c.shadow, maxWidth: '100%' })
 

@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { logIn } from '../../api/admin'
+import { useTitle } from '../../shared/arrive'
 import { TextField } from '../../ui/Field'
 import { ProblemNote } from '../../ui/ProblemNote'
 import * as ui from '../../ui/ui.css'
@@ -8,8 +9,9 @@ import { keys } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 
 export function Login() {
+  useTitle('Log in – ColourStream')
   const client = useQueryClient()
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data) => {
     await logIn(text(data, 'name'), String(data.get('password')))
     await client.resetQueries({ queryKey: keys.me })
   })
@@ -22,10 +24,10 @@ export function Login() {
         <button className={ui.button.primary} disabled={busy}>
           Log in
         </button>
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
       </form>
       <p className={`${ui.quiet} ${ui.small}`}>
-        Forgotten? On the server, <code className={ui.code}>colourstream admin add</code> prints a new set-up link.
+        Forgotten? On the server, <code className={ui.code}>colourstream admin add NAME --role owner</code> makes another owner.
       </p>
     </main>
   )

@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { setUp } from '../../api/admin'
 import { Problem } from '../../api/request'
+import { useTitle } from '../../shared/arrive'
 import { go } from '../../shared/router'
 import { TextField } from '../../ui/Field'
 import { ProblemNote } from '../../ui/ProblemNote'
@@ -17,13 +18,14 @@ function takeToken(): string {
   return token
 }
 
-export const SHORTEST_PASSWORD = 12
+export const SHORTEST_PASSWORD = 10
 
 /** First run: the one-time link makes the first owner. */
 export function SetUp() {
+  useTitle('Set up ColourStream')
   const client = useQueryClient()
   const [token] = useState(takeToken)
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data) => {
     if (data.get('password') !== data.get('again')) throw new Problem({ title: 'The two passwords differ', detail: 'Type the same one twice' })
     await setUp(token, text(data, 'name'), String(data.get('password')))
     go('/', { replace: true })
@@ -35,7 +37,7 @@ export function SetUp() {
         <h1 className={css.doorTitle}>Set up ColourStream</h1>
         <p>
           The first start printed a set-up link in the terminal. Open it here: it makes you the owner, and works once. To print another, run{' '}
-          <code className={ui.code}>colourstream admin add</code> on the server.
+          <code className={ui.code}>colourstream admin setup-link</code> on the server.
         </p>
       </main>
     )
@@ -51,7 +53,7 @@ export function SetUp() {
         <button className={ui.button.primary} disabled={busy}>
           Begin
         </button>
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
       </form>
     </main>
   )

@@ -28,7 +28,7 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
       </div>
       {!shown ? (
         <p className={ui.quiet}>Unpack the downloaded file; in OBS, choose Profile, then Import, and open the folder: server, key and encoder settings are in it.</p>
-      ) : ingest.isError ? (
+      ) : ingest.isLoadingError ? (
         <ProblemNote error={ingest.error} onAgain={() => void ingest.refetch()} />
       ) : ingest.isPending ? (
         <SkeletonRows rows={6} height={36} />
@@ -37,7 +37,7 @@ export function IngestSection({ room, onRotate }: { room: Room; onRotate: () => 
           <dl className={css.facts}>
             <dt className={css.factName}>Key</dt>
             <dd className={css.factValue}>
-              <Secret value={ingest.data.key} what="Publish key" />
+              <Secret value={ingest.data.key} what="Stream key" />
               <button type="button" className={ui.button.danger} onClick={onRotate}>
                 New key…
               </button>

@@ -3,8 +3,8 @@ import { useState } from 'react'
 import { createLink, revokeLink } from '../../api/admin'
 import type { Link, Present, Room, VisitorRole } from '../../api/types'
 import { copyText } from '../../shared/copy'
-import { useNow } from '../../shared/useNow'
-import { moment, relative, shortMoment } from '../../shared/words'
+import { useServerNow } from '../../shared/clock'
+import { isolated, moment, relative, shortMoment } from '../../shared/words'
 import type { Question } from '../../ui/Confirm'
 import { CopyButton } from '../../ui/CopyButton'
 import { ProblemNote } from '../../ui/ProblemNote'
@@ -15,17 +15,17 @@ import { keys, useLinks } from '../queries'
 import { text, useSubmit } from '../useSubmit'
 import { doingWords, nameOfPerson, revokeWords } from './people'
 
-/** People and their links: one per person, so that one can be withdrawn. */
+/** People and their links: one per person, so that one can be revoked. */
 export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask: (question: Question | null) => void }) {
   const links = useLinks(room.id)
-  const now = useNow(15_000)
+  const now = useServerNow(15_000)
   const client = useQueryClient()
 
   const by = (link: Link) => room.live.people.filter((one) => one.link === link.id)
 
   const revoke = (link: Link) =>
     ask({
-      title: `Revoke ${nameOf(link, now)}?`,
+      title: `Revoke ${isolated(nameOf(link, now))}?`,
       body: revokeWords(by(link), link.uses),
       verb: 'Revoke',
       danger: true,
@@ -40,7 +40,7 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
           client.setQueryData(key, before)
           throw error
         }
-        say(`${nameOf(link, now)} is revoked`)
+        say(`${isolated(nameOf(link, now))} is revoked`)
       },
     })
 
@@ -48,10 +48,10 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
     <section className={css.section}>
       <h2 className={css.h2}>People and links</h2>
       <Here people={room.live.people} />
-      {links.isError ? (
+      {links.isLoadingError ? (
         <ProblemNote error={links.error} onAgain={() => void links.refetch()} />
       ) : (links.data ?? []).length === 0 ? (
-        <p className={ui.quiet}>Nobody is invited yet. A link per person lets you see who came, and withdraw one without the others.</p>
+        <p className={ui.quiet}>Nobody is invited yet. A link per person lets you see who came, and revoke one without the others.</p>
       ) : (
         <ul className={css.list}>
           {links.data?.map((link) => (
@@ -59,7 +59,7 @@ export function LinksSection({ room, may, ask }: { room: Room; may: boolean; ask
               <span className={css.itemDot}>
                 <span className={link.revoked ? ui.dot.none : by(link).length > 0 ? ui.dot.good : ui.dot.open} role="img" aria-label={link.revoked ? 'revoked' : by(link).length > 0 ? 'here now' : 'nobody here'} />
               </span>
-              <span className={css.itemName} style={link.revoked ? { textDecoration: 'line-through' } : undefined}>
+              <span className={css.itemName} dir="auto" style={link.revoked ? { textDecoration: 'line-through' } : undefined}>
                 {nameOf(link, now)}
               </span>
               <span className={css.itemFacts}>{linkFacts(link, now, by(link).length)}</span>
@@ -88,7 +88,7 @@ function Here({ people }: { people: Present[] }) {
         {people.length === 0 && <span className={ui.quiet}>nobody</span>}
         {people.map((one, i) => (
           <span key={i} className={css.person}>
-            {nameOfPerson(one)} <span className={ui.quiet}>{doingWords(one)}</span>
+            <bdi>{nameOfPerson(one)}</bdi> <span className={ui.quiet}>{doingWords(one)}</span>
           </span>
         ))}
       </dd>
@@ -112,7 +112,7 @@ export function linkFacts(link: Link, now: number, here = 0): string {
 function Invite({ room }: { room: Room }) {
   const client = useQueryClient()
   const [made, setMade] = useState<{ name: string; url: string } | null>(null)
-  const { busy, error, onSubmit } = useSubmit(async (data, form) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data, form) => {
     const name = text(data, 'name')
     const making = createLink(room.id, { name, role: text(data, 'role') as VisitorRole })
     const copied = copyText(making.then((link) => link.url))
@@ -120,7 +120,7 @@ function Invite({ room }: { room: Room }) {
     setMade({ name, url: link.url })
     form.reset()
     void client.invalidateQueries({ queryKey: keys.links(room.id) })
-    if (await copied) say(`The link for ${name} is on your clipboard`)
+    if (await copied) say(`The link for ${isolated(name)} is on your clipboard`)
   })
   return (
     <>
@@ -134,10 +134,10 @@ function Invite({ room }: { room: Room }) {
           Make link
         </button>
       </form>
-      {error !== null && <ProblemNote error={error} />}
+      {error !== null && <ProblemNote id={note} error={error} />}
       {made && (
         <div className={ui.note.good}>
-          <p>The link for {made.name}, shown only now:</p>
+          <p>The link for {isolated(made.name)}, shown only now:</p>
           <p className={ui.row}>
             <code className={ui.code}>{made.url}</code>
             <CopyButton text={made.url} what={`Link for ${made.name}`} />

@@ -19,7 +19,7 @@ import { ProfileField } from './ProfileField'
 export function NewRoom({ onClose }: { onClose: () => void }) {
   const client = useQueryClient()
   const [more, setMore] = useState(false)
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data) => {
     const made = createRoom(bodyOf(data))
     const copied = copyText(made.then((answer) => answer.link?.url ?? answer.room.urls.room))
     const { room, link } = await made
@@ -55,7 +55,7 @@ export function NewRoom({ onClose }: { onClose: () => void }) {
             </label>
           </>
         )}
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
         <div className={ui.dialogEnd}>
           {!more && (
             <button type="button" className={ui.button.quiet} onClick={() => setMore(true)}>

@@ -1,12 +1,14 @@
-import { lazy, Suspense, useState } from 'react'
+import { useState } from 'react'
 import { getPreview } from '../../api/admin'
 import type { Playback, Room } from '../../api/types'
+import { Boundary } from '../../shared/Boundary'
+import { later } from '../../shared/later'
 import { bitrate, codecName, duration, fps, sentence, sentences } from '../../shared/words'
 import { ProblemNote } from '../../ui/ProblemNote'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
 
-const PreviewPlayer = lazy(() => import('./PreviewPlayer'))
+const PreviewPlayer = later(() => import('./PreviewPlayer'))
 
 /** The encoder's health in figures, and the picture when asked for. */
 export function Preview({ room, now }: { room: Room; now: number }) {
@@ -44,9 +46,9 @@ export function Preview({ room, now }: { room: Room; now: number }) {
         </button>
       </div>
       {playback && (
-        <Suspense>
+        <Boundary note={ui.note.bad} button={ui.button.plain}>
           <PreviewPlayer room={room.id} playback={playback} />
-        </Suspense>
+        </Boundary>
       )}
       {error !== null && <ProblemNote error={error} />}
       <dl className={css.facts}>

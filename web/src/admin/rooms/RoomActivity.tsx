@@ -10,7 +10,7 @@ export function RoomActivity({ id }: { id: string }) {
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Activity</h2>
-      {activity.isError ? (
+      {activity.isLoadingError ? (
         <ProblemNote error={activity.error} onAgain={() => void activity.refetch()} />
       ) : activity.isPending ? (
         <SkeletonRows rows={3} height={32} />

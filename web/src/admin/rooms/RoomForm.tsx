@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react'
 import { changeRoom } from '../../api/admin'
 import { problemOf } from '../../api/request'
 import type { Room } from '../../api/types'
+import { serverNow } from '../../shared/clock'
 import { Field, TextField } from '../../ui/Field'
 import { ProblemNote } from '../../ui/ProblemNote'
 import { say } from '../../ui/Toasts'
@@ -11,7 +12,7 @@ import * as css from '../desk.css'
 import { keepRoom, useRoom } from '../queries'
 import { useSubmit } from '../useSubmit'
 import { ProfileField } from './ProfileField'
-import { fieldsOf, patchOf, rebase, saveWords } from './roomPatch'
+import { fieldsOf, patchOf, rebase, saveWords, shownOf, typedIn } from './roomPatch'
 
 /**
  * Everything that can be set. What is shown belongs to the etag the form was
@@ -23,16 +24,16 @@ export function RoomForm({ room }: { room: Room }) {
   const [draft, setDraft] = useState<FormData | null>(null)
   // The etag that was refused; loading theirs brings another one.
   const [refused, setRefused] = useState<string | null>(null)
-  const [saves, setSaves] = useState(0)
   const client = useQueryClient()
   const fresh = useRoom(room.id)
   const patch = draft ? patchOf(base, draft) : {}
   const dirty = Object.keys(patch).length > 0
 
-  const follow = (next: Room) => {
+  /** To `next`, from what was shown: what differs from that was typed since. */
+  const follow = (next: Room, shown = shownOf(base)) => {
     if (form.current) {
-      rebase(form.current, base, next)
-      setDraft((old) => (old === null ? null : new FormData(form.current as HTMLFormElement)))
+      rebase(form.current, shown, shownOf(next))
+      setDraft(new FormData(form.current))
     }
     setBase(next)
   }
@@ -41,13 +42,12 @@ export function RoomForm({ room }: { room: Room }) {
     if (!dirty && room.etag !== base.etag) follow(room)
   })
 
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data, sending) => {
+    const sent = typedIn(sending)
     try {
       const changed = await changeRoom(base, patchOf(base, data))
       keepRoom(client, changed)
-      setBase(changed)
-      setDraft(null)
-      setSaves((n) => n + 1)
+      follow(changed, sent)
       say('Saved')
     } catch (problem) {
       setRefused(base.etag)
@@ -59,18 +59,14 @@ export function RoomForm({ room }: { room: Room }) {
 
   const takeTheirs = async (keepMine: boolean) => {
     const { data } = await fresh.refetch()
-    if (data) follow(data)
-    if (!keepMine) discard()
+    if (data) follow(data, keepMine ? undefined : typedIn(form.current as HTMLFormElement))
   }
-  const discard = () => {
-    setDraft(null)
-    setSaves((n) => n + 1)
-  }
+  const discard = () => follow(base, typedIn(form.current as HTMLFormElement))
 
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Settings of the room</h2>
-      <form key={saves} ref={form} className={ui.stack} onSubmit={onSubmit} onInput={(event) => setDraft(new FormData(event.currentTarget))}>
+      <form ref={form} className={ui.stack} onSubmit={onSubmit} onInput={(event) => setDraft(new FormData(event.currentTarget))}>
         <RoomFields room={base} />
         {conflict ? (
           <div className={ui.note.warning} role="alert">
@@ -85,7 +81,7 @@ export function RoomForm({ room }: { room: Room }) {
             </p>
           </div>
         ) : (
-          error !== null && !changedMeanwhile && <ProblemNote error={error} />
+          error !== null && !changedMeanwhile && <ProblemNote id={note} error={error} />
         )}
         <div className={ui.row} style={{ minHeight: 40 }}>
           <button className={ui.button.primary} disabled={busy || !dirty || conflict}>
@@ -96,7 +92,7 @@ export function RoomForm({ room }: { room: Room }) {
               Undo
             </button>
           )}
-          <span className={ui.quiet}>{dirty ? saveWords(patch, room, Date.now()) : ''}</span>
+          <span className={ui.quiet}>{dirty ? saveWords(patch, room, serverNow()) : ''}</span>
         </div>
       </form>
     </section>
@@ -114,7 +110,7 @@ function RoomFields({ room }: { room: Room }) {
         <TextField label="Ends" name="expires_at" type="datetime-local" defaultValue={saved.expires_at} hint="Empty: when you close it" />
         <TextField label={room.has_passcode ? 'New passcode' : 'Passcode'} name="passcode" type="password" autoComplete="new-password" placeholder={room.has_passcode ? 'unchanged' : 'none: links only'} hint="For people who come without a link." />
         <TextField label="Most viewers" name="viewer_cap" type="number" min={1} max={10000} defaultValue={saved.viewer_cap} placeholder="no limit" />
-        <ProfileField key={saved.profile} value={saved.profile} />
+        <ProfileField value={saved.profile} />
         <Field label="Allowed addresses" hint="One network a line, such as 203.0.113.0/24. Empty: from everywhere.">
           <textarea className={ui.input} name="allowed_addresses" rows={2} defaultValue={saved.allowed_addresses} spellCheck={false} />
         </Field>

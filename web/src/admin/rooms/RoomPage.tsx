@@ -1,7 +1,7 @@
 import type { Room } from '../../api/types'
 import { problemOf } from '../../api/request'
 import { Link } from '../../shared/router'
-import { useNow } from '../../shared/useNow'
+import { useServerNow } from '../../shared/clock'
 import { useConfirm } from '../../ui/Confirm'
 import { CopyButton } from '../../ui/CopyButton'
 import { Menu } from '../../ui/Menu'
@@ -9,6 +9,7 @@ import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
+import { Heading } from '../Heading'
 import { useLinks, useMe, useProfiles, useRoom, useStatus } from '../queries'
 import { IssueList } from '../stack/IssueList'
 import { FreshLink } from './FreshLink'
@@ -26,11 +27,11 @@ export function RoomPage({ id }: { id: string }) {
   // Shown in one piece: what comes later would push the rest down.
   const links = useLinks(id)
   const profiles = useProfiles()
-  if (room.isError) {
-    const gone = problemOf(room.error).status === 404
+  const gone = room.isError && problemOf(room.error).status === 404
+  if (room.isLoadingError || gone) {
     return (
       <div className={css.page}>
-        <h1 className={css.h1}>{gone ? 'This room does not exist' : 'The room cannot be shown'}</h1>
+        <Heading>{gone ? 'This room does not exist' : 'The room cannot be shown'}</Heading>
         {gone ? <p>It was deleted, or the address is wrong.</p> : <ProblemNote error={room.error} onAgain={() => void room.refetch()} />}
         <p>
           <Link href="/" className={ui.button.plain}>
@@ -52,7 +53,7 @@ export function RoomPage({ id }: { id: string }) {
 
 function Loaded({ room }: { room: Room }) {
   const role = useMe().data?.role
-  const now = useNow(10_000)
+  const now = useServerNow(10_000)
   const [confirm, ask] = useConfirm()
   const actions = useRoomActions(ask)
   const share = useShareLink()
@@ -66,7 +67,7 @@ function Loaded({ room }: { room: Room }) {
           ← Rooms
         </Link>
         <header className={css.head}>
-          <h1 className={css.h1}>{room.title}</h1>
+          <Heading>{room.title}</Heading>
           {may && (
             <>
               <button type="button" className={ui.button.primary} onClick={() => void share(room, 'viewer')}>

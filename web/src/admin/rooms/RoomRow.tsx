@@ -32,7 +32,7 @@ export function RoomRow({ room, now, ask, mayChange }: { room: Room; now: number
       <span className={css.itemDot}>
         <span className={ui.dot[dot]} role="img" aria-label={DOT_NAME[dot]} />
       </span>
-      <span className={css.itemName}>
+      <span className={css.itemName} dir="auto">
         <Link href={`/rooms/${room.id}`} className={css.cover}>
           {room.title}
         </Link>

@@ -1,11 +1,12 @@
 import { useRef, useState } from 'react'
 import { useKeys } from '../../shared/keys'
-import { useNow } from '../../shared/useNow'
+import { useServerNow } from '../../shared/clock'
 import { useConfirm } from '../../ui/Confirm'
 import { ProblemNote } from '../../ui/ProblemNote'
 import { SkeletonRows } from '../../ui/Skeleton'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
+import { Heading } from '../Heading'
 import { useMe, useRooms } from '../queries'
 import { NewRoom } from './NewRoom'
 import { byUrgency, fits } from './roomFacts'
@@ -18,7 +19,7 @@ export function RoomsPage() {
   const find = useRef<HTMLInputElement>(null)
   const rooms = useRooms(archived)
   const mayMake = useMe().data?.role !== 'ops'
-  const now = useNow(10_000)
+  const now = useServerNow(10_000)
   const [confirm, ask] = useConfirm()
   useKeys({ n: () => mayMake && setMaking(true), '/': () => find.current?.focus() })
 
@@ -27,7 +28,7 @@ export function RoomsPage() {
   return (
     <div className={css.page}>
       <header className={css.head}>
-        <h1 className={css.h1}>{archived ? 'Archive' : 'Rooms'}</h1>
+        <Heading>{archived ? 'Archive' : 'Rooms'}</Heading>
         <span className={css.find}>
           <input ref={find} type="search" className={ui.input} placeholder="Find" aria-label="Find a room" value={wanted} onChange={(event) => setWanted(event.target.value)} onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()} />
           <kbd className={`${ui.kbd} ${css.findKey}`}>/</kbd>
@@ -38,7 +39,7 @@ export function RoomsPage() {
           </button>
         )}
       </header>
-      {rooms.isError ? (
+      {rooms.isLoadingError ? (
         <ProblemNote error={rooms.error} onAgain={() => void rooms.refetch()} />
       ) : rooms.isPending ? (
         <SkeletonRows rows={4} />

@@ -2,7 +2,7 @@
 import type { Present } from '../../api/types'
 import { list } from '../../shared/words'
 
-/** What somebody is called; a link taken back takes the name with it. */
+/** What somebody is called; a revoked link takes the name with it. */
 export const nameOfPerson = ({ name }: Present): string => name || 'Somebody without a link'
 
 /** `watching and in the call`, `waiting`. */

@@ -37,15 +37,24 @@ export function patchOf(room: Room, data: FormData): RoomPatch {
   return patch
 }
 
-/** Fields nobody touched take the new value; what was typed stays typed. */
-export function rebase(form: HTMLFormElement, before: Room, after: Room): void {
-  const had = fieldsOf(before)
-  for (const [name, value] of Object.entries(fieldsOf(after))) {
-    const control = form.elements.namedItem(name) as HTMLInputElement | null
-    if (control && control.value === had[name as keyof typeof had]) control.value = value
+type Shown = Record<string, string | boolean>
+
+/** What the form of a room shows, field by field. */
+export const shownOf = (room: Room): Shown => ({ ...fieldsOf(room), passcode: '', watermark: room.watermark, no_passcode: false })
+
+const controls = (form: HTMLFormElement) => [...form.elements].filter((one): one is HTMLInputElement => 'name' in one && one.name !== '')
+const isBox = ({ type }: HTMLInputElement) => type === 'checkbox'
+
+/** What stands in it now. */
+export const typedIn = (form: HTMLFormElement): Shown => Object.fromEntries(controls(form).map((one) => [one.name, isBox(one) ? one.checked : one.value]))
+
+/** Fields that still show what they did take the new value; what was typed since stays typed. */
+export function rebase(form: HTMLFormElement, before: Shown, after: Shown): void {
+  for (const control of controls(form)) {
+    const value = after[control.name]
+    if (typeof value === 'boolean') control.checked = control.checked === before[control.name] ? value : control.checked
+    else if (value !== undefined && control.value === before[control.name]) control.value = value
   }
-  const mark = form.elements.namedItem('watermark') as HTMLInputElement | null
-  if (mark && mark.checked === before.watermark) mark.checked = after.watermark
 }
 
 /** What saving does to people who are there: every part of it that cuts, and whom. */

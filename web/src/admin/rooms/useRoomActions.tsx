@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import * as api from '../../api/admin'
 import type { Impact, Room } from '../../api/types'
-import { list } from '../../shared/words'
+import { isolated, list } from '../../shared/words'
 import { go } from '../../shared/router'
 import type { Question } from '../../ui/Confirm'
 import { say, sayProblem } from '../../ui/Toasts'
@@ -19,11 +19,11 @@ interface Ritual {
 }
 
 const RITUALS = {
-  close: { impact: 'close', title: () => 'Close now?', means: 'Links stop working until you open it again. The encoder is refused.', verb: 'Close the room', done: (room) => `${room.title} is closed` },
-  'rotate-key': { impact: 'rotate-key', title: () => 'New publish key?', means: 'The encoder needs the new key before it can send again.', verb: 'Make a new key', done: () => 'The old key is refused from now on' },
-  'rotate-stream': { impact: 'rotate-stream', title: () => 'Everybody out?', means: 'All pages and calls of this room end, and every link is taken back. Make new links for those who should come back.', verb: 'Everybody out', done: () => 'Everybody is out' },
-  archive: { impact: 'archive', title: (room) => `Archive ${room.title}?`, means: 'It leaves the list and nobody can enter. You can bring it back from the archive.', verb: 'Archive', done: (room) => `${room.title} is in the archive` },
-  delete: { impact: 'delete', title: (room) => `Delete ${room.title} for ever?`, means: 'Its links and its activity go with it. This cannot be undone.', verb: 'Delete for ever', done: (room) => `${room.title} is deleted` },
+  close: { impact: 'close', title: () => 'Close now?', means: 'Links stop working until you open it again. The encoder is refused.', verb: 'Close the room', done: (room) => `${isolated(room.title)} is closed` },
+  'rotate-key': { impact: 'rotate-key', title: () => 'New stream key?', means: 'The encoder needs the new key before it can send again.', verb: 'Make a new key', done: () => 'The old key is refused from now on' },
+  'rotate-stream': { impact: 'rotate-stream', title: () => 'Everybody out?', means: 'All pages and calls of this room end, and every link is revoked. Make new links for those who should come back.', verb: 'Everybody out', done: () => 'Everybody is out' },
+  archive: { impact: 'archive', title: (room) => `Archive ${isolated(room.title)}?`, means: 'It leaves the list and nobody can enter. You can bring it back from the archive.', verb: 'Archive', done: (room) => `${isolated(room.title)} is in the archive` },
+  delete: { impact: 'delete', title: (room) => `Delete ${isolated(room.title)} for ever?`, means: 'Its links and its activity go with it. This cannot be undone.', verb: 'Delete for ever', done: (room) => `${isolated(room.title)} is deleted` },
 } satisfies Record<string, Ritual>
 
 export type Interrupting = keyof typeof RITUALS
@@ -93,19 +93,19 @@ export function useRoomActions(ask: Ask) {
     open: (room: Room) =>
       told(room, async () => {
         keepRoom(client, await api.actOnRoom(room, 'open'))
-        say(`${room.title} is open`)
+        say(`${isolated(room.title)} is open`)
       }),
     restore: (room: Room) =>
       told(room, async () => {
         keepRoom(client, await api.actOnRoom(room, 'restore'))
         void client.invalidateQueries({ queryKey: ['rooms'] })
-        say(`${room.title} is back in the list, closed`)
+        say(`${isolated(room.title)} is back in the list, closed`)
       }),
     duplicate: (room: Room) =>
       told(room, async () => {
         const copy = await api.actOnRoom(room, 'duplicate')
         keepRoom(client, copy)
-        say(`${copy.title} has the same settings and its own key and links`)
+        say(`${isolated(copy.title)} has the same settings and its own key and links`)
         go(`/rooms/${copy.id}`)
       }),
   }

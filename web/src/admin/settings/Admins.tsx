@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import * as api from '../../api/admin'
 import type { Admin, AdminRole } from '../../api/types'
+import { isolated } from '../../shared/words'
 import { useConfirm } from '../../ui/Confirm'
 import { Dialog } from '../../ui/Dialog'
 import { Field, TextField } from '../../ui/Field'
@@ -34,14 +35,14 @@ export function Admins() {
   // An arrow key in the list is enough to get here, so it asks.
   const change = (admin: Admin, role: AdminRole) =>
     ask({
-      title: `Make ${admin.name} ${role}?`,
+      title: `Make ${isolated(admin.name)} ${role}?`,
       body: `Now ${admin.role}: ${mayOf(admin.role)}. From then on ${role}: ${mayOf(role)}. It holds at once, on every page they have open.`,
       verb: `Make ${role}`,
       danger: role !== 'owner',
       run: async () => {
         try {
           await api.changeAdmin(admin, role)
-          say(`${admin.name} is now ${role}`)
+          say(`${isolated(admin.name)} is now ${role}`)
         } finally {
           await refresh()
         }
@@ -49,13 +50,16 @@ export function Admins() {
     })
   const remove = (admin: Admin) =>
     ask({
-      title: `Remove ${admin.name}?`,
+      title: `Remove ${isolated(admin.name)}?`,
       body: 'They are logged out everywhere now. Their rooms stay and become yours.',
       verb: 'Remove',
       danger: true,
       run: async () => {
-        await api.removeAdmin(admin)
-        await refresh()
+        try {
+          await api.removeAdmin(admin)
+        } finally {
+          await refresh()
+        }
       },
     })
 
@@ -67,7 +71,7 @@ export function Admins() {
           Add somebody
         </button>
       </div>
-      {admins.isError ? (
+      {admins.isLoadingError ? (
         <ProblemNote error={admins.error} onAgain={() => void admins.refetch()} />
       ) : admins.isPending ? (
         <SkeletonRows rows={2} />
@@ -76,7 +80,7 @@ export function Admins() {
           {admins.data.map((admin) => (
             <li key={admin.id} className={css.item}>
               <span />
-              <span className={css.itemName}>{admin.name}</span>
+              <span className={css.itemName} dir="auto">{admin.name}</span>
               <span className={css.itemFacts}>
                 {admin.role} · added <Ago at={admin.created_at} />
               </span>
@@ -105,10 +109,10 @@ export function Admins() {
 }
 
 function AddAdmin({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data) => {
     const name = text(data, 'name')
     await api.addAdmin({ name, role: text(data, 'role') as AdminRole, password: String(data.get('password')) })
-    say(`${name} can log in now`)
+    say(`${isolated(name)} can log in now`)
     onDone()
     onClose()
   })
@@ -126,7 +130,7 @@ function AddAdmin({ onClose, onDone }: { onClose: () => void; onDone: () => void
           </select>
         </Field>
         <TextField label="First password" name="password" type="password" required minLength={SHORTEST_PASSWORD} autoComplete="new-password" hint="They can change it under Settings." />
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
         <div className={ui.dialogEnd}>
           <button type="button" className={ui.button.plain} onClick={onClose}>
             Cancel

@@ -11,6 +11,7 @@ import * as ui from '../../ui/ui.css'
 import { ActivityList } from '../ActivityList'
 import * as css from '../desk.css'
 import { SHORTEST_PASSWORD } from '../entry/SetUp'
+import { Heading } from '../Heading'
 import { keys, useAdmins, useMe, useSessions, useTokens } from '../queries'
 import { useSubmit } from '../useSubmit'
 import { Admins } from './Admins'
@@ -25,14 +26,14 @@ export function SettingsPage() {
   if (sessions.isLoading || admins.isLoading || tokens.isLoading) {
     return (
       <div className={css.page}>
-        <h1 className={css.h1}>Settings</h1>
+        <Heading>Settings</Heading>
         <SkeletonRows rows={8} />
       </div>
     )
   }
   return (
     <div className={css.page}>
-      <h1 className={css.h1}>Settings</h1>
+      <Heading>Settings</Heading>
       <Password />
       <Sessions />
       {owner && <Admins />}
@@ -43,7 +44,7 @@ export function SettingsPage() {
 }
 
 function Password() {
-  const { busy, error, onSubmit } = useSubmit(async (data, form) => {
+  const { busy, error, note, onSubmit } = useSubmit(async (data, form) => {
     await api.changePassword(String(data.get('current')), String(data.get('new')))
     form.reset()
     say('Password changed. Your other sessions are logged out')
@@ -56,7 +57,7 @@ function Password() {
           <TextField label="Current password" name="current" type="password" required autoComplete="current-password" />
           <TextField label="New password" name="new" type="password" required minLength={SHORTEST_PASSWORD} autoComplete="new-password" hint={`At least ${SHORTEST_PASSWORD} characters.`} />
         </div>
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
         <div>
           <button className={ui.button.plain} disabled={busy}>
             Change password
@@ -90,7 +91,7 @@ function Sessions() {
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Where you are logged in</h2>
-      {sessions.isError ? (
+      {sessions.isLoadingError ? (
         <ProblemNote error={sessions.error} onAgain={() => void sessions.refetch()} />
       ) : sessions.isPending ? (
         <SkeletonRows rows={2} />
@@ -126,7 +127,7 @@ function Audit() {
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Who did what</h2>
-      {audit.isError ? <ProblemNote error={audit.error} onAgain={() => void audit.refetch()} /> : audit.isPending ? <SkeletonRows rows={3} height={32} /> : <ActivityList entries={audit.data} />}
+      {audit.isLoadingError ? <ProblemNote error={audit.error} onAgain={() => void audit.refetch()} /> : audit.isPending ? <SkeletonRows rows={3} height={32} /> : <ActivityList entries={audit.data} />}
     </section>
   )
 }

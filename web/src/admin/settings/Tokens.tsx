@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import * as api from '../../api/admin'
 import type { ApiToken, NewApiToken, Scope } from '../../api/types'
+import { isolated } from '../../shared/words'
 import { useConfirm } from '../../ui/Confirm'
 import { Dialog } from '../../ui/Dialog'
 import { TextField } from '../../ui/Field'
@@ -24,7 +25,7 @@ export function Tokens() {
   const refresh = () => client.invalidateQueries({ queryKey: keys.tokens })
   const revoke = (token: ApiToken) =>
     ask({
-      title: `Revoke ${token.name}?`,
+      title: `Revoke ${isolated(token.name)}?`,
       body: 'Programs that use it are refused from now on.',
       verb: 'Revoke',
       danger: true,
@@ -41,7 +42,7 @@ export function Tokens() {
           New token
         </button>
       </div>
-      {tokens.isError ? (
+      {tokens.isLoadingError ? (
         <ProblemNote error={tokens.error} onAgain={() => void tokens.refetch()} />
       ) : tokens.isPending ? (
         <SkeletonRows rows={1} />
@@ -52,7 +53,7 @@ export function Tokens() {
           {tokens.data.map((token) => (
             <li key={token.id} className={css.item}>
               <span />
-              <span className={css.itemName}>{token.name}</span>
+              <span className={css.itemName} dir="auto">{token.name}</span>
               <span className={css.itemFacts}>
                 {token.scopes.join(', ')} · {token.last_used ? <>used <Ago at={token.last_used} /></> : 'never used'}
               </span>
@@ -73,8 +74,8 @@ export function Tokens() {
 
 function AddToken({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
   const [made, setMade] = useState<NewApiToken | null>(null)
-  const { busy, error, onSubmit } = useSubmit(async (data) => {
-    setMade(await api.addToken(text(data, 'name'), data.getAll('scope') as Scope[]))
+  const { busy, error, note, onSubmit } = useSubmit(async (data) => {
+    setMade(await api.addToken(text(data, 'name'), data.getAll('scopes') as Scope[]))
     onDone()
   })
   if (made) {
@@ -98,11 +99,11 @@ function AddToken({ onClose, onDone }: { onClose: () => void; onDone: () => void
           <legend className={ui.label}>It may</legend>
           {SCOPES.map((scope) => (
             <label key={scope} className={ui.check}>
-              <input type="checkbox" name="scope" value={scope} defaultChecked={scope === 'rooms:read'} /> {scope}
+              <input type="checkbox" name="scopes" value={scope} defaultChecked={scope === 'rooms:read'} /> {scope}
             </label>
           ))}
         </fieldset>
-        {error !== null && <ProblemNote error={error} />}
+        {error !== null && <ProblemNote id={note} error={error} />}
         <div className={ui.dialogEnd}>
           <button type="button" className={ui.button.plain} onClick={onClose}>
             Cancel

@@ -9,7 +9,7 @@ import { Dialog } from '../../ui/Dialog'
 import { Menu } from '../../ui/Menu'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
-import { useLiveEvents, useStatus } from '../queries'
+import { useLiveEvents, useStale, useStatus } from '../queries'
 
 const PLACES = [
   { href: '/', label: 'Rooms', here: (path: string) => path === '/' || path.startsWith('/rooms') },
@@ -23,6 +23,7 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
   const client = useQueryClient()
   const events = useLiveEvents()
   const status = useStatus().data
+  const [stale, askAgain] = useStale()
   const [help, setHelp] = useState(false)
   useKeys({ '?': () => setHelp(true) })
   const leave = async () => {
@@ -41,15 +42,24 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
           </Link>
         ))}
         <span className={css.lost} role="status">
-          {events === 'lost' && (
+          {events === 'lost' ? (
             <>
               <span className={ui.dot.warning} /> Reconnecting…
             </>
+          ) : (
+            stale && (
+              <>
+                <span className={ui.dot.warning} /> <span style={{ whiteSpace: 'nowrap' }}>Not up to date</span>
+                <button type="button" className={ui.button.quiet} style={{ marginLeft: -8 }} onClick={askAgain}>
+                  Try again
+                </button>
+              </>
+            )
           )}
         </span>
         <div className={css.sideEnd}>
           <span>
-            {me.name}
+            <bdi>{me.name}</bdi>
             <br />
             {me.role}
           </span>

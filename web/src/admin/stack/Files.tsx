@@ -23,7 +23,7 @@ export function Files() {
   return (
     <section className={css.section}>
       <h2 className={css.h2}>Files</h2>
-      {files.isError ? (
+      {files.isLoadingError ? (
         <ProblemNote error={files.error} onAgain={() => void files.refetch()} />
       ) : files.isPending ? (
         <SkeletonRows rows={4} height={36} />
@@ -47,7 +47,7 @@ export function Files() {
 
 function Diff({ path }: { path: string }) {
   const file = useQuery({ queryKey: keys.file(path), queryFn: () => getFile(path), staleTime: 0 })
-  if (file.isError) return <ProblemNote error={file.error} onAgain={() => void file.refetch()} />
+  if (file.isLoadingError) return <ProblemNote error={file.error} onAgain={() => void file.refetch()} />
   if (file.isPending) return <SkeletonRows rows={2} height={40} />
   if (!file.data.diff) return <p className={`${stack.diff} ${ui.quiet}`}>No difference between what is wanted and what is on disk.</p>
   return (

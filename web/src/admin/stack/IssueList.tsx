@@ -74,7 +74,7 @@ function Fix({ remedy, status, ask, room, onLog }: { remedy: Remedy } & Omit<Pro
       return button(() =>
         ask({
           title: `${remedy.verb}?`,
-          body: 'Each service whose image changed is tried out and replaced. One that somebody watches or talks through waits until nobody is live, so this interrupts nobody.',
+          body: 'Each service whose image changed is tried out and replaced. One that somebody watches or talks through waits until nobody has been live for a minute, so this interrupts nobody.',
           verb: 'Take it up',
           run: () => apply(false, true).then(() => say('The new image is taken up')),
         }),

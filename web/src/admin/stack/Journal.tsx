@@ -35,7 +35,7 @@ export function Journal() {
           <option value="waiting">waiting</option>
         </select>
       </div>
-      {journal.isError ? (
+      {journal.isLoadingError ? (
         <ProblemNote error={journal.error} onAgain={() => void journal.refetch()} />
       ) : journal.isPending ? (
         <SkeletonRows rows={4} height={32} />

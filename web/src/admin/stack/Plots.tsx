@@ -19,7 +19,7 @@ export function Plots() {
           <Plot name="Bitrate in" points={series.data.bitrate} say={bitrate} />
           <Plot name="Reconcile" points={series.data.reconcile_ms} say={took} />
         </div>
-      ) : series.isError ? (
+      ) : series.isLoadingError ? (
         <p className={ui.quiet}>No figures are available.</p>
       ) : (
         <SkeletonRows rows={1} height={100} />

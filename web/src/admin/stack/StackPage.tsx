@@ -10,6 +10,7 @@ import { Ago } from '../../ui/Time'
 import { say, sayProblem } from '../../ui/Toasts'
 import * as ui from '../../ui/ui.css'
 import * as css from '../desk.css'
+import { Heading } from '../Heading'
 import { useMe, useStatus } from '../queries'
 import { Files } from './Files'
 import { IssueList } from './IssueList'
@@ -23,10 +24,10 @@ import { took } from './took'
 
 export function StackPage() {
   const status = useStatus()
-  if (status.isError) {
+  if (status.isLoadingError) {
     return (
       <div className={css.page}>
-        <h1 className={css.h1}>Stack</h1>
+        <Heading>Stack</Heading>
         <ProblemNote error={status.error} onAgain={() => void status.refetch()} />
       </div>
     )
@@ -34,7 +35,7 @@ export function StackPage() {
   if (status.isPending) {
     return (
       <div className={css.page}>
-        <h1 className={css.h1}>Stack</h1>
+        <Heading>Stack</Heading>
         <SkeletonRows rows={6} height={56} />
       </div>
     )
@@ -97,7 +98,7 @@ function Loaded({ status }: { status: Status }) {
     <div className={css.page}>
       <div className={css.heading}>
         <header className={css.head}>
-          <h1 className={css.h1}>Stack</h1>
+          <Heading>Stack</Heading>
           {owner && (
             <>
               <button type="button" className={ui.button.quiet} onClick={() => void look()}>

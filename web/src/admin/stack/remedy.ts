@@ -52,6 +52,7 @@ const OF: Record<IssueCode, Of> = {
   'template-invalid': (issue) => [place(issue), LOOK],
   'state-unwritable': looksAgain,
   'state-empty': looksAgain,
+  'two-controllers': (issue) => [command(issue), LOOK],
   'store-failed': looksAgain,
   'database-damaged': looksAgain,
   'database-newer': looksAgain,

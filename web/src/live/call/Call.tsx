@@ -4,8 +4,10 @@ import { Boundary } from '../../shared/Boundary'
 import { later } from '../../shared/later'
 import { list } from '../../shared/words'
 import type { Way } from '../device/network'
+import { Icon } from '../Icon'
 import { button, dot, primary } from '../parts.css'
 import * as css from '../room/room.css'
+import * as own from './call.css'
 import { useFarewell } from './farewell'
 import { useCall } from './useCall'
 
@@ -17,14 +19,29 @@ const ALLOW = 'camera; microphone; display-capture; autoplay; fullscreen; clipbo
 
 /** The lower half: an invitation, then MiroTalk's own page. */
 export function Call({ visit, presence, way }: { visit: Visit; presence: Presence | null; way: Way | null }) {
-  const call = useCall(visit.slug)
+  const call = useCall(visit.slug, visit.call.available)
   const frame = useRef<HTMLIFrameElement>(null)
   const [checking, setChecking] = useState(false)
   useFarewell(() => frame.current, call.left)
 
   const { state } = call
   if (state.kind === 'in') {
-    return <iframe key={state.join} ref={frame} title="Call" className={css.frame} src={state.url} allow={ALLOW} />
+    return (
+      <>
+        <iframe key={state.join} ref={frame} title="Call" className={css.frame} src={state.url} allow={ALLOW} />
+        <div className={own.rejoin}>
+          <button type="button" className={own.rejoinButton} aria-label="Rejoin the call" title="The call hangs? Rejoin it" disabled={state.asking} onClick={() => void call.join()}>
+            <Icon name="rejoin" />
+            <span className={own.rejoinWords}>{state.asking ? 'Joining…' : 'Rejoin the call'}</span>
+          </button>
+          {state.problem && (
+            <p className={own.rejoinProblem} role="alert">
+              <span className={dot.error} /> {state.problem.message}. {state.problem.detail}
+            </p>
+          )}
+        </div>
+      </>
+    )
   }
 
   const others = (presence?.people ?? []).filter((person) => person.in_call && !person.me).map((person) => person.name)

@@ -1,9 +1,11 @@
 import { useState } from 'react'
 import type { Visit } from '../../api/types'
+import { arrive, useTitle } from '../../shared/arrive'
 import { Boundary } from '../../shared/Boundary'
 import { later } from '../../shared/later'
 import { useNow } from '../../shared/useNow'
 import { countdown, exact, moment } from '../../shared/words'
+import { Given } from '../Given'
 import { button, textButton } from '../parts.css'
 import * as css from './entry.css'
 
@@ -11,16 +13,19 @@ const DeviceCheck = later(() => import('../device/DeviceCheck'))
 
 /** A countdown on the server's clock; the room opens by itself. */
 export function NotOpenYet({ visit, clockOffset, onLeave }: { visit: Visit; clockOffset: number; onLeave: () => void }) {
+  useTitle(visit.title)
   const now = useNow(1000, clockOffset)
   const [checking, setChecking] = useState(false)
   const opens = visit.opens_at
   return (
     <main className={css.page}>
       <div className={css.sheet}>
-        <p className={css.mark}>{visit.title}</p>
+        <p className={css.mark}>
+          <Given>{visit.title}</Given>
+        </p>
         {opens ? (
           <>
-            <h1 className={css.title}>
+            <h1 ref={arrive} tabIndex={-1} className={css.title}>
               This room opens <time dateTime={opens} title={exact(opens)}>{moment(opens, now)}</time>
             </h1>
             <p className={css.countdown} role="timer">
@@ -28,7 +33,7 @@ export function NotOpenYet({ visit, clockOffset, onLeave }: { visit: Visit; cloc
             </p>
           </>
         ) : (
-          <h1 className={css.title}>This room is not open yet</h1>
+          <h1 ref={arrive} tabIndex={-1} className={css.title}>This room is not open yet</h1>
         )}
         <p className={css.text}>Leave this page open: it goes in by itself.</p>
         <div className={css.actions}>

@@ -1,5 +1,7 @@
+import { arrive, useTitle } from '../../shared/arrive'
 import { useNow } from '../../shared/useNow'
 import { countdown } from '../../shared/words'
+import { Given } from '../Given'
 import type { Words } from '../notices'
 import { button } from '../parts.css'
 import { useState } from 'react'
@@ -17,15 +19,20 @@ interface Props {
 
 /** A whole page that says one thing and one next step. */
 export function Notice({ words, about, retryAfter, onAgain, onEnter }: Props) {
+  useTitle(words.title)
   const [since] = useState(() => Date.now())
   const now = useNow()
   const until = retryAfter ? since + retryAfter * 1000 : 0
   const waits = until > now
   return (
     <main className={css.page}>
-      <div className={css.sheet} role="status">
-        <p className={css.mark}>{about ?? 'ColourStream'}</p>
-        <h1 className={css.title}>{words.title}</h1>
+      <div className={css.sheet}>
+        <p className={css.mark}>
+          <Given>{about ?? 'ColourStream'}</Given>
+        </p>
+        <h1 key={words.title} ref={arrive} tabIndex={-1} className={css.title}>
+          {words.title}
+        </h1>
         <p className={css.text}>{words.text}</p>
         <div className={css.actions}>
           {words.next === 'enter' ? (

@@ -1,7 +1,9 @@
 import { type FormEvent, useState } from 'react'
 import { type Problem, problemOf } from '../../api/request'
+import { useTitle } from '../../shared/arrive'
 import { useNow } from '../../shared/useNow'
-import { countdown } from '../../shared/words'
+import { markField } from '../../shared/markField'
+import { countdown, sentences } from '../../shared/words'
 import { noticeFor } from '../notices'
 import { dot, field, input, label, primary } from '../parts.css'
 import { knownName } from '../useSession'
@@ -14,6 +16,7 @@ interface Props {
 
 /** The door for people without a link: room, passcode, name. */
 export function PasscodeForm({ slug, enter }: Props) {
+  useTitle('Enter a room')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem | null>(null)
   const [blockedUntil, setBlockedUntil] = useState(0)
@@ -22,7 +25,8 @@ export function PasscodeForm({ slug, enter }: Props) {
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const data = new FormData(event.currentTarget)
+    const form = event.currentTarget
+    const data = new FormData(form)
     const text = (name: string) => String(data.get(name) ?? '').trim()
     setBusy(true)
     setProblem(null)
@@ -30,6 +34,7 @@ export function PasscodeForm({ slug, enter }: Props) {
       await enter(roomName(text('room')), String(data.get('passcode') ?? ''), text('name'))
     } catch (error) {
       const refused = problemOf(error)
+      markField(form, refused.type === 'passcode-wrong' ? 'passcode' : refused.field, 'entry-problem')
       setProblem(refused)
       if (refused.retryAfter) setBlockedUntil(Date.now() + refused.retryAfter * 1000)
       setBusy(false)
@@ -48,7 +53,7 @@ export function PasscodeForm({ slug, enter }: Props) {
           </label>
           <label className={field}>
             <span className={label}>Passcode</span>
-            <input className={input} name="passcode" type="password" required autoFocus={slug !== null} autoComplete="off" aria-invalid={problem?.type === 'passcode-wrong'} maxLength={200} />
+            <input className={input} name="passcode" type="password" required autoFocus={slug !== null} autoComplete="off" maxLength={200} />
           </label>
           <label className={field}>
             <span className={label}>Your name, as others will see it</span>
@@ -74,6 +79,7 @@ export function PasscodeForm({ slug, enter }: Props) {
 
 function problemLine(problem: Problem): string {
   if (problem.type === 'passcode-wrong') return 'Room and passcode do not match. Check both; capitals matter.'
+  if (problem.field) return sentences(problem.message, problem.detail)
   const words = noticeFor(problem.type)
   return `${words.title}. ${words.text}`
 }

@@ -17,10 +17,18 @@ declare module 'ovenplayer' {
     hlsConfig?: Record<string, unknown>
   }
 
+  /** Of hls.js, what a picture needs that is held. */
+  export interface OvenHls {
+    levels: unknown[]
+    stopLoad(): void
+    startLoad(): void
+  }
+
   export interface OvenPlayerInstance {
     on(event: 'error', listener: (error: { code?: number }) => void): void
     on(event: 'stateChanged', listener: (change: { prevstate: string; newstate: string }) => void): void
     on(event: 'peerConnectionPrepared', listener: (peer: RTCPeerConnection) => void): void
+    on(event: 'hlsPrepared', listener: (hls: OvenHls) => void): void
     getMediaElement(): HTMLVideoElement | null
     setMute(muted: boolean): void
     setVolume(percent: number): void

@@ -1,4 +1,5 @@
 // What this browser really receives, as differences between two looks.
+import { framesOf } from './frames'
 import type { Transport } from './keeper'
 
 export interface Sample {
@@ -29,7 +30,7 @@ type Counting = HTMLVideoElement & { webkitVideoDecodedByteCount?: number; webki
 
 interface Counters {
   at: number
-  total: number
+  shown: number
   dropped: number
   bytes: number
   packets: number
@@ -45,11 +46,11 @@ export class StatsReader {
   private last: Counters | null = null
 
   async read(transport: Transport, video: HTMLVideoElement, peer: RTCPeerConnection | null): Promise<Sample> {
-    const quality = video.getVideoPlaybackQuality()
+    const frames = framesOf(video, peer)
     const now: Counters = {
       at: performance.now(),
-      total: quality.totalVideoFrames,
-      dropped: quality.droppedVideoFrames,
+      shown: frames?.shown ?? 0,
+      dropped: frames?.dropped ?? 0,
       bytes: 0,
       packets: 0,
       lost: 0,
@@ -72,24 +73,27 @@ export class StatsReader {
       roundTripMs: null,
       decoded: 0,
       dropped: 0,
-      // The total counts the dropped ones, too.
-      decodedInAll: Math.max(0, now.total - now.dropped),
-      droppedInAll: now.dropped,
+      decodedInAll: now.shown,
+      droppedInAll: 0,
       delayMs: null,
     }
-    if (peer && transport === 'webrtc') readPeer(await peer.getStats(), sample, now)
-    else {
+    if (peer && transport === 'webrtc') {
+      const given = readPeer(await peer.getStats(), sample, now)
+      if (frames?.dropped == null) now.dropped = given
+    } else {
       sample.delayMs = behindLive(video)
       // Only some browsers count what they decoded.
       now.bytes = number((video as Counting).webkitVideoDecodedByteCount) + number((video as Counting).webkitAudioDecodedByteCount)
     }
 
+    sample.droppedInAll = now.dropped
+
     const before = this.last
     this.last = now
-    if (before === null || now.at <= before.at || now.total < before.total) return sample
+    if (before === null || now.at <= before.at || now.shown < before.shown) return sample
     const seconds = (now.at - before.at) / 1000
     sample.dropped = Math.max(0, now.dropped - before.dropped)
-    sample.decoded = Math.max(0, now.total - before.total - sample.dropped)
+    sample.decoded = now.shown - before.shown
     sample.fps = sample.decoded / seconds
     if (now.received !== null && before.received !== null) sample.arrived = Math.max(0, now.received - before.received) / seconds
     if (now.bytes > before.bytes) sample.bitrate = ((now.bytes - before.bytes) * 8) / seconds
@@ -101,7 +105,9 @@ export class StatsReader {
   }
 }
 
-function readPeer(report: RTCStatsReport, sample: Sample, counters: Counters): void {
+/** Fills in what the connection tells; answers how many frames it gave up. */
+function readPeer(report: RTCStatsReport, sample: Sample, counters: Counters): number {
+  let dropped = 0
   const all = new Map<string, Record<string, unknown>>()
   report.forEach((entry: Record<string, unknown> & { id: string }) => all.set(entry.id, entry))
   for (const entry of all.values()) {
@@ -114,6 +120,7 @@ function readPeer(report: RTCStatsReport, sample: Sample, counters: Counters): v
       counters.bufferCount = number(entry.jitterBufferEmittedCount)
       counters.decodeTime = number(entry.totalDecodeTime)
       counters.decodeCount = number(entry.framesDecoded)
+      dropped = number(entry.framesDropped)
       sample.jitterMs = number(entry.jitter) * 1000
       const codec = all.get(String(entry.codecId))
       if (codec) sample.codec = String(codec.mimeType).replace('video/', '')
@@ -122,6 +129,7 @@ function readPeer(report: RTCStatsReport, sample: Sample, counters: Counters): v
       sample.roundTripMs = entry.currentRoundTripTime * 1000
     }
   }
+  return dropped
 }
 
 const number = (value: unknown) => (typeof value === 'number' ? value : 0)

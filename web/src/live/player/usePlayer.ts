@@ -1,13 +1,13 @@
 import { type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import type { Playback } from '../../api/types'
-import { type KeeperDeps, PlayerKeeper, type PlayerView } from './keeper'
+import { type KeeperDeps, OFF, PlayerKeeper, type PlayerView } from './keeper'
 import { loadPlayer } from './load'
 
-const OFF: PlayerView = { phase: 'off', transport: null, fallback: null, muted: true, seen: false }
 const REAL: KeeperDeps = { load: loadPlayer }
 
 export interface Player extends PlayerView {
   setMuted(muted: boolean): void
+  tap(): void
   hold(held: boolean): void
   guard(guarded: boolean): void
   video(): HTMLVideoElement | null
@@ -41,6 +41,7 @@ export function usePlayer(stage: RefObject<HTMLElement | null>, playback: Playba
   return {
     ...view,
     setMuted: useCallback((muted: boolean) => keeper.current?.setMuted(muted), []),
+    tap: useCallback(() => keeper.current?.tap(), []),
     hold: useCallback((held: boolean) => keeper.current?.hold(held), []),
     guard: useCallback((guarded: boolean) => keeper.current?.guard(guarded), []),
     video: useCallback(() => keeper.current?.video ?? null, []),

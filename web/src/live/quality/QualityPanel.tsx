@@ -15,6 +15,7 @@ interface Props {
   facts: StreamFacts | null
   events: StreamState
   player: Player
+  clockOffset: number
 }
 
 const EVERY_MS = 1000
@@ -22,10 +23,10 @@ const COLOUR: Record<Light, string> = { good: tone.good, warning: tone.warning, 
 const WHERE = { encoder: 'Encoder', server: 'Server', you: 'You' }
 
 /** Encoder → Server → You: is it them or me? */
-export default function QualityPanel({ visit, facts, events, player }: Props) {
+export default function QualityPanel({ visit, facts, events, player, clockOffset }: Props) {
   const sample = useSample(player)
-  const now = useNow()
-  const all = verdicts({ facts, events, picture: visit.picture, phase: player.phase, fallback: player.fallback, sample })
+  const now = useNow(1000, clockOffset)
+  const all = verdicts({ ...player, facts, events, picture: visit.picture, sample })
   const trouble = firstTrouble(all)
   // What was heard last is no figure of now.
   const heard = events === 'open' ? facts : null

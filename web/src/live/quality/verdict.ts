@@ -2,6 +2,7 @@
 // with its fix. Pure: figures in, words out.
 import type { StreamFacts, Visit } from '../../api/types'
 import type { StreamState } from '../../shared/eventStream'
+import { noPicture } from '../notices'
 import type { Fallback, Phase } from '../player/keeper'
 import type { Sample } from '../player/stats'
 
@@ -27,6 +28,9 @@ export interface Evidence {
   /** What the server says of the way of the picture. */
   picture: Visit['picture']
   phase: Phase
+  /** Waited for long, and what was seen of the last try. */
+  late: boolean
+  saw: Fallback | null
   /** Why the picture takes the compatible way, while it does. */
   fallback: Fallback | null
   sample: Sample | null
@@ -57,36 +61,10 @@ function encoder({ facts, events }: Evidence): Verdict {
       fix: 'At the encoder: check its network and restart the stream.',
     }
   }
-  const worst = worstHint(facts)
-  if (worst) return worst
-  const video = facts.video
-  if (!video) {
-    return {
-      light: 'error',
-      line: 'No picture in the stream',
-      why: 'The encoder sends sound but no video.',
-      fix: 'At the encoder: choose a video source and H.264.',
-    }
-  }
-  if (video.b_frames) {
-    return {
-      light: 'warning',
-      line: 'Sends B-frames',
-      why: 'Browsers show frames in the order they come: B-frames stutter.',
-      fix: 'At the encoder: set B-frames to 0.',
-    }
-  }
-  if (video.keyframe_seconds && video.keyframe_seconds > 2.5) {
-    return {
-      light: 'warning',
-      line: `Keyframes every ${video.keyframe_seconds.toFixed(1)} s`,
-      why: 'People who join wait that long for a clean picture.',
-      fix: 'At the encoder: set the keyframe interval to 1 s.',
-    }
-  }
-  return { light: 'good', line: 'Sends steadily' }
+  return worstHint(facts) ?? { light: 'good', line: 'Sends steadily' }
 }
 
+/** What the server found at the encoder; it looks at all there is to find. */
 function worstHint(facts: StreamFacts): Verdict | null {
   const hint = facts.hints.find((one) => one.level === 'error') ?? facts.hints.find((one) => one.level === 'warning')
   if (!hint) return null
@@ -125,14 +103,24 @@ function server({ facts, events, picture, phase }: Evidence): Verdict {
   return { light: 'good', line: 'Passes the picture on' }
 }
 
-function you({ facts, phase, fallback, sample }: Evidence): Verdict {
+function you({ facts, picture, phase, late, saw, fallback, sample }: Evidence): Verdict {
+  if (phase !== 'playing' && picture.refused) return REFUSED[picture.refused]
   if (phase === 'off') return { light: 'unknown', line: 'Nothing to play yet' }
+  if ((phase === 'connecting' || phase === 'reconnecting') && late) return { light: 'error', line: 'No picture comes', ...noPicture(saw) }
   if (phase === 'reconnecting') {
     return {
       light: 'error',
       line: 'Reconnecting',
       why: 'The picture stopped arriving here.',
       fix: 'Nothing to do yet. If it lasts, check your network.',
+    }
+  }
+  if (phase === 'needs-tap') {
+    return {
+      light: 'warning',
+      line: 'Waits for you',
+      why: 'This browser plays nothing before a person asks for it.',
+      fix: 'Press “Show the picture”.',
     }
   }
   if (phase === 'connecting' || sample === null || sample.fps === null) return { light: 'unknown', line: 'Connecting' }
@@ -193,6 +181,21 @@ function you({ facts, phase, fallback, sample }: Evidence): Verdict {
     }
   }
   return { light: 'good', line: 'Plays every frame' }
+}
+
+const REFUSED: Record<NonNullable<Visit['picture']['refused']>, Verdict> = {
+  full: {
+    light: 'error',
+    line: 'No seat is free',
+    why: 'As many people watch as may in this room.',
+    fix: 'The picture comes by itself when somebody leaves.',
+  },
+  network: {
+    light: 'error',
+    line: 'Not from this network',
+    why: 'This room may be watched from certain networks only, and yours is none of them.',
+    fix: 'Use the network you were told of, without a VPN of your own, or ask your host to add yours.',
+  },
 }
 
 /** From here on loss and jitter can be seen in the picture. */

@@ -1,6 +1,7 @@
-import type { MouseEvent } from 'react'
+import type { MouseEvent, RefObject } from 'react'
 import type { Presence, Visit } from '../../api/types'
 import { count } from '../../shared/words'
+import { Given } from '../Given'
 import { Icon } from '../Icon'
 import { dot, iconButton } from '../parts.css'
 import type { Player } from '../player/usePlayer'
@@ -11,11 +12,15 @@ interface Props {
   visit: Visit
   presence: Presence | null
   player: Player
+  /** Looked at by what shows and hides it. */
+  self: RefObject<HTMLDivElement | null>
   shown: boolean
+  inert: boolean
   panel: Panel
   onPanel: (panel: Exclude<Panel, null>) => void
   full: boolean
-  onFull: () => void
+  /** Null where there is no full screen. */
+  onFull: (() => void) | null
   callHidden: boolean
   onCall: () => void
   onFront: () => void
@@ -25,16 +30,18 @@ interface Props {
 const SOUND_OFF = 'Sound is off – tap to hear'
 
 /** The bar over the picture: what room, who watches, the few controls. */
-export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFull, callHidden, onCall, onFront, onLeave }: Props) {
+export function Bar({ visit, presence, player, self, shown, inert, panel, onPanel, full, onFull, callHidden, onCall, onFront, onLeave }: Props) {
   const live = visit.state === 'live'
   const watching = presence?.watching ?? 0
   return (
-    <div className={css.bar} data-shown={shown} inert={!shown} onClick={letGo}>
+    <div ref={self} className={css.bar} data-shown={shown} inert={inert} onClick={letGo}>
       <span className={css.mark}>
         <span className={live ? dot.live : dot.unknown} />
         <span className={css.markWord}>{live ? 'LIVE' : 'Waiting'}</span>
       </span>
-      <span className={css.title}>{visit.title}</span>
+      <Given as="span" className={css.title}>
+        {visit.title}
+      </Given>
       <button type="button" className={`${iconButton} ${css.figure}`} aria-expanded={panel === 'people'} aria-label={`${count(watching, 'person is', 'people are')} watching: who is here`} onClick={() => onPanel('people')}>
         <Icon name="eye" size={18} />
         {watching}
@@ -54,9 +61,11 @@ export function Bar({ visit, presence, player, shown, panel, onPanel, full, onFu
       <button type="button" className={`${iconButton} ${css.onlyLyingDown}`} aria-label="To the call" onClick={onFront}>
         <Icon name="call" />
       </button>
-      <button type="button" className={iconButton} aria-label={full ? 'Leave full screen (f)' : 'Full screen (f)'} title={full ? 'Leave full screen  f' : 'Full screen  f'} onClick={onFull}>
-        <Icon name={full ? 'small' : 'full'} />
-      </button>
+      {onFull && (
+        <button type="button" className={iconButton} aria-label={full ? 'Leave full screen (f)' : 'Full screen (f)'} title={full ? 'Leave full screen  f' : 'Full screen  f'} onClick={onFull}>
+          <Icon name={full ? 'small' : 'full'} />
+        </button>
+      )}
       <button type="button" className={iconButton} aria-label="Leave the room" title="Leave the room" onClick={onLeave}>
         <Icon name="leave" />
       </button>

@@ -1,4 +1,5 @@
 import type { Presence } from '../../api/types'
+import { Given } from '../Given'
 import { Icon } from '../Icon'
 import { hiddenText } from '../parts.css'
 import * as css from './room.css'
@@ -14,7 +15,10 @@ export default function People({ presence }: { presence: Presence | null }) {
         <ul>
           {people.map((person) => (
             <li key={person.id} className={css.person}>
-              <span className={css.personName}>{person.me ? `${person.name} (you)` : person.name}</span>
+              <span className={css.personName}>
+                <Given>{person.name}</Given>
+                {person.me && ' (you)'}
+              </span>
               <span className={css.quiet}>{person.role === 'presenter' ? 'presenter' : ''}</span>
               <span className={css.quiet} title={where(person.watching, person.in_call)}>
                 {person.watching && <Icon name="eye" size={16} />} {person.in_call && <Icon name="call" size={16} />}

@@ -1,12 +1,14 @@
 import { useEffect, useRef, useState } from 'react'
 import type { Visit } from '../../api/types'
+import { arrive, useTitle } from '../../shared/arrive'
 import { Boundary } from '../../shared/Boundary'
 import { useKeys } from '../../shared/keys'
 import { later } from '../../shared/later'
 import { Call } from '../call/Call'
+import { Given } from '../Given'
 import { Icon } from '../Icon'
 import { pictureWords } from '../notices'
-import { button, hiddenText, iconButton } from '../parts.css'
+import { button, hiddenText, iconButton, primary } from '../parts.css'
 import { stage as stageClass } from '../player/stage.css'
 import { usePlayer } from '../player/usePlayer'
 import type { SessionApi } from '../useSession'
@@ -27,7 +29,7 @@ const Help = later(() => import('./Help'))
 export type Panel = 'quality' | 'people' | 'help' | 'leave' | null
 
 /** Picture above, call below; either may fail without the other. */
-export function Room({ visit, facts, presence, events, leave }: SessionApi & { visit: Visit }) {
+export function Room({ visit, facts, presence, events, clockOffset, leave, giveUp }: SessionApi & { visit: Visit }) {
   const page = useRef<HTMLElement>(null)
   const picture = useRef<HTMLElement>(null)
   const stage = useRef<HTMLDivElement>(null)
@@ -35,13 +37,14 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
   const player = usePlayer(stage, live ? (visit.playback ?? null) : null)
   const split = useSplit(page)
   // The native full screen of an iPhone would show the picture without the mark.
-  const full = useFullScreen(picture, visit.watermark ? noVideo : player.video)
+  const full = useFullScreen(picture, visit.watermark ? null : player.video)
   const mark = useWatermark(stage, visit.watermark?.text ?? null)
   const [panel, setPanel] = useState<Panel>(null)
   const [callHidden, setCallHidden] = useState(false)
   const [front, setFront] = useState<'picture' | 'call'>('picture')
   const playing = player.phase === 'playing'
-  const chrome = useChrome(panel !== null || !playing)
+  const bar = useRef<HTMLDivElement>(null)
+  const chrome = useChrome(bar, panel !== null || !playing)
   const free = useClearSpace(stage, player.video, playing)
   const online = useOnline()
 
@@ -50,29 +53,29 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
   useEffect(() => hold(mark.tampered), [hold, mark.tampered])
   // A marked picture is shown with its mark or not at all.
   useEffect(() => guard(marked), [guard, marked])
-  useEffect(() => {
-    document.title = visit.title
-  }, [visit.title])
+  useTitle(visit.title)
 
   const toggle = (which: Exclude<Panel, null>) => setPanel((now) => (now === which ? null : which))
   const close = () => setPanel(null)
   const toggleCall = () => setCallHidden((hidden) => !hidden)
   useKeys({
     m: () => player.setMuted(!player.muted),
-    f: full.toggle,
+    f: () => full.toggle?.(),
     c: toggleCall,
     i: () => toggle('quality'),
     '?': () => toggle('help'),
     Escape: close,
   })
 
-  const words = mark.tampered ? null : pictureWords({ seen: player.seen, phase: player.phase, live, callOpen: visit.call.available, offline: !online })
+  const words = mark.tampered ? null : pictureWords({ ...player, live, callOpen: visit.call.available, offline: !online, picture: visit.picture, host: visit.invited_by })
   const dock = panel === 'quality' || panel === 'people' ? panel : 'none'
   const failure = { note: css.failure, button }
   return (
     <main ref={page} className={css.halves} style={split.style} data-call={callHidden ? 'hidden' : 'shown'} data-front={front}>
       <section ref={picture} className={css.picture} aria-label="Picture" data-half="picture">
-        <h1 className={hiddenText}>{visit.title}</h1>
+        <h1 ref={arrive} tabIndex={-1} className={hiddenText}>
+          <Given>{visit.title}</Given>
+        </h1>
         {/* A panel takes its room beside the picture, never on it. */}
         <div className={css.screen} data-dock={dock}>
           <div ref={stage} className={stageClass} style={words && !playing ? { opacity: 0 } : undefined} />
@@ -84,6 +87,14 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
               <p role="alert">The watermark was removed, so the picture is paused.</p>
               <button type="button" className={button} onClick={mark.restore}>
                 Put it back and go on
+              </button>
+            </div>
+          )}
+          {player.phase === 'needs-tap' && !mark.tampered && (
+            <div className={css.invite} style={{ position: 'absolute', inset: 0 }}>
+              <p>Your browser shows no picture until you ask for it.</p>
+              <button type="button" className={primary} onClick={player.tap}>
+                Show the picture
               </button>
             </div>
           )}
@@ -99,7 +110,8 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
             visit={visit}
             presence={presence}
             player={player}
-            shown={chrome.shown}
+            self={bar}
+            {...chrome}
             panel={panel}
             onPanel={toggle}
             full={full.full}
@@ -114,10 +126,10 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
           />
         </Boundary>
         <Boundary key={panel} {...failure}>
-          {panel === 'quality' && <QualityPanel visit={visit} facts={facts} events={events} player={player} />}
+          {panel === 'quality' && <QualityPanel visit={visit} facts={facts} events={events} player={player} clockOffset={clockOffset} />}
           {panel === 'people' && <People presence={presence} />}
           {panel === 'help' && <Help onClose={close} />}
-          {panel === 'leave' && <Leave onStay={close} onLeave={leave} />}
+          {panel === 'leave' && <Leave onStay={close} onLeave={leave} onGiveUp={giveUp} />}
         </Boundary>
       </section>
       <section className={css.call} aria-label="Call" data-half="call" inert={callHidden} style={split.dragging ? { pointerEvents: 'none' } : undefined}>
@@ -134,8 +146,6 @@ export function Room({ visit, facts, presence, events, leave }: SessionApi & { v
     </main>
   )
 }
-
-const noVideo = () => null
 
 function useOnline(): boolean {
   const [online, setOnline] = useState(() => navigator.onLine)

@@ -1,13 +1,11 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type ReactNode, useId, useRef } from 'react'
+import { useModal } from '../../shared/useModal'
 import * as css from './room.css'
 
 /** A native dialog: focus, Escape and the backdrop come with it. */
 export function Sheet({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const { dialog, closed } = useModal(onClose)
   const id = useId()
-  useEffect(() => {
-    if (!dialog.current?.open) dialog.current?.showModal()
-  }, [])
   // The sheet fills the dialog, so that the dialog itself is hit beside it
   // alone. Pressed and let go there: marking text out of the sheet is no wish to close.
   const pressedBeside = useRef(false)
@@ -16,7 +14,7 @@ export function Sheet({ title, onClose, children }: { title: string; onClose: ()
       ref={dialog}
       className={css.dialog}
       aria-labelledby={id}
-      onClose={onClose}
+      onClose={closed}
       onPointerDown={(event) => {
         pressedBeside.current = event.target === dialog.current
       }}

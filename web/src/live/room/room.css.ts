@@ -64,7 +64,9 @@ export const words = style({
   inset: 0,
   display: 'grid',
   placeContent: 'center',
-  padding: '0 24px',
+  // Lines of 64 letters at most; a box of its own around them would be seen to
+  // move when the words change.
+  padding: '0 max(24px, calc(50% - 32ch))',
   textAlign: 'center',
   textWrap: 'balance',
   color: tone.text,
@@ -95,7 +97,7 @@ export const mark = style({ display: 'inline-flex', alignItems: 'center', gap: 8
 // Narrow: the dot alone says it, and the pill below already offers the sound.
 export const markWord = style({ '@media': { '(max-width: 480px)': { position: 'absolute', width: 1, height: 1, overflow: 'hidden', clipPath: 'inset(50%)' } } })
 export const roomyOnly = style({ '@media': { '(max-width: 480px)': { display: 'none' } } })
-export const title = style({ flex: '1 1 0', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tone.text, fontSize: 14, fontWeight: 400 })
+export const title = style({ flex: '1 1 0', minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', textAlign: 'left', color: tone.text, fontSize: 14, fontWeight: 400 })
 export const figure = style({ display: 'inline-flex', alignItems: 'center', gap: 6, color: tone.text, fontVariantNumeric: 'tabular-nums', padding: '0 8px', width: 'auto', flex: 'none' })
 
 export const pill = style({

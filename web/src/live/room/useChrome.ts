@@ -1,24 +1,37 @@
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { type RefObject, useEffect, useState } from 'react'
 
 const LINGER_MS = 3000
 
-/** True from the last movement until 3 s later, and while something pins it. */
-export function useChrome(pinned: boolean): { shown: boolean; stir: () => void } {
-  const [stirred, setStirred] = useState(true)
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const stir = useCallback(() => {
-    setStirred(true)
-    clearTimeout(timer.current)
-    timer.current = setTimeout(() => setStirred(false), LINGER_MS)
-  }, [])
+/**
+ * Shown from the last movement until 3 s later, while something pins it and
+ * while a key has put the focus into it. Hidden it is only faded, so that Tab
+ * and a screen reader find it; out of reach only for a mouse that rests.
+ */
+export function useChrome(bar: RefObject<HTMLElement | null>, pinned: boolean): { shown: boolean; inert: boolean } {
+  const [rests, setRests] = useState<'no' | 'faded' | 'inert'>('no')
   useEffect(() => {
-    stir()
+    let mouse = false
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const rest = () => {
+      if (bar.current?.querySelector(':focus-visible')) linger()
+      else setRests(mouse && !bar.current?.contains(document.activeElement) ? 'inert' : 'faded')
+    }
+    const linger = () => {
+      clearTimeout(timer)
+      timer = setTimeout(rest, LINGER_MS)
+    }
+    const stir = (event: Event) => {
+      mouse = (event as PointerEvent).pointerType === 'mouse'
+      setRests('no')
+      linger()
+    }
+    linger()
     const events = ['pointermove', 'pointerdown', 'keydown', 'focusin'] as const
     for (const name of events) window.addEventListener(name, stir, { passive: true })
     return () => {
-      clearTimeout(timer.current)
+      clearTimeout(timer)
       for (const name of events) window.removeEventListener(name, stir)
     }
-  }, [stir])
-  return { shown: stirred || pinned, stir }
+  }, [bar])
+  return { shown: rests === 'no' || pinned, inert: rests === 'inert' && !pinned }
 }

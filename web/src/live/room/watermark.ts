@@ -31,6 +31,9 @@ export function layWatermark(stage: HTMLElement, text: string, onTampered: () =>
   const mark = document.createElement('div')
   mark.setAttribute('aria-hidden', 'true')
   mark.dataset.watermark = ''
+  // A browser that translates would write into it: nobody meant to tamper.
+  mark.setAttribute('translate', 'no')
+  mark.className = 'notranslate'
   Object.assign(mark.style, STYLE)
   for (let i = 0; i < PLACES; i++) {
     const one = document.createElement('span')
