@@ -25,7 +25,7 @@ export async function check(name, act, { needed = false, within = 60_000 } = {})
     console.log(`ok - ${name} (${((Date.now() - from) / 1000).toFixed(1)} s${told ? `, ${told}` : ''})`)
   } catch (error) {
     tally.failed += 1
-    console.log(`not ok - ${name}\n    ${String(error.message ?? error).split('\n').slice(0, 6).join('\n    ')}`)
+    console.log(`not ok - ${name}\n    ${String(error.message ?? error).split('\n').slice(0, 30).join('\n    ')}`)
     for (const [who, page] of Object.entries(pages)) await shoot(page, `failed-${tally.failed}-${who}`)
     if (needed) tally.skips = name
   } finally {
