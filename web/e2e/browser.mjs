@@ -224,6 +224,18 @@ export async function greys(page) {
 /** The bar of the room has come, or gone by itself. */
 export const bar = (page, shown) => page.waitForSelector(`[data-shown=${shown}]`, { timeout: 6000, state: 'attached' })
 
+/**
+ * A click in the bar of the room: it comes with movement, and after 3 s without
+ * it is out of a mouse's reach. So the mouse moves (a place it is at already
+ * would be no movement), and nothing comes between that and the click.
+ */
+export async function press(page, button) {
+  stirs += 1
+  await page.mouse.move(300 + (stirs % 5) * 8, 120)
+  await button.click()
+}
+let stirs = 0
+
 /** Half and half to the pixel, full width, no gap, no scroll bar. */
 export async function halves(page) {
   const { width, height } = page.viewportSize()

@@ -143,9 +143,10 @@ export async function doors() {
     })
   })
   await check('a room whose time is over says so to those inside', async () => {
-    const made = await roomWith('Short one', { expires_at: soon(6) })
+    const made = await roomWith('Short one')
     await guest('room-over', async (page) => {
       await enter(page, made.link.url, 'Late')
+      await api('PATCH', `/rooms/${made.room.id}`, { expires_at: soon(4) })
       await says(page, 'This room has ended', 15_000)
       await page.getByRole('button', { name: 'Try again' }).waitFor()
     })
@@ -240,6 +241,9 @@ export async function doors() {
       await says(page, 'The server cannot be reached')
       await accessible(page)
       await shoot(page, 'offline')
+      // Made anew, the page has not waited long yet: its pauses double each time.
+      await page.reload()
+      await says(page, 'The server cannot be reached')
       // Asked again at once, whatever the page does by itself; it still says so.
       const again = page.waitForRequest('**/api/v1/session/link')
       await page.getByRole('button', { name: 'Try again' }).click()
@@ -293,6 +297,7 @@ export async function doors() {
       await page.locator('dialog').waitFor()
       await accessible(page)
       await page.keyboard.press('Escape')
+      await page.locator('dialog').waitFor({ state: 'detached' })
       await page.keyboard.press('c')
       await page.waitForSelector('[data-call=hidden]')
       await page.keyboard.press('c')

@@ -37,6 +37,17 @@ export const expect = (is, wanted, what) => {
   if (is !== wanted) throw new Error(`${what} is ${JSON.stringify(is)}, not ${JSON.stringify(wanted)}`)
 }
 
+/** The same of what settles in its own time, and stays. */
+export async function until(read, wanted, what, within = 5000) {
+  const end = Date.now() + within
+  for (;;) {
+    const is = await read()
+    if (is === wanted) return
+    if (Date.now() > end) expect(is, wanted, what)
+    await new Promise((done) => setTimeout(done, 50))
+  }
+}
+
 /** A call of the API with the portal's own login. */
 export const api = (method, path, body) =>
   pages.desk.evaluate(
@@ -49,6 +60,8 @@ export const api = (method, path, body) =>
     [method, path, body],
   )
 export const roomWith = async (title, more = {}) => (await api('POST', '/rooms', { title, link: { name: '', role: 'viewer' }, ...more }))
+/** So many watch the room: who went over HTTP is gone 10 s later. */
+export const watching = (people) => until(async () => (await api('GET', `/rooms/${world.room.id}`)).live.viewers, people, 'people watching', 30_000)
 export const soon = (seconds) => new Date(Date.now() + seconds * 1000).toISOString()
 
 /** A fresh browser of a guest, for one question. */

@@ -2,7 +2,7 @@
 // trouble and its fix, logs, files, journal, pause and apply.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { accessible, complaints, fits, says, shoot, still, transport, untilFrames } from './browser.mjs'
-import { api, check, expect, guest, pages, roomWith, soon, world } from './harness.mjs'
+import { api, check, expect, guest, pages, roomWith, soon, until, watching, world } from './harness.mjs'
 import { account } from './account.mjs'
 import { ownRoom, people } from './people.mjs'
 import { ADMIN, containerOf, docker, LIVE, simulate } from './stack.mjs'
@@ -23,15 +23,15 @@ export async function portal() {
     // A busy machine may need more than the player's patience with WebRTC.
     for (let n = 0; n < 3 && (await transport(page)) !== 'webrtc'; n++) {
       if (n > 0) await page.getByRole('button', { name: 'Hide preview' }).click()
-      const asked = page.waitForResponse((answer) => answer.url().endsWith('/preview'))
-      await page.getByRole('button', { name: 'Show preview' }).click({ timeout: 15_000 })
-      world.preview = await (await asked).json()
+      await page.getByRole('button', { name: 'Show preview' }).waitFor({ timeout: 15_000 })
+      const [asked] = await Promise.all([page.waitForResponse((answer) => answer.url().endsWith('/preview')), page.getByRole('button', { name: 'Show preview' }).click()])
+      world.preview = await asked.json()
       expect(new URL(world.preview.webrtc).host, new URL(ADMIN).host, 'the host of the preview')
       await page.waitForSelector('.is-playing', { timeout: 15_000 })
     }
     expect(await transport(page), 'webrtc', 'the way of the preview')
     const seen = await untilFrames(page, 50)
-    expect((await api('GET', `/rooms/${world.room.id}`)).live.viewers, 2, 'people watching')
+    await watching(2)
     await shoot(page, 'room-preview')
     await accessible(page)
     return `${seen} decoded`
@@ -107,10 +107,13 @@ export async function portal() {
     // Each says once what it is, its age, and what was last done to it and why.
     await says(page.getByRole('row', { name: /MiroTalk 2\.3\.77/ }), new RegExp(`Last change .*: start ${containerOf('mirotalk')} · `))
     const plots = page.locator('figure')
+    // They come after the rest.
+    await plots.nth(2).waitFor()
     expect(await plots.count(), 3, 'plots')
     await says(plots.first(), '30 min')
     await page.waitForFunction(() => [...document.querySelectorAll('figure path[data-plot]')].every((path) => path.getAttribute('d').length > 10), undefined, { timeout: 25_000 })
-    await says(plots.first(), /^2\b/)
+    // One point every ten seconds.
+    await says(plots.first(), /^2\b/, 25_000)
     await accessible(page)
     await still(page)
     await shoot(page, 'stack')
@@ -215,6 +218,10 @@ export async function portal() {
     set(`${before}profiles:\n  - live\n  - name: late\n    chunk: 1s\n`)
     try {
       await says(page, /waits until nobody has been live/, 60_000)
+      // Who is live is counted at each look, and the question stays as it was asked.
+      await until(async () => (await api('GET', '/status')).live.viewers, 2, 'people watching at the last look', 60_000)
+      await toStack(page)
+      await says(page, /waits until nobody has been live/)
       await says(page, 'Something waits')
       await shoot(page, 'stack-waits')
       await page.getByRole('button', { name: 'Apply now' }).click()

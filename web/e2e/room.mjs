@@ -1,7 +1,7 @@
 // The room: picture, call, people, figures, and its end.
-import { accessible, bar, greys, halves, person, says, shoot, still, untilFrames } from './browser.mjs'
-import { api, check, enter, expect, pages, world } from './harness.mjs'
-import { LIVE, publish, VIDEO } from './stack.mjs'
+import { accessible, bar, greys, halves, person, press, says, shoot, still, untilFrames } from './browser.mjs'
+import { api, check, enter, expect, pages, until, world } from './harness.mjs'
+import { ADMIN, LIVE, publish, VIDEO } from './stack.mjs'
 
 export async function room() {
   await check('a link asks for a name once and waits for the picture', async () => {
@@ -86,20 +86,19 @@ export async function room() {
     await page.mouse.move(300, 120)
     await page.waitForTimeout(300)
     const tall = async (half) => (await page.locator(`[data-half=${half}]`).boundingBox()).height
-    expect(await tall('picture'), 390, 'height of the picture')
+    await until(() => tall('picture'), 390, 'height of the picture')
     // No pill over the picture: the bar says it.
     expect(await page.getByText('Sound is off – click to hear').isVisible(), false, 'the pill')
     await accessible(page)
     await shoot(page, 'room-lying')
-    await page.getByText('Sound is off – tap to hear').click()
+    await press(page, page.getByText('Sound is off – tap to hear'))
     await page.waitForFunction(() => document.querySelector('.is-playing video')?.muted === false)
-    await page.mouse.move(310, 130)
-    await page.getByRole('button', { name: 'To the call' }).click()
-    expect(await tall('call'), 390, 'height of the call')
+    await press(page, page.getByRole('button', { name: 'To the call' }))
+    await until(() => tall('call'), 390, 'height of the call')
     await page.waitForTimeout(200)
     await shoot(page, 'room-lying-call')
     await page.getByRole('button', { name: 'Back to the picture' }).click()
-    expect(await tall('picture'), 390, 'height of the picture')
+    await until(() => tall('picture'), 390, 'height of the picture')
     await page.mouse.move(300, 120)
     await page.keyboard.press('m')
     await page.setViewportSize({ width: 1280, height: 800 })
@@ -107,8 +106,7 @@ export async function room() {
 
   await check('who is here, and how many watch', async () => {
     const page = pages.jonas
-    await page.mouse.move(300, 120)
-    await page.locator('[aria-label*="who is here"]').click()
+    await press(page, page.locator('[aria-label*="who is here"]'))
     await says(page, 'Aiko Tanaka')
     await page.waitForTimeout(400)
     await beside(page, 'Who is here')
@@ -142,6 +140,7 @@ export async function room() {
     await accessible(page)
     await shoot(page, 'room-help')
     await page.keyboard.press('Escape')
+    await page.locator('dialog').waitFor({ state: 'detached' })
   })
 
   await check('the portal shows the room live, with two who watch', async () => {
@@ -170,21 +169,20 @@ async function beside(page, label) {
 export async function ending() {
   await check('closing names who is interrupted; both are told within a second', async () => {
     const page = pages.desk
+    await page.goto(`${ADMIN}/rooms/${world.room.id}`)
     await page.getByRole('button', { name: 'More for this room' }).click()
     await page.getByRole('menuitem', { name: 'Close' }).click()
     await says(page.locator('dialog'), /Aiko Tanaka|Jonas Weber/)
     await page.waitForTimeout(300)
     await shoot(page, 'room-close')
-    const told = Promise.all(['jonas', 'aiko'].map(async (who) => {
-      await says(pages[who], 'The room is closed', 5000)
-      return Date.now()
-    }))
+    // Each page itself sees when: whoever asks it from outside asks twice a second.
+    const told = (who) => pages[who].waitForFunction(() => document.body.textContent.includes('The room is closed') && Date.now(), undefined, { timeout: 5000 }).then((at) => at.jsonValue())
     // From the call to the controller on: what the click waits for is the browser's.
     const asked = page.waitForRequest((call) => call.method() === 'POST' && call.url().endsWith('/close')).then(() => Date.now())
-    await page.getByRole('button', { name: 'Close the room' }).click()
-    const from = await asked
-    const times = (await told).map((at) => at - from)
+    const [from, ...seen] = await Promise.all([asked, told('jonas'), told('aiko'), page.getByRole('button', { name: 'Close the room' }).click()])
+    const times = seen.slice(0, 2).map((at) => at - from)
     for (const who of ['jonas', 'aiko']) {
+      await says(pages[who], 'The room is closed')
       expect(await pages[who].locator('video, iframe').count(), 0, 'what is left of picture and call')
     }
     await shoot(pages.jonas, 'room-closed')

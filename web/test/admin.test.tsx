@@ -1,8 +1,9 @@
 // Pieces of the portal: rows, forms, edits that collide, interruptions.
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
+import { focusManager, QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import type { ReactNode } from 'react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { App } from '../src/admin/App'
 import { keepRoom, keys, useRoom } from '../src/admin/queries'
 import { fromLocal, toLocal } from '../src/admin/rooms/localTime'
 import { NewRoom } from '../src/admin/rooms/NewRoom'
@@ -198,5 +199,26 @@ describe('the cache', () => {
     expect(client.getQueryData<Page<Room>>(keys.rooms(false))?.items[0]?.title).toBe('Renamed')
     keepRoom(client, { ...first(), archived: true })
     expect(client.getQueryData<Page<Room>>(keys.rooms(false))?.items).toHaveLength(5)
+  })
+})
+
+describe('the login', () => {
+  it('keeps what was typed while somebody looks into another tab', async () => {
+    answer = ({ path }) => (path.endsWith('/me') ? json({ type: 'unauthorized', title: 'Log in', status: 401 }, 401) : json({ needed: false }))
+    render(<App />, { wrapper: within })
+    const name = (await screen.findByLabelText('Name')) as HTMLInputElement
+    fireEvent.change(name, { target: { value: 'Maya' } })
+    // A password manager was looked into; the server takes a moment.
+    const soon = vi.fn(() => new Promise<Response>((done) => setTimeout(() => done(answer({ method: 'GET', path: '/me', body: undefined, etag: null })), 30)))
+    vi.stubGlobal('fetch', soon)
+    focusManager.setFocused(false)
+    focusManager.setFocused(true)
+    focusManager.setFocused(undefined)
+    await act(() => new Promise((done) => setTimeout(done, 15)))
+    expect(soon).toHaveBeenCalled()
+    expect(screen.getByLabelText('Name')).toBe(name)
+    await act(() => new Promise((done) => setTimeout(done, 45)))
+    expect(screen.getByLabelText('Name')).toBe(name)
+    expect(name.value).toBe('Maya')
   })
 })

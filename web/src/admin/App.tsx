@@ -1,3 +1,4 @@
+import { useRef } from 'react'
 import { useMe, useSetupNeeded } from './queries'
 import { problemOf } from '../api/request'
 import { match, usePath } from '../shared/router'
@@ -16,18 +17,19 @@ import { StackPage } from './stack/StackPage'
 export function App() {
   const path = usePath()
   const me = useMe()
-  const setup = useSetupNeeded(me.isLoadingError)
+  // Asked again (another tab had the focus), the form and what was typed stay.
+  const out = useRef(false)
+  out.current = me.isLoadingError ? problemOf(me.error).status === 401 : me.isPending && out.current
+  const setup = useSetupNeeded(out.current)
   if (path === '/setup') return <SetUp />
   if (me.data) return <Shell me={me.data}>{page(path)}</Shell>
+  if (out.current) return setup.data ? <SetUp /> : <Login />
   if (me.isLoadingError) {
-    if (problemOf(me.error).status !== 401) {
-      return (
-        <main className={desk.door}>
-          <ProblemNote error={me.error} onAgain={() => void me.refetch()} />
-        </main>
-      )
-    }
-    return setup.data ? <SetUp /> : <Login />
+    return (
+      <main className={desk.door}>
+        <ProblemNote error={me.error} onAgain={() => void me.refetch()} />
+      </main>
+    )
   }
   return <main className={desk.door} aria-busy="true" />
 }
