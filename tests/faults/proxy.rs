@@ -267,6 +267,13 @@ impl Proxy {
         self.book().calls.clone()
     }
 
+    /// Calls since the last reset that have no answer, or not yet.
+    pub fn unanswered(&self) -> Vec<String> {
+        let calls = self.calls().into_iter();
+        let open = calls.filter(|call| call.status.is_none());
+        open.map(|call| call.point).collect()
+    }
+
     /// Ids of all containers that were made on this way.
     pub fn made(&self) -> Vec<String> {
         self.book().made.clone()
