@@ -613,21 +613,24 @@ fn a_room_from_its_making_to_its_end() {
         );
     }
     cases.run("expired while the controller was down", || {
-        let (id, key, slug, stream) = {
+        let (id, key, slug, stream, soon) = {
             let room = Room::make(&stack, "Expires");
             let accepted = room.publish();
             assert_eq!(accepted["result"], "accepted", "{accepted}");
-            let soon = Timestamp::now() + SignedDuration::from_secs(2);
+            // Late enough that it is down by then, however slow the machine.
+            let soon = Timestamp::now() + SignedDuration::from_secs(10);
             let path = format!("/api/v1/rooms/{}", room.id);
             let (code, said) = stack
                 .api("PATCH", &path, &json!({"expires_at": soon.to_string()}))
                 .unwrap();
             assert!(code < 300, "{said}");
             let stream = room.stream();
-            (room.id, room.key, room.slug, stream)
+            (room.id, room.key, room.slug, stream, soon)
         };
         stack.kill();
-        std::thread::sleep(Duration::from_secs(3));
+        wait("its time", 30.0, || {
+            (Timestamp::now() > soon + SignedDuration::from_secs(1)).then_some(())
+        });
         assert!(
             publisher(&stack, &stream).is_some(),
             "nobody is there to end it"
