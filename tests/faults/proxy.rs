@@ -310,7 +310,12 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: UnixListener, shared: Arc<Shared>) {
-    while let Ok((near, _)) = listener.accept().await {
+    loop {
+        // One that cannot be taken, for want of a handle, is no end of the way.
+        let Ok((near, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         let shared = Arc::clone(&shared);
         let caller = near
             .peer_cred()
