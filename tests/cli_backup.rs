@@ -590,12 +590,13 @@ fn an_upgrade_that_fails_leaves_one_backup_however_often_it_is_tried() {
         .unwrap();
     let folder = house.state.join("backups/before-upgrade");
     house.again();
-    // Three tries at the least, by the pause of five seconds that doubles.
-    std::thread::sleep(std::time::Duration::from_secs(18));
+    // Three tries at the least: who answers after the third says that it ended.
+    wait("the third try", 60, || {
+        (house.log().matches("tried again").count() >= 2).then_some(())
+    });
+    wait("the end of the third try", 60, || house.status());
     let kept = files(&folder);
     assert_eq!(kept.len(), 1, "{kept:?}");
-    let log = house.log();
-    assert!(log.matches("tried again").count() >= 2, "{log}");
     house.stop();
     Connection::open(&database)
         .unwrap()

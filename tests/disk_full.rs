@@ -189,7 +189,10 @@ fn begun(small: &Small, work: Work, script: &[(&str, &str)]) -> (Serving, Option
         }
         let done = match work {
             Work::Room => small.is_routed("perhaps"),
-            Work::FirstStart | Work::Upgrade => small.house.status().is_some(),
+            // Its files come after its first answer, this one last.
+            Work::FirstStart | Work::Upgrade => {
+                small.house.status().is_some() && small.is_routed("http")
+            }
         };
         if done {
             let since = *since.get_or_insert_with(Instant::now);

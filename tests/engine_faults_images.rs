@@ -378,7 +378,7 @@ fn whatever_the_registry_does_the_old_one_runs_on_and_it_is_had_in_the_end() {
     let _registry = Registry::start(folder.path(), REGISTRY);
     let front = Front::open();
     let mut house = House::new("images", 21_600);
-    house.install().unwrap();
+    house.installed();
     let mut report = Report::new("images");
     let mut count = Count::of("images").note(
         "a real registry behind a front that misbehaves; the old container runs on, the issue says why, and the image is had by itself afterwards",

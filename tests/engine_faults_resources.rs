@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{docker, issue, try_docker};
-use faults::house::{BOUND, CALL, House, told};
+use faults::house::{BOUND, CALL, House, good, told};
 use faults::report::{Count, Report, is_full};
 use faults::rng::{Rng, seed};
 use serde_json::{Value, json};
@@ -199,18 +199,32 @@ fn no_file_handles(house: &mut House) -> Result<(), String> {
     let file = house.stack.rendered("traefik/dynamic/colourstream.yml");
     std::fs::remove_file(&file).map_err(|error| error.to_string())?;
     pause(6_000);
+    let in_six_seconds = house.stack.log().len() - log;
+    // Six seconds are three sweeps, but not on every machine.
+    let until = Instant::now() + Duration::from_secs(BOUND);
+    let mut new = String::new();
+    while !new.to_lowercase().contains("too many open files")
+        && !house.stack.has_ended()
+        && Instant::now() < until
+    {
+        house
+            .stack
+            .log()
+            .get(log..)
+            .unwrap_or_default()
+            .clone_into(&mut new);
+        pause(100);
+    }
     let ended = house.stack.has_ended();
-    let new = house.stack.log().get(log..).unwrap_or_default().to_owned();
     let mended = file.exists();
     limit("1024");
     drop(visitors);
     if ended {
         return Err("it ended".to_owned());
     }
-    if new.len() > 200_000 {
+    if in_six_seconds > 200_000 {
         return Err(format!(
-            "it wrote {} bytes into its log in six seconds",
-            new.len()
+            "it wrote {in_six_seconds} bytes into its log in six seconds"
         ));
     }
     if mended || !new.to_lowercase().contains("too many open files") {
@@ -410,13 +424,13 @@ fn what_runs_out_is_named_and_nothing_is_lost() {
                 begun.elapsed().as_secs_f64()
             ));
             if result.is_err() {
-                house.afresh().unwrap();
+                good(house.afresh());
             }
             count.case(name, result);
         };
     if is_full() {
         let mut house = House::new("resources", 22_300);
-        house.install().unwrap();
+        house.installed();
         case(&mut house, "port taken by a process", &|house| {
             port_taken(house, false)
         });
@@ -427,7 +441,7 @@ fn what_runs_out_is_named_and_nothing_is_lost() {
         case(&mut house, "no file handles", &no_file_handles);
     }
     let mut small = Small::new("small", 22_400).unwrap();
-    small.house().install().unwrap();
+    small.house().installed();
     if !is_full() {
         // To prepare another house takes longer than the case.
         case(small.house(), "port taken by a process", &|house| {

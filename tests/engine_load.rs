@@ -388,11 +388,23 @@ async fn under_load(stack: &Stack) {
         in_file = routed(stack);
     }
     let to_file = edits_done.elapsed();
+    let of =
+        |number: usize| -> BTreeSet<usize> { (number..edits.len()).step_by(taken.len()).collect() };
+    // A page is told its last take behind all others.
+    let last_is_told = || {
+        taken
+            .iter()
+            .enumerate()
+            .all(|(number, seat)| seat.told.lock().unwrap().takes.last() == of(number).last())
+    };
+    while !last_is_told() && edits_done.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut untold = Vec::new();
     for (number, seat) in taken.iter().enumerate() {
         let told = seat.told.lock().unwrap();
-        let own: BTreeSet<usize> = (number..edits.len()).step_by(taken.len()).collect();
+        let own = of(number);
         // A page that is behind is told what holds, so on a machine that does
         // other things as well the last one counts.
         let knows = if is_full() {

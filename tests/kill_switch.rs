@@ -158,8 +158,8 @@ fn killed_at_any_point_of_the_first_start_the_next_goes_on() {
     let house = House::new(27_400);
     let list = house.folder.path().join("points");
     let mut serving = house.serve(&[("COLOURSTREAM_POINTS", list.to_str().unwrap())]);
-    assert!(!serving.is_killed(|| house.answers()));
-    std::thread::sleep(Duration::from_millis(1_500));
+    let mut rests = Rests::default();
+    assert!(!serving.is_killed(|| rests.is(is_routed(&house, "http"))));
     drop(serving);
     let points = recorded(&list);
     assert!(points.len() >= 20, "{points:?}");

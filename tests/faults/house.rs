@@ -143,6 +143,12 @@ impl House {
         self.furnish()
     }
 
+    /// The same, or the end of the test, in words that can be read.
+    #[track_caller]
+    pub fn installed(&mut self) {
+        good(self.install());
+    }
+
     /// Two rooms with all that a room can have, which stay from now on.
     pub fn furnish(&mut self) -> Result<(), String> {
         let there = world::rooms(&self.stack);
@@ -310,7 +316,8 @@ impl House {
                     },
                 );
                 return Err(format!(
-                    "not within {seconds} s: {what}\n{said}\n{}",
+                    "not within {seconds} s: {what}\n{said}\nasked of the engine and not answered: {:?}\n{}",
+                    self.proxy.unanswered(),
                     tail.join("\n")
                 ));
             }
@@ -483,6 +490,15 @@ impl House {
     pub fn tells(&self, code: &str) -> bool {
         self.status()
             .is_some_and(|status| issue(&status, code).is_some())
+    }
+}
+
+/// What has to go well, or the end of the test: in the words as they are, line
+/// by line, of which the last often say most.
+#[track_caller]
+pub fn good(result: Result<(), String>) {
+    if let Err(why) = result {
+        panic!("{why}");
     }
 }
 

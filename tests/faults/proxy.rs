@@ -267,6 +267,13 @@ impl Proxy {
         self.book().calls.clone()
     }
 
+    /// Calls since the last reset that have no answer, or not yet.
+    pub fn unanswered(&self) -> Vec<String> {
+        let calls = self.calls().into_iter();
+        let open = calls.filter(|call| call.status.is_none());
+        open.map(|call| call.point).collect()
+    }
+
     /// Ids of all containers that were made on this way.
     pub fn made(&self) -> Vec<String> {
         self.book().made.clone()
@@ -303,7 +310,12 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: UnixListener, shared: Arc<Shared>) {
-    while let Ok((near, _)) = listener.accept().await {
+    loop {
+        // One that cannot be taken, for want of a handle, is no end of the way.
+        let Ok((near, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         let shared = Arc::clone(&shared);
         let caller = near
             .peer_cred()
