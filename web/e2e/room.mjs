@@ -130,6 +130,7 @@ export async function room() {
       await page.setViewportSize({ width, height })
       await page.waitForTimeout(300)
       await beside(page, 'Picture quality')
+      await roomy(page, 'Picture quality')
       if (width === 390) await shoot(page, 'room-quality-phone')
     }
     await accessible(page)
@@ -157,6 +158,20 @@ export async function room() {
 }
 
 /** An open panel takes its room from the black, not from the picture. */
+/** However long the advice is, nothing of the panel lies over what is below it. */
+async function roomy(page, label) {
+  const over = await page.evaluate((name) => {
+    const panel = document.querySelector(`aside[aria-label="${name}"]`)
+    const copy = panel.cloneNode(true)
+    panel.parentElement.append(copy)
+    copy.querySelector(':scope > p').textContent = 'Ask whether the others see it too. '.repeat(6)
+    const squeezed = [...copy.children].filter((part) => part.scrollHeight > part.clientHeight + 1).length
+    copy.remove()
+    return squeezed
+  }, label)
+  expect(over, 0, 'parts of the panel with too little room')
+}
+
 async function beside(page, label) {
   const box = (selector) => page.locator(selector).first().boundingBox()
   const [panel, picture] = [await box(`aside[aria-label="${label}"]`), await box('.is-playing video')]

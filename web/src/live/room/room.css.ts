@@ -160,6 +160,8 @@ export const panel = style({
   padding: '12px 16px',
   display: 'grid',
   alignContent: 'start',
+  // A part that has a least height would be squeezed to it before the panel scrolls.
+  gridAutoRows: 'max-content',
   gap: 8,
   outlineOffset: -2,
   '@container': { [wide]: { left: 'auto', top: 'var(--bar)' } },
