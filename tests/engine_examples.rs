@@ -945,7 +945,7 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
         dir.path().join("override.yaml"),
         format!(
             "services:\n  engine-proxy:\n    image: traefik:v3.7.15\n    pull_policy: never\n    container_name: {NAME}-filter\n    \
-             command: ['--entryPoints.engine.address=:2375', '--providers.file.filename=/routes/hand-on.yml']\n    \
+             command: ['--entryPoints.engine.address=:2375', '--providers.file.filename=/routes/hand-on.yml', '--providers.file.watch=false']\n    \
              volumes:\n      - {folder}:/routes:ro\n    networks: [engine, out]\n  \
              controller:\n    image: {image}\n    pull_policy: never\n    container_name: {NAME}-controller\n    \
              environment:\n      COLOURSTREAM_CONFIG: /etc/colourstream/colourstream.yaml\n      COLOURSTREAM_DOMAIN: {NAME}.localhost\n      \

@@ -355,11 +355,12 @@ impl Tidy {
 impl Drop for Tidy {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let all = docker_try(&["ps", "-a", "--filter", &format!("name=^/{}", self.0)]);
+            let ours = format!("name=^/{}-", self.0);
+            let all = docker_try(&["ps", "-a", "--filter", &ours]);
             eprintln!("{}", text(&all.stdout));
-            for name in ["controller", "traefik", "ovenmediaengine", "mirotalk"] {
-                let name = format!("{}-{name}", self.0);
-                let log = docker_try(&["logs", "--tail", "40", &name]);
+            let names = docker_try(&["ps", "-a", "--format", "{{.Names}}", "--filter", &ours]);
+            for name in text(&names.stdout).lines() {
+                let log = docker_try(&["logs", "--tail", "40", name]);
                 eprintln!("--- {name}\n{}{}", text(&log.stdout), text(&log.stderr));
             }
         }
