@@ -22,6 +22,9 @@ use serde_json::Value;
 const REGISTRY: u16 = 30_240;
 const FRONT: u16 = 30_241;
 
+/// The first byte of a TLS connection (RFC 8446, 5.1: the record's type).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Bytes of the layer that has to be had.
 const LAYER: usize = 6 << 20;
 
@@ -94,6 +97,10 @@ impl Front {
                 return None;
             }
             head.push(byte[0]);
+            // The engine tries TLS first, and would wait ten seconds for it.
+            if head == [TLS_HANDSHAKE] {
+                return None;
+            }
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let manner = self.manner();

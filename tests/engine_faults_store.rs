@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::issue;
 use faults::house::{BOUND, House, good};
-use faults::report::{Count, Report, is_full};
+use faults::report::{Count, Report, is_full, of_full};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn damaged_meanwhile(house: &mut House) -> Result<(), String> {
             "PRAGMA wal_checkpoint(TRUNCATE); BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('theirs', 'x');",
         )
         .unwrap();
-    let result = stays_on_air(house, 15, true, |house| {
+    let result = stays_on_air(house, of_full(15, 8) as u64, true, |house| {
         let path = database(house);
         let length = std::fs::metadata(&path).unwrap().len();
         let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
