@@ -170,7 +170,7 @@ fn damaged(database: &Path) {
     std::fs::write(database, bytes).unwrap();
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         name: "a damaged page",
         code: "database-damaged",
@@ -223,6 +223,16 @@ const CASES: [Case; 7] = [
         happens: |database| {
             let db = Connection::open(database).unwrap();
             db.execute_batch("PRAGMA user_version = 9999; UPDATE meta SET value = '9.9.9' WHERE key = 'schema_by';").unwrap();
+        },
+    },
+    Case {
+        name: "a value that means nothing",
+        code: "database-damaged",
+        words: "a value in `rooms` is not what was written there",
+        happens: |database| {
+            let db = Connection::open(database).unwrap();
+            db.execute("UPDATE rooms SET publish_key = 'Kiebitz'", [])
+                .unwrap();
         },
     },
 ];
@@ -838,6 +848,11 @@ fn one_controller_at_a_time_even_while_it_is_stopped() {
     let words = refused(&house, &["restore", "--empty", "--yes"]);
     let here = format!("works on {}", house.state.display());
     for wanted in [named.as_str(), &here, "stop it first"] {
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
+    // Nor does anybody wait for its answer for ever.
+    let words = refused(&house, &["down", "--yes"]);
+    for wanted in [named.as_str(), "does not answer", "stop it first"] {
         assert!(words.contains(wanted), "{wanted}: {words}");
     }
     house.signal("CONT");

@@ -736,7 +736,9 @@ fn from_a_folder_of_the_host() {
     assert_eq!(inside.ome("publish", &body)["result"], "accepted");
     let doctor = text(&inside.exec(&["doctor"]).stdout);
     assert!(
-        doctor.contains("0 errors") && doctor.contains("ours"),
+        doctor.contains("0 errors")
+            && doctor.contains("ours")
+            && doctor.contains("variables, no file"),
         "{doctor}"
     );
 }
@@ -863,6 +865,33 @@ fn moved_to_another_host_by_the_commands_of_the_documents() {
     ]);
     let waits = Path::new(&place).join("restored/settings/colourstream.yaml");
     assert!(waits.exists(), "{passing}");
+    docker(&["volume", "rm", &format!("{volume}-fresh")]);
+    // Mounted to be read, as a controller has them: they wait as well, and the
+    // rooms are there.
+    let settings = tempfile::tempdir().unwrap();
+    let bare = format!("{}:/etc/colourstream:ro", settings.path().display());
+    let readable = docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &fresh,
+        "-v",
+        &bare,
+        "-v",
+        &from,
+        "-e",
+        config,
+        image(),
+        "restore",
+        "/from/moved.backup",
+        "--yes",
+    ]);
+    assert!(
+        readable.contains("Restored")
+            && readable.contains("was at /etc/colourstream/colourstream.yaml"),
+        "{readable}"
+    );
+    assert_eq!(std::fs::read_dir(settings.path()).unwrap().count(), 0);
     docker(&["volume", "rm", &format!("{volume}-fresh")]);
     inside.run(Some(&volume));
     inside.ready();

@@ -70,8 +70,7 @@ fn compose(arguments: &[&str]) -> Command {
     };
     command
         .args(arguments)
-        .env("DOCKER_HOST", format!("unix://{}", rig::socket()))
-        .env("DOCKER_GID", "999");
+        .env("DOCKER_HOST", format!("unix://{}", rig::socket()));
     command
 }
 
@@ -195,7 +194,15 @@ fn every_compose_file_is_read_by_compose() {
         .collect();
     assert!(files.len() >= 3, "{files:?}");
     for path in files {
-        let said = compose(&["--file", path.to_str().unwrap(), "config"])
+        // What an example asks for, a file beside it says.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("compose.yaml");
+        std::fs::copy(&path, &file).unwrap();
+        for name in ["studio.yaml", "guests.yaml"] {
+            let _other = std::fs::copy(path.with_file_name(name), folder.path().join(name));
+        }
+        std::fs::write(folder.path().join(".env"), "DOCKER_GID=999\n").unwrap();
+        let said = compose(&["--file", file.to_str().unwrap(), "config"])
             .output()
             .unwrap();
         let config = rig::good(said);
@@ -596,8 +603,19 @@ fn behind_another_reverse_proxy_whose_word_alone_is_believed() {
     assert_eq!(ask_as("198.51.100.99", &path, "198.51.100.7"), "403");
     // Nobody else's word counts.
     assert_eq!(ask("http", inside.base, &path), "403");
-    docker(&["rm", "-f", &front]);
+    // Who is in our network is told before anything is cut.
+    let here = inside.exec(&["down", "--yes"]);
+    let words = text(&here.stderr);
+    assert_eq!(here.status.code(), Some(1), "{words}");
+    let way_out = format!("docker network disconnect {NAME} {front}");
+    assert!(
+        words.contains("nothing was removed") && words.contains(&way_out),
+        "{words}"
+    );
+    assert_eq!(ask_as("198.51.100.7", &path, "203.0.113.9"), "401");
+    docker(&["network", "disconnect", NAME, &front]);
     rig::good(inside.exec(&["down", "--yes"]));
+    docker(&["rm", "-f", &front]);
 }
 
 #[test]
@@ -955,10 +973,10 @@ fn the_hardened_example_finds_its_engine_by_name_behind_the_filter() {
         ),
     )
     .unwrap();
-    let files = [
-        examples().join("hardened/compose.yaml"),
-        dir.path().join("override.yaml"),
-    ];
+    // In a folder of its own, with what the example says is to be beside it.
+    let files = ["compose.yaml", "override.yaml"].map(|name| dir.path().join(name));
+    std::fs::copy(examples().join("hardened/compose.yaml"), &files[0]).unwrap();
+    std::fs::write(dir.path().join(".env"), "DOCKER_GID=999\n").unwrap();
     let project = |arguments: &[&str]| project(NAME, &[&files[0], &files[1]], arguments);
     // This filter speaks HTTP until it has its route, and a connection that
     // began so stays so: it is asked first when it is there.

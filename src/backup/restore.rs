@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::archive::{self, DATABASE};
 use super::{BackupError, Manifest};
 use crate::disk::{
-    ACME, Draft, Put, StateLock, Swap, give_away, owner_of, private_folder, traefik_of,
+    ACME, DiskError, Draft, Put, StateLock, Swap, give_away, has_begun, owner_of, private_folder,
+    traefik_of,
 };
 use crate::model::Secret;
 use crate::store::{self, NewAudit, Store};
@@ -98,7 +99,16 @@ pub fn restore(
             })
         })
         .collect();
-    restored.aside = Some(commit(swap, state, lock, now, put)?).filter(|aside| aside.is_dir());
+    let aside = commit(swap, state, lock, now, put).inspect_err(|_| {
+        // Nothing was changed then: what was put back is taken back.
+        if !has_begun(state) {
+            let waiting = restored.waiting.iter().map(|(path, _)| path);
+            for path in restored.written.iter().chain(waiting) {
+                let _gone = std::fs::remove_file(path);
+            }
+        }
+    })?;
+    restored.aside = Some(aside).filter(|aside| aside.is_dir());
     Ok(Some(restored))
 }
 
@@ -167,40 +177,47 @@ fn give_back(
             (Some(below), Some(base)) => Some(base.join(below)),
             _ => None,
         };
-        let to = match &place {
-            Some(place) if place.exists() => {
+        if let Some(place) = &place {
+            if place.exists() {
                 restored.stayed.push(place.clone());
                 continue;
             }
-            Some(place) => place.clone(),
-            None => state.join("restored").join(&item.path),
-        };
-        let folder = to.parent().unwrap_or(Path::new("/"));
-        let made: Vec<&Path> = folder
-            .ancestors()
-            .take_while(|folder| !folder.exists())
-            .collect();
-        private_folder(folder)?;
-        for folder in made {
-            give_away(folder, owner)?;
-        }
-        let draft = Draft::below(folder)?;
-        let mut from = std::fs::File::open(&laid)
-            .map_err(|error| crate::disk::DiskError::of("read", &laid, &error))?;
-        std::io::copy(&mut from, &mut draft.create("file")?)
-            .map_err(|error| crate::disk::DiskError::of("write", &to, &error))?;
-        give_away(&draft.path("file"), owner)?;
-        draft.publish("file", &to, place.is_none())?;
-        match place {
-            Some(_) => restored.written.push(to),
-            None => {
-                let belongs = item
-                    .from
-                    .clone()
-                    .unwrap_or_else(|| item.path.clone().into());
-                restored.waiting.push((to, belongs));
+            match lay(&laid, place, owner, false) {
+                Ok(()) => {
+                    restored.written.push(place.clone());
+                    continue;
+                }
+                // Mounted to be read, as the documents have it: no reason to
+                // be without the rooms.
+                Err(DiskError::ReadOnly { .. } | DiskError::Denied { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        let to = state.join("restored").join(&item.path);
+        lay(&laid, &to, owner, true)?;
+        let belongs = place.or_else(|| item.from.clone());
+        let belongs = belongs.unwrap_or_else(|| item.path.clone().into());
+        restored.waiting.push((to, belongs));
     }
     Ok(())
+}
+
+/// Copies a file to its place, which is made, whole or not at all.
+fn lay(from: &Path, to: &Path, owner: Option<(u32, u32)>, replace: bool) -> Result<(), DiskError> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    let made: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|folder| !folder.exists())
+        .collect();
+    private_folder(folder)?;
+    for folder in made {
+        give_away(folder, owner)?;
+    }
+    let draft = Draft::below(folder)?;
+    let mut bytes =
+        std::fs::File::open(from).map_err(|error| DiskError::of("read", from, &error))?;
+    std::io::copy(&mut bytes, &mut draft.create("file")?)
+        .map_err(|error| DiskError::of("write", to, &error))?;
+    give_away(&draft.path("file"), owner)?;
+    draft.publish("file", to, replace)
 }

@@ -1,6 +1,7 @@
 //! Talking to a running controller through `state/control.sock`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -16,6 +17,11 @@ use crate::disk::SOCKET;
 use crate::host;
 use crate::model::{IssueCode, Severity};
 use crate::status::Status;
+
+/// Who works answers this soon whether they are there.
+const ANSWER: Duration = Duration::from_secs(3);
+/// What only asks is given up after this.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running controller.
 #[derive(Clone, Debug)]
@@ -60,6 +66,12 @@ impl Control {
         })
     }
 
+    /// Whether somebody answers there. One that is stopped or stuck still takes
+    /// connections.
+    pub async fn answers(&self) -> bool {
+        self.look(ANSWER, "/api/v1/status").await.is_ok()
+    }
+
     /// Whether it only keeps the pages up because what is kept cannot be used:
     /// it never looked at anything.
     pub async fn only_waits(&self) -> bool {
@@ -85,7 +97,7 @@ impl Control {
 
     /// `GET path`, decoded.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let body = self.send(Method::GET, path, None, None).await?;
+        let body = self.look(PATIENCE, path).await?;
         decode(path, &body)
     }
 
@@ -98,6 +110,18 @@ impl Control {
     pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Failure> {
         let answer = self.post(path, body).await?;
         decode(path, &answer)
+    }
+
+    /// `GET path`, given up after `limit`.
+    async fn look(&self, limit: Duration, path: &str) -> Result<Bytes, Failure> {
+        let sent = self.send(Method::GET, path, None, None);
+        tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
+            Err(Failure::Told(format!(
+                "the controller at {} did not answer within {} s\n  → it is stopped or stuck; start it anew, what runs goes on meanwhile",
+                self.socket.display(),
+                limit.as_secs()
+            )))
+        })
     }
 
     /// Any call; `etag` says which state a change was made from.

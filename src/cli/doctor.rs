@@ -28,7 +28,10 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
     let container = placement::container(&engine, &state).await;
     let host = HostView::gather(&state, loaded.as_ref().ok(), container);
     let name = source.file.as_ref().map_or_else(
-        || "no file, the defaults".to_owned(),
+        || match &loaded {
+            Ok(settings) if settings.is_local() => "no file, a local set-up".to_owned(),
+            _ => "variables, no file".to_owned(),
+        },
         |file| file.display().to_string(),
     );
     let names = Resolvers(match loaded.as_ref().map(|settings| &settings.tls) {

@@ -56,6 +56,7 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
     if waits || stands_aside {
         house.refuse_what_another_runs().await?;
     }
+    house.refuse_with_guests().await?;
     let plan = house.look(volumes).await.map_err(Failure::told)?;
     let keeps_something = volumes && state.exists();
     if plan.is_empty() && !keeps_something {
@@ -118,7 +119,9 @@ pub async fn run(common: &Common, volumes: bool, yes: bool) -> Result<ExitCode, 
 async fn controller(state: &Path) -> Result<Option<Control>, Failure> {
     let begun = Instant::now();
     loop {
-        if let Some(control) = Control::find(state).await {
+        if let Some(control) = Control::find(state).await
+            && control.answers().await
+        {
             return Ok(Some(control));
         }
         if !state.join("lock").exists() {
@@ -267,6 +270,30 @@ impl House {
             "{names} runs these services from another state folder, so nothing is removed
   → run `down` there (`docker exec {names} /colourstream down`), or `docker stop {names}` first"
         )))
+    }
+
+    /// A network that somebody else is in cannot be removed: told before
+    /// anything is cut, for nobody takes a container of theirs out of it but
+    /// they themselves.
+    async fn refuse_with_guests(&self) -> Result<(), Failure> {
+        let engine = self.engine.observe(&self.instance, &[]).await;
+        let engine = engine.map_err(Failure::told)?;
+        let guests = engine.guests.iter();
+        let guests: Vec<&str> = guests
+            .filter(|name| !engine.rivals.contains(name))
+            .map(String::as_str)
+            .collect();
+        let network = &self.instance;
+        match &*guests {
+            [] => Ok(()),
+            [one] => Err(Failure::Told(format!(
+                "{one} is in the network {network}, which cannot be removed meanwhile, so nothing was removed\n  → `docker network disconnect {network} {one}`, then run `down` again"
+            ))),
+            many => Err(Failure::Told(format!(
+                "{} are in the network {network}, which cannot be removed meanwhile, so nothing was removed\n  → `docker network disconnect {network} NAME` for each of them, then run `down` again",
+                many.join(", ")
+            ))),
+        }
     }
 
     /// What there is to remove now.

@@ -14,7 +14,9 @@ use super::terminal;
 use super::{Common, Failure, backup as command};
 use crate::VERSION;
 use crate::backup::{self, BackupError, Manifest, Restored};
-use crate::disk::{Disk, DiskError, SECRETS, StateLock, UNSEEN, discard, finish_swap, hand_over};
+use crate::disk::{
+    Disk, DiskError, SECRETS, StateLock, UNSEEN, discard, finish_swap, hand_over, has_begun,
+};
 use crate::engine::placement;
 use crate::model::Secret;
 use crate::settings::{self, Settings};
@@ -136,8 +138,7 @@ fn unchanged() -> ExitCode {
 
 /// What a failure in the middle means.
 fn failed(settings: &Settings, error: &BackupError) -> Failure {
-    let begun = settings.state.join("restore/switch.json").exists();
-    Failure::Told(if begun {
+    Failure::Told(if has_begun(&settings.state) {
         format!(
             "{error}\n  the restore has begun and is not finished; mend what is named, then run the same command again, or start the controller: either carries it to its end"
         )

@@ -40,7 +40,7 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
         // What a person mended meanwhile counts.
         let settings = session::settings_to_serve(common).await;
         let settings = settings.unwrap_or_else(|_| first.clone());
-        match begin(common, &settings).await {
+        let (unready, lock) = match begin(common, &settings).await {
             Ok((controller, status, lock)) => {
                 let file = common
                     .config
@@ -50,52 +50,48 @@ pub async fn run(common: &Common) -> Result<ExitCode, Failure> {
                     terminal::line(line)
                 });
                 let file = common.config.clone();
-                let ended = serve::run(controller, status, story, file, stop.as_mut())
-                    .await
-                    .map_err(Failure::told)?;
-                drop(lock);
-                match ended {
-                    End::Stopped => return Ok(ExitCode::SUCCESS),
+                match serve::run(controller, status, story, file, stop.as_mut()).await {
+                    Ok(End::Stopped) => return Ok(ExitCode::SUCCESS),
                     // It begins again, and finds out why it cannot.
-                    End::Beside => continue,
+                    Ok(End::Beside) => continue,
+                    Err(error) => (Unready::Store(error), Some(lock)),
                 }
             }
-            Err((unready, lock)) => {
-                let Some(issue) = unready.issue(&settings) else {
-                    return Err(unready.told(&settings));
-                };
-                // Told to be mended, and it was not: it is tried ever more
-                // seldom, for every try costs the disk something.
-                if last.as_ref() == Some(&issue) {
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                } else {
-                    pause = PAUSE;
-                    terminal::line(format!("  ✗ {}", issue.what));
-                    terminal::line(format!("    {}", issue.why));
-                    terminal::line(format!("    → {}", issue.fix));
-                    last = Some(issue.clone());
-                }
-                let is_lost = matches!(unready, Unready::Lost(_) | Unready::Rivals(_));
-                let shared = Arc::new(settings.clone());
-                let is_mended = async |lock: Option<&StateLock>| {
-                    let ready = tokio::task::block_in_place(|| session::is_mended(&settings, lock));
-                    ready
-                        && match session::ground(&settings).await {
-                            Ok(Ground::Clear) => true,
-                            // What was seen to run is not gone because nobody
-                            // can be asked for a moment.
-                            Ok(Ground::Unseen) => !is_lost,
-                            Err(_) => false,
-                        }
-                };
-                // Cancel-safe: it only waits and answers.
-                tokio::select! {
-                    () = serve::rescue(shared, issue, lock, pause, is_mended) => {}
-                    () = &mut stop => return Ok(ExitCode::SUCCESS),
-                }
-                terminal::line("  tried again");
-            }
+            Err(unready) => unready,
+        };
+        let Some(issue) = unready.issue(&settings) else {
+            return Err(unready.told(&settings));
+        };
+        // Told to be mended, and it was not: it is tried ever more
+        // seldom, for every try costs the disk something.
+        if last.as_ref() == Some(&issue) {
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        } else {
+            pause = PAUSE;
+            terminal::line(format!("  ✗ {}", issue.what));
+            terminal::line(format!("    {}", issue.why));
+            terminal::line(format!("    → {}", issue.fix));
+            last = Some(issue.clone());
         }
+        let is_lost = matches!(unready, Unready::Lost(_) | Unready::Rivals(_));
+        let shared = Arc::new(settings.clone());
+        let is_mended = async |lock: Option<&StateLock>| {
+            let ready = tokio::task::block_in_place(|| session::is_mended(&settings, lock));
+            ready
+                && match session::ground(&settings).await {
+                    Ok(Ground::Clear) => true,
+                    // What was seen to run is not gone because nobody
+                    // can be asked for a moment.
+                    Ok(Ground::Unseen) => !is_lost,
+                    Err(_) => false,
+                }
+        };
+        // Cancel-safe: it only waits and answers.
+        tokio::select! {
+            () = serve::rescue(shared, issue, lock, pause, is_mended) => {}
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+        }
+        terminal::line("  tried again");
     }
 }
 

@@ -50,7 +50,7 @@ pub use secrets::{
     load_existing as load_existing_secrets, load_or_create as load_or_create_secrets,
     passing as passing_secrets, read_secret,
 };
-pub use swap::{ASIDE, Put, Swap, finish as finish_swap};
+pub use swap::{ASIDE, Put, Swap, finish as finish_swap, has_begun};
 
 use crate::model::{Digest, Issue, IssueCode, Severity};
 use crate::plan::{FileFacts, FileState};
@@ -250,8 +250,14 @@ impl Disk {
     /// When folders cannot be made.
     pub fn open(state: &Path) -> Result<Self, DiskError> {
         make_folder(state, 0o700)?;
+        // Docker makes a folder of the host that is not there for everybody to
+        // enter, and what is below belongs to the services' users, whose
+        // numbers may be people's on the host. The engine mounts as root: it
+        // needs no way in.
         for name in [RENDERED, TMP, QUARANTINE] {
-            make_folder(&state.join(name), 0o755)?;
+            let folder = state.join(name);
+            make_folder(&folder, 0o700)?;
+            close(&folder);
         }
         Ok(Self {
             state: state.to_owned(),
@@ -628,6 +634,15 @@ fn fill(
     file.sync_all().map_err(failed("write"))?;
     point("durable", tmp);
     Ok(())
+}
+
+/// Closes a folder of ours to everybody else. Who may not is told where they
+/// write to it.
+fn close(folder: &Path) {
+    let open = fs::metadata(folder).is_ok_and(|meta| meta.mode() & 0o077 != 0);
+    if open {
+        let _not_ours = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    }
 }
 
 /// Makes a folder unless there is one; what else stands there is refused.

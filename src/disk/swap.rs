@@ -137,6 +137,11 @@ impl Drop for Swap<'_> {
     }
 }
 
+/// Whether a switch has begun and is not at its end: there is no way back.
+pub fn has_begun(state: &Path) -> bool {
+    exists(&state.join(FOLDER).join(SWITCH))
+}
+
 /// Carries a switch that somebody was killed in to its end; tells where what
 /// was replaced lies, if there was one. Safe to be killed in and begun again.
 ///

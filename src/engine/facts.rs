@@ -32,6 +32,9 @@ pub struct EngineFacts {
     pub images: BTreeMap<String, ImageFacts>,
     /// Networks of the container we run in ourselves, if we do.
     pub own_networks: BTreeMap<String, Attachment>,
+    /// Names of other containers that run in our network, whatever they are:
+    /// while they do, it cannot be removed.
+    pub guests: Vec<String>,
     /// Names of other containers that run and answer to the controller's name
     /// in our network: other controllers of this instance.
     pub rivals: Vec<String>,

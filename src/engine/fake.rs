@@ -932,6 +932,7 @@ impl Engine for World {
                 .filter_map(|reference| Some((reference.clone(), inner.image(reference).ok()?)))
                 .collect(),
             own_networks: BTreeMap::new(),
+            guests: inner.rivals.clone(),
             rivals: inner.rivals.clone(),
         })
     }

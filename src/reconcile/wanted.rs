@@ -59,6 +59,8 @@ pub struct Wanted {
     secrets: Arc<Secrets>,
     certificate: Option<Certificate>,
     certificate_issues: Vec<Issue>,
+    /// Names that our own authority's certificate was last asked for.
+    certified: Vec<String>,
     look_again: Option<Timestamp>,
     acme: AcmeInputs,
     held_back: BTreeSet<String>,
@@ -97,6 +99,7 @@ impl Wanted {
             secrets: Arc::new(secrets),
             certificate: None,
             certificate_issues: Vec::new(),
+            certified: Vec::new(),
             look_again: None,
             acme: AcmeInputs::default(),
             held_back: BTreeSet::new(),
@@ -386,10 +389,13 @@ impl Wanted {
 
     /// Certificate and key for Traefik, checked before it gets them.
     fn refresh_certificate(&mut self, settings: &Settings, host: &HostFacts, now: Timestamp) {
-        if self.look_again.is_some_and(|at| now < at) {
+        let names = local_names(settings, host);
+        let is_certified = names.iter().all(|name| self.certified.contains(name));
+        if self.look_again.is_some_and(|at| now < at) && is_certified {
             return;
         }
         self.look_again = Some(now + CERTIFICATE_AGE);
+        self.certified.clone_from(&names);
         match &settings.tls {
             Tls::Off { .. } => {
                 self.certificate = None;
@@ -421,12 +427,6 @@ impl Wanted {
                 }
             }
             Tls::LocalCa => {
-                let mut names = vec![
-                    settings.hosts.live.clone(),
-                    settings.hosts.admin.clone(),
-                    settings.hosts.video.clone(),
-                ];
-                names.extend(host.public_address.clone());
                 let folder = self.disk.state().join("tls");
                 let write = |path: &Path, bytes: &[u8], mode| {
                     let below = path.strip_prefix(self.disk.state()).unwrap_or(path);
@@ -445,6 +445,17 @@ impl Wanted {
             }
         }
     }
+}
+
+/// What a certificate of our own authority is for; nothing in the other modes.
+fn local_names(settings: &Settings, host: &HostFacts) -> Vec<String> {
+    if !matches!(settings.tls, Tls::LocalCa) {
+        return Vec::new();
+    }
+    let hosts = &settings.hosts;
+    let mut names = vec![hosts.live.clone(), hosts.admin.clone(), hosts.video.clone()];
+    names.extend(host.public_address.clone());
+    names
 }
 
 /// Where our network is, or where it will be: away from everything the engine
@@ -619,4 +630,42 @@ fn acme_inputs(acme: &settings::Acme) -> Result<AcmeInputs, Issue> {
         inputs.ca_certificate = Some(pem);
     }
     Ok(inputs)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::disk::passing_secrets;
+
+    #[test]
+    fn a_certificate_of_our_own_authority_follows_a_new_address_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(folder.path()).unwrap());
+        let settings = crate::settings::parse("tls: local-ca\n", "colourstream.yaml").unwrap();
+        let source = Source::default();
+        let secrets = passing_secrets(None).unwrap();
+        let mut wanted = Wanted::new(source, settings.clone(), disk, secrets);
+        let host = |address: Option<&str>| HostFacts {
+            state_on_host: folder.path().into(),
+            in_container: false,
+            can_chown: false,
+            owner: (0, 0),
+            subnet: "10.83.12.0/24".into(),
+            gateway: Ipv4Addr::new(10, 83, 12, 1),
+            public_address: address.map(str::to_owned),
+        };
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let mut chain = |address: Option<&str>| {
+            wanted.refresh_certificate(&settings, &host(address), now);
+            wanted.certificate.as_ref().unwrap().chain_pem.clone()
+        };
+        let first = chain(Some("192.0.2.7"));
+        assert_eq!(chain(Some("192.0.2.7")), first);
+        // Not known for a while: what is known stays.
+        assert_eq!(chain(None), first);
+        let second = chain(Some("192.0.2.8"));
+        assert_ne!(second, first);
+        assert_eq!(chain(Some("192.0.2.8")), second);
+    }
 }

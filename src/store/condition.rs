@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
-use super::{APPLICATION_ID, MIGRATIONS, StoreError, create_private};
+use super::{APPLICATION_ID, MIGRATIONS, Store, StoreError, create_private};
 
 /// Who wrote a store, and how far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +233,12 @@ pub(super) fn keep_log(db: &Connection, keep: bool) -> rusqlite::Result<()> {
 pub fn examine(path: &Path, version: &str, thorough: bool) -> Result<Facts, StoreError> {
     let db = open_beside(path)?;
     check(&db, path, thorough)?;
-    facts(&db, path, MIGRATIONS, version)
+    let facts = facts(&db, path, MIGRATIONS, version)?;
+    // An older one is read when it is up to date, or as a copy that is.
+    if !facts.is_older() {
+        Store::of(db, path, false).legible()?;
+    }
+    Ok(facts)
 }
 
 /// Copies the store at `from` into one new file at `to`, while it is in use,

@@ -149,7 +149,7 @@ impl Store {
     }
 
     fn set_up(
-        mut connection: Connection,
+        connection: Connection,
         path: &Path,
         migrations: &[(u32, &str)],
         version: &str,
@@ -159,7 +159,7 @@ impl Store {
             .busy_timeout(Duration::from_secs(5))
             .map_err(unusable)?;
         // Before anything is written: what is not ours stays as it is.
-        condition::facts(&connection, path, migrations, version)?;
+        let found = condition::facts(&connection, path, migrations, version)?;
         // Full: a room said to be closed stays closed after a power cut.
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;")
@@ -167,15 +167,46 @@ impl Store {
         point("opened", path);
         connection.set_prepared_statement_cache_capacity(128);
         condition::check(&connection, path, false)?;
-        migrate(&mut connection, path, migrations, version).map_err(|error| match error {
+        let is_current = found.schema == condition::newest(migrations);
+        let store = Self::of(connection, path, false);
+        // Before anything is written, or as soon as it can be read.
+        if is_current {
+            store.legible()?;
+        }
+        migrate(&mut store.lock(), path, migrations, version).map_err(|error| match error {
             StoreError::Sql(error) => condition::classify(path, error),
             other => other,
         })?;
+        if !is_current {
+            store.legible()?;
+        }
         // What is known so far is in the file itself, not in the log alone.
-        connection
+        store
+            .lock()
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(unusable)?;
-        Ok(Self::of(connection, path, false))
+        Ok(store)
+    }
+
+    /// Reads all that the controller lives by as it reads it: a value that
+    /// means nothing is damage as much as a torn page, and SQLite sees no fault
+    /// in it.
+    fn legible(&self) -> Result<(), StoreError> {
+        let read = |table: &str, result: Result<(), StoreError>| match result {
+            Err(StoreError::Damaged { path, .. }) => Err(StoreError::Damaged {
+                path,
+                reason: format!("a value in `{table}` is not what was written there"),
+            }),
+            other => other,
+        };
+        read("rooms", self.every_room().map(drop))?;
+        read("links", self.every_link().map(drop))?;
+        read("visitors", self.visitors().map(drop))?;
+        read("admins", self.admins().map(drop))?;
+        read("api_tokens", self.api_tokens().map(drop))?;
+        read("made", self.made().map(drop))?;
+        read("pins", self.pins().map(drop))?;
+        read("failures", self.failures().map(drop))
     }
 
     /// Counts the commits that changed what rooms are.
@@ -224,6 +255,13 @@ impl Store {
         let StoreError::Sql(error) = error else {
             return error;
         };
+        if is_garbled(&error) {
+            return StoreError::Damaged {
+                path: self.path.clone(),
+                // Not the error's words: they may quote what stands there.
+                reason: "a value in it is not what was written there".to_owned(),
+            };
+        }
         match error.sqlite_error_code() {
             Some(
                 ErrorCode::DatabaseCorrupt
@@ -332,6 +370,18 @@ fn ms(at: Timestamp) -> i64 {
 /// A moment that was kept.
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Whether what was read is no fault of SQLite's, but of the value.
+fn is_garbled(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        error,
+        E::FromSqlConversionFailure(..)
+            | E::InvalidColumnType(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::Utf8Error(..)
+    )
 }
 
 /// Text in the store that is not what was written there.

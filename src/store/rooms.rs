@@ -88,6 +88,24 @@ impl Store {
         })
     }
 
+    /// Every room, those put away as well.
+    pub(super) fn every_room(&self) -> Result<Vec<Room>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(&format!("SELECT {ROOM} FROM rooms"))?;
+            let rows = query.query_map([], read_room)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Every link, those of rooms put away as well.
+    pub(super) fn every_link(&self) -> Result<Vec<Link>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(&format!("SELECT {LINK} FROM links"))?;
+            let rows = query.query_map([], read_link)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// At most `limit` rooms older than the room `after`, newest first.
     pub fn rooms_page(
         &self,

@@ -273,6 +273,11 @@ pub fn kept_private(state: &Path, ours: u32, secrets: &[&str]) -> BTreeSet<Strin
     assert!(stored.len() >= 8 && secrets.iter().all(|secret| secret.len() > 8));
     // Only root gives files away; what others write, services read as them.
     let user = |service: u32| if ours == 0 { service } else { ours };
+    // The services' users may be people on the host.
+    for name in ["rendered", "tmp", "quarantine"] {
+        let mode = std::fs::metadata(state.join(name)).unwrap().mode();
+        assert_eq!(mode & 0o077, 0, "{name} is {mode:o}");
+    }
     let mut holding = BTreeSet::new();
     let mut folders = vec![state.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -9,7 +9,7 @@ use futures_util::future::{join_all, try_join_all};
 use super::DockerEngine;
 use super::answers::{container_facts, is_in, is_ours, network_facts, port_holders, volume_facts};
 use crate::desired::{CONTROLLER, labels};
-use crate::engine::{ContainerState, EngineError, EngineFacts};
+use crate::engine::{ContainerFacts, ContainerState, EngineError, EngineFacts};
 
 impl DockerEngine {
     pub(super) async fn look(
@@ -43,8 +43,8 @@ impl DockerEngine {
                 .map(container_facts)
                 .collect();
             facts.sort_by(|a, b| a.name.cmp(&b.name));
-            let rivals = self.rivals(instance, &all).await?;
-            Ok((facts, ports, rivals))
+            let guests = self.guests(instance, &all).await?;
+            Ok((facts, ports, guests))
         };
         let volumes = async {
             let list = self
@@ -72,14 +72,15 @@ impl DockerEngine {
                 .map(container_facts)
                 .map_or_else(BTreeMap::new, |own| own.networks))
         };
-        let (info, (containers, ports, rivals), networks, volumes, images, own_networks) = tokio::try_join!(
-            self.version(),
-            containers,
-            self.networks(),
-            volumes,
-            images,
-            own
-        )?;
+        let (info, (containers, ports, (guests, rivals)), networks, volumes, images, own_networks) =
+            tokio::try_join!(
+                self.version(),
+                containers,
+                self.networks(),
+                volumes,
+                images,
+                own
+            )?;
         let mut networks = networks;
         // The oldest of a name first.
         networks.sort_by(|a, b| (&a.name, &a.created, &a.id).cmp(&(&b.name, &b.created, &b.id)));
@@ -104,37 +105,40 @@ impl DockerEngine {
             volumes,
             images,
             own_networks,
+            guests,
             rivals,
         })
     }
 
-    /// Those of `all` that run, are neither ours nor us, and are in our
-    /// network as the controller. Who else is in it is inspected, for lists do
-    /// not tell every engine's aliases.
-    async fn rivals(
+    /// Those of `all` that run in our network and are neither ours nor us, by
+    /// name; and of them those that are in it as the controller. Who else is in
+    /// it is inspected, for lists do not tell every engine's aliases.
+    async fn guests(
         &self,
         instance: &str,
         all: &[ContainerSummary],
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<(Vec<String>, Vec<String>), EngineError> {
         let own = self.own.get().map(String::as_str);
-        let guests = all
+        let ids = all
             .iter()
             .filter(|one| !is_ours(instance, one) && is_in(instance, one))
             .filter_map(|one| one.id.as_deref())
             .filter(|id| Some(*id) != own);
-        let guests = try_join_all(guests.map(|id| self.inspect(id))).await?;
-        let mut names: Vec<String> = guests
+        let guests = try_join_all(ids.map(|id| self.inspect(id))).await?;
+        let mut guests: Vec<_> = guests
             .into_iter()
             .flatten()
             .map(container_facts)
-            .filter(|one| {
-                let end = one.networks.get(instance);
-                one.state == ContainerState::Running
-                    && end.is_some_and(|end| end.aliases.contains(CONTROLLER))
-            })
-            .map(|one| one.name)
+            .filter(|one| one.is_running() && one.networks.contains_key(instance))
             .collect();
-        names.sort();
-        Ok(names)
+        guests.sort_by(|a, b| a.name.cmp(&b.name));
+        let is_rival = |one: &&ContainerFacts| {
+            let end = one.networks.get(instance);
+            one.state == ContainerState::Running
+                && end.is_some_and(|end| end.aliases.contains(CONTROLLER))
+        };
+        let rivals = guests.iter().filter(is_rival);
+        let rivals = rivals.map(|one| one.name.clone()).collect();
+        Ok((guests.into_iter().map(|one| one.name).collect(), rivals))
     }
 }
