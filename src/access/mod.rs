@@ -62,6 +62,8 @@ const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
 /// A code that opens the call's host is good once, and for so long.
 const CODE_KEPT: SignedDuration = SignedDuration::from_secs(60);
+/// Codes one place holds at a time; a page uses each at once.
+const CODES: usize = 8;
 
 /// Whether `then` is less than `within` away. A moment to come is judged like
 /// one gone by: the clock was set back since, and what it timed would go on
@@ -130,7 +132,7 @@ pub struct SeenStream {
 struct Code {
     place: Id,
     session: Digest,
-    until: Timestamp,
+    made: Timestamp,
     url: Secret<String>,
 }
 
@@ -876,14 +878,22 @@ impl Access {
     pub fn call_code(&self, session: Digest, place: &Id, url: Secret<String>) -> Token {
         let (token, now) = (Token::new(&random()), self.now());
         let mut codes = lock(&self.codes);
-        codes.retain(|_, code| code.until > now);
-        let until = now.checked_add(CODE_KEPT).unwrap_or(now);
+        codes.retain(|_, code| is_recent(code.made, CODE_KEPT, now));
+        let mut held: Vec<(Timestamp, Digest)> = codes
+            .iter()
+            .filter(|(_, code)| code.place == *place)
+            .map(|(token, code)| (code.made, *token))
+            .collect();
+        held.sort_by_key(|(made, _)| *made);
+        for (_, token) in held.iter().rev().skip(CODES - 1) {
+            codes.remove(token);
+        }
         codes.insert(
             token.digest(),
             Code {
                 place: place.clone(),
                 session,
-                until,
+                made: now,
                 url,
             },
         );
@@ -898,7 +908,8 @@ impl Access {
         let open = index
             .room(&grant.room)
             .is_some_and(|room| room.gate(now) == Gate::Open);
-        (code.until > now && session == code.session && open).then(|| CallEntry {
+        let fresh = is_recent(code.made, CODE_KEPT, now);
+        (fresh && session == code.session && open).then(|| CallEntry {
             cookie: Secret::new(self.keys.tickets.call_cookie(&code.place, session)),
             url: code.url,
         })

@@ -360,6 +360,18 @@ async fn a_link_opens_its_room_and_a_code_opens_the_call_once() {
     );
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(house.access.redeem(&late).is_none());
+    // Whoever asks again and again does not fill the memory.
+    let codes: Vec<Token> = (0..100)
+        .map(|_| {
+            let (session, place) = (cookie.digest(), &entered.grant.id);
+            house
+                .access
+                .call_code(session, place, Secret::new("/join".into()))
+        })
+        .collect();
+    assert!(house.access.redeem(&codes[99]).is_some());
+    let kept = codes.iter().filter_map(|code| house.access.redeem(code));
+    assert_eq!(kept.count(), 7);
 }
 
 #[tokio::test(start_paused = true)]

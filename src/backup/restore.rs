@@ -104,7 +104,7 @@ pub fn restore(
         if !has_begun(state) {
             let waiting = restored.waiting.iter().map(|(path, _)| path);
             for path in restored.written.iter().chain(waiting) {
-                let _gone = std::fs::remove_file(path);
+                let _gone = crate::disk::discard(path);
             }
         }
     })?;

@@ -260,8 +260,8 @@ fn client_address(settings: &Settings, request: &Request) -> String {
 }
 
 /// PURE. Each proxy on the way appends whom it was asked by, so the last
-/// address that is no trusted proxy's is true. What stands before it is what
-/// the client says of itself.
+/// address that is no trusted proxy's is true. What stands before it, or before
+/// what nobody can read, is what the client says of itself.
 fn address_of(
     headers: &HeaderMap,
     peer: Option<&ConnectInfo<SocketAddr>>,
@@ -271,19 +271,31 @@ fn address_of(
         let mut networks = trusted.iter().filter_map(|text| text.parse::<Cidr>().ok());
         networks.any(|network| network.contains(address.to_canonical()))
     };
-    let way: Vec<IpAddr> = headers
+    let way = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|address| address.trim().parse().ok())
-        .collect();
-    let client = way.iter().rev().find(|address| !is_proxy(**address));
-    client
-        .or(way.first())
-        .copied()
-        .or_else(|| peer.map(|ConnectInfo(peer)| peer.ip()))
-        .map_or_else(String::new, |address| address.to_string())
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(str::trim)
+        .filter(|said| !said.is_empty());
+    let mut nearest = peer.map(|ConnectInfo(peer)| peer.ip());
+    for said in way.rev() {
+        let Some(address) = read_address(said) else {
+            break;
+        };
+        nearest = Some(address);
+        if !is_proxy(address) {
+            break;
+        }
+    }
+    nearest.map_or_else(String::new, |address| address.to_string())
+}
+
+/// PURE. An address as proxies write it: with or without a port, in brackets or
+/// not.
+fn read_address(said: &str) -> Option<IpAddr> {
+    let bare = said.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let with_port = || said.parse().ok().map(|it: SocketAddr| it.ip());
+    bare.unwrap_or(said).parse().ok().or_else(with_port)
 }
 
 /// Whether a change comes from our own page at `origin`: what browsers say of

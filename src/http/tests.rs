@@ -131,7 +131,7 @@ fn house() -> House {
             agent: String::new(),
         };
         store
-            .insert_admin_session(&session, Token::given(name).digest())
+            .insert_admin_session(&session, Token::given(name).digest(), "")
             .unwrap();
     }
     house_of(store)
@@ -1835,7 +1835,7 @@ async fn a_login_ends_when_it_was_idle_or_is_old() {
         house
             .app
             .store
-            .insert_admin_session(&session, Token::given(token).digest())
+            .insert_admin_session(&session, Token::given(token).digest(), "")
             .unwrap();
         assert_eq!(
             house

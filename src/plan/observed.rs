@@ -166,6 +166,9 @@ pub struct ReplacementFailure {
 /// A start the engine refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StartFailure {
+    /// The id of the container that was to start; `None` where it could not
+    /// even be made or tried out. Says nothing of another one of its role.
+    pub container: Option<String>,
     /// What the engine said.
     pub reason: String,
     /// The port that was taken, if that was it.

@@ -20,7 +20,7 @@ use super::ground::{name_taken, volumes_left};
 use super::image::{Resolution, is_simulated, resolve};
 use super::{
     Action, Breaker, Differences, Disruption, Health, Lane, Observed, Plan, Policy, PullState,
-    Step, Wait, differences,
+    StartFailure, Step, Wait, differences,
 };
 use crate::desired::{ContainerSpec, MountSource, Target, labels};
 use crate::engine::{ContainerFacts, ContainerState, EngineCall, EngineFacts, PortHolder};
@@ -666,8 +666,7 @@ impl Ctx<'_> {
             self.observed.health.get(&self.role),
             Some(Health::Unhealthy { .. })
         );
-        let refused = self.observed.start_failures.contains_key(&self.role)
-            && main.state != ContainerState::Running;
+        let refused = self.refusal(&main.id).is_some() && main.state != ContainerState::Running;
         let ended = main.state == ContainerState::Exited && main.started_at.is_some();
         unhealthy || refused || ended || main.restart_count >= RESTARTS_THAT_CONDEMN
     }
@@ -675,10 +674,7 @@ impl Ctx<'_> {
     /// Puts the kept one back and keeps the failed one for its logs.
     fn roll_back(&mut self, main: &ContainerFacts) {
         let Some(prev) = self.seen.prev else { return };
-        let reason = match (
-            self.observed.start_failures.get(&self.role),
-            self.observed.health.get(&self.role),
-        ) {
+        let reason = match (self.refusal(&main.id), self.observed.health.get(&self.role)) {
             (Some(failure), _) => failure.reason.clone(),
             (None, Some(Health::Unhealthy { why })) => why.clone(),
             _ => format!("it ended with code {}", main.exit_code),
@@ -770,13 +766,13 @@ impl Ctx<'_> {
             None => self.rename(main, format!("{}.prev", self.name), &why),
         }
         let title = format!("rename {}.next to {}", self.name, self.name);
+        // By name: the id of one that is only now made is not known yet.
         let call = EngineCall::RenameContainer {
-            id: next.unwrap_or(next_name),
+            id: next.clone().unwrap_or(next_name),
             to: self.name.clone(),
         };
         self.call(title, call, &why);
-        // By name: the id of one that is only now made is not known yet.
-        self.start(&self.name.clone(), &why);
+        self.start(&next.unwrap_or_else(|| self.name.clone()), &why);
         self.await_health();
     }
 
@@ -863,6 +859,12 @@ impl Ctx<'_> {
         breaker.filter(|breaker| breaker.container == id).cloned()
     }
 
+    /// What the engine said of starting this very container.
+    fn refusal(&self, id: &str) -> Option<&StartFailure> {
+        let failure = self.observed.start_failures.get(&self.role);
+        failure.filter(|failure| failure.container.as_deref() == Some(id))
+    }
+
     /// Starts, unless a port is visibly taken or the last tries failed.
     fn start(&mut self, id: &str, why: &str) {
         if let Some(holder) = self.port_holder() {
@@ -896,7 +898,7 @@ impl Ctx<'_> {
             }
             if self.policy.now < failure.retry_at
                 && !self.policy.apply_now
-                && self.seen.prev.is_none()
+                && self.refusal(id).is_some()
             {
                 self.hold(
                     "the engine refused to start it",

@@ -19,7 +19,7 @@ use crate::engine::{
     VolumeFacts,
 };
 use crate::model::Digest;
-use crate::reconcile::Memory;
+use crate::reconcile::{Memory, Refusal};
 
 /// What becomes of a container with a certain specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -475,19 +475,20 @@ impl World {
                     Lane::Service(role) => role,
                     Lane::Ground => panic!("only services are started"),
                 };
-                let spec = self
-                    .find(id)
-                    .expect("a container")
-                    .labels
-                    .get(labels::SPEC)
-                    .cloned();
+                let facts = self.find(id).expect("a container");
+                let container = Some(facts.id.clone());
+                let spec = facts.labels.get(labels::SPEC).cloned();
                 let fate = spec
                     .and_then(|spec| self.fates.get(&spec))
                     .copied()
                     .unwrap_or(Fate::Well);
                 if fate == Fate::Refused {
-                    self.memory
-                        .note_start_failure(role, "the engine refused".into(), None, now);
+                    let refusal = Refusal {
+                        container,
+                        reason: "the engine refused".into(),
+                        port: None,
+                    };
+                    self.memory.note_start_failure(role, refusal, now);
                     return Err(());
                 }
                 self.memory.clear_start_failure(role);

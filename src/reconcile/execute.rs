@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::look::{Probe, Question};
-use super::memory::replacement_failure;
+use super::memory::{Refusal, replacement_failure};
 use crate::desired::{ImagePin, Target, labels};
 use crate::disk::{Disk, DiskError};
 use crate::engine::{Engine, EngineCall, EngineError, Performed};
@@ -33,13 +33,13 @@ pub(super) struct Effects {
     pub failed: usize,
     /// Steps were left because the look they follow from is too old.
     pub stale: bool,
-    /// Services for which a container was made: what was refused before was
-    /// about another one.
-    pub made: Vec<Role>,
+    /// Containers that were made, by id: what was refused before was about
+    /// another one of its service.
+    pub made: Vec<(Role, String)>,
     /// Services started.
     pub started: Vec<Role>,
-    /// Services the engine refused to bring up: reason and port.
-    pub refused: Vec<(Role, String, Option<u16>)>,
+    /// Services the engine refused to bring up.
+    pub refused: Vec<(Role, Refusal)>,
     /// Containers stopped in this lane.
     pub stopped: Vec<String>,
     /// Services restarted because they did not answer.
@@ -250,8 +250,8 @@ impl<E: Engine, P: Probe> Hands<'_, E, P> {
             return Ok(());
         };
         if matches!(call, EngineCall::CreateContainer { .. }) {
-            self.create(role, call.clone()).await?;
-            effects.made.push(role);
+            let id = self.create(role, call.clone()).await?;
+            effects.made.extend(id.map(|id| (role, id)));
             return Ok(());
         }
         let performed = self.engine.perform(call.clone()).await?;
@@ -308,27 +308,29 @@ impl<E: Engine, P: Probe> Hands<'_, E, P> {
 
     /// Makes a container under a mark that is written down first: killed before
     /// its id is known, it is found again whatever it is called by then.
-    async fn create(&self, role: Role, mut call: EngineCall) -> Result<(), StepError> {
+    async fn create(&self, role: Role, mut call: EngineCall) -> Result<Option<String>, StepError> {
         let mark = mark()?;
         if let EngineCall::CreateContainer { labels, .. } = &mut call {
             labels.insert(labels::MARK.to_owned(), mark.clone());
         }
         self.store.expect_made(&mark, role)?;
         match self.engine.perform(call).await {
-            Ok(Performed::Created(id)) => self.store.confirm_made(&mark, &id, role)?,
-            Ok(_) => {}
+            Ok(Performed::Created(id)) => {
+                self.store.confirm_made(&mark, &id, role)?;
+                Ok(Some(id))
+            }
+            Ok(_) => Ok(None),
             // Nobody knows whether it was made: the mark says so if it was.
             Err(
                 error @ (EngineError::Away { .. }
                 | EngineError::Slow { .. }
                 | EngineError::Other(_)),
-            ) => return Err(error.into()),
+            ) => Err(error.into()),
             Err(error) => {
                 self.store.forget_mark(&mark)?;
-                return Err(error.into());
+                Err(error.into())
             }
         }
-        Ok(())
     }
 
     /// What a failure means for the next look.
@@ -362,29 +364,59 @@ impl<E: Engine, P: Probe> Hands<'_, E, P> {
             StepError::Engine(
                 EngineError::Away { .. } | EngineError::Denied { .. } | EngineError::Slow { .. },
             ) => {}
-            StepError::Engine(error) => {
-                let port = match error {
-                    EngineError::PortTaken { port, .. } => Some(*port),
-                    _ => None,
-                };
-                match step.lane {
-                    Lane::Service(role) => effects.refused.push((role, error.to_string(), port)),
-                    Lane::Ground => {
-                        let shown = view(step).what;
-                        let issue = Issue {
-                            code: IssueCode::ServiceUnhealthy,
-                            severity: Severity::Error,
-                            role: None,
-                            subject: shown.clone(),
-                            what: format!("The engine refused to {shown}"),
-                            why: error.to_string(),
-                            fix: "Mend what the engine names; tried again at every sweep".into(),
-                        };
-                        effects.troubles.insert("engine".into(), issue);
-                    }
+            StepError::Engine(error) => match (step.lane, refused(step, &effects.made)) {
+                (Lane::Service(role), Some(container)) => {
+                    let port = match error {
+                        EngineError::PortTaken { port, .. } => Some(*port),
+                        _ => None,
+                    };
+                    let refusal = Refusal {
+                        container,
+                        reason: error.to_string(),
+                        port,
+                    };
+                    effects.refused.push((role, refusal));
                 }
-            }
+                (lane, _) => {
+                    let trouble = engine_trouble(lane, view(step).what, error);
+                    let of = trouble.role.map_or("", Role::as_str);
+                    effects.troubles.insert(format!("engine {of}"), trouble);
+                }
+            },
         }
+    }
+}
+
+/// PURE. What a step that the engine refused was to bring up, if it was: the
+/// id of the container, or `None` for one that is not there yet. Whatever else
+/// is refused on the way, a stop or a new name, says nothing of a container.
+fn refused(step: &Step, made: &[(Role, String)]) -> Option<Option<String>> {
+    let (Lane::Service(role), Action::Engine { call, .. }) = (step.lane, &step.action) else {
+        return None;
+    };
+    match &**call {
+        EngineCall::CreateContainer { .. } | EngineCall::TryOut { .. } => Some(None),
+        // By its name where it was made a moment ago.
+        EngineCall::StartContainer { id } => {
+            let new = made.iter().rfind(|(of, _)| *of == role);
+            Some(Some(new.map_or(id, |(_, new)| new).clone()))
+        }
+        _ => None,
+    }
+}
+
+fn engine_trouble(lane: Lane, shown: String, error: &EngineError) -> Issue {
+    Issue {
+        code: IssueCode::ServiceUnhealthy,
+        severity: Severity::Error,
+        role: match lane {
+            Lane::Service(role) => Some(role),
+            Lane::Ground => None,
+        },
+        what: format!("The engine refused to {shown}"),
+        subject: shown,
+        why: error.to_string(),
+        fix: "Mend what the engine names; tried again by itself".into(),
     }
 }
 

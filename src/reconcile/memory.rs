@@ -35,6 +35,17 @@ const SET_BACK: SignedDuration = SignedDuration::from_secs(30);
 /// The first pause after a failed pull.
 const FIRST_PULL_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 
+/// What the engine refused to bring up.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The id of the container; `None` where it is not there yet.
+    pub container: Option<String>,
+    /// What the engine said.
+    pub reason: String,
+    /// The port that was taken, if that was it.
+    pub port: Option<u16>,
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -254,30 +265,24 @@ impl Memory {
             .collect()
     }
 
-    /// The engine refused a start.
-    pub fn note_start_failure(
-        &mut self,
-        role: Role,
-        reason: String,
-        port: Option<u16>,
-        now: Timestamp,
-    ) {
-        let tries = self
-            .start_failures
-            .get(&role)
+    /// The engine refused a start. Another container begins with a first try.
+    pub fn note_start_failure(&mut self, role: Role, refusal: Refusal, now: Timestamp) {
+        let Refusal {
+            container,
+            reason,
+            port,
+        } = refusal;
+        let before = self.start_failures.get(&role);
+        let tries = before
+            .filter(|(failure, _)| failure.container == container)
             .map_or(0, |(_, tries)| tries + 1);
-        let retry_at = now + pause(FIRST_START_PAUSE, tries);
-        self.start_failures.insert(
-            role,
-            (
-                StartFailure {
-                    reason,
-                    port,
-                    retry_at,
-                },
-                tries,
-            ),
-        );
+        let failure = StartFailure {
+            container,
+            reason,
+            port,
+            retry_at: now + pause(FIRST_START_PAUSE, tries),
+        };
+        self.start_failures.insert(role, (failure, tries));
     }
 
     /// A start worked, or what is wanted changed.

@@ -21,7 +21,7 @@ mod tests;
 
 pub use ask::{Ask, Gate};
 pub use look::{Probe, Probed, Question, Running};
-pub use memory::Memory;
+pub use memory::{Memory, Refusal};
 pub use records::recognise;
 pub use run::{Controller, End, Locate, Pass, Scene};
 pub use trigger::{Trigger, Triggers};

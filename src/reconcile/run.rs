@@ -827,7 +827,7 @@ impl<E: Engine, P: Probe> Controller<E, P> {
     /// Puts a process's name to a port the engine found taken, where we can
     /// see it: in a container the host's processes are out of sight.
     async fn name_holders(&self, target: &Target, effects: &mut Effects) {
-        let taken = effects.refused.iter().any(|(_, _, port)| port.is_some());
+        let taken = effects.refused.iter().any(|(_, it)| it.port.is_some());
         if !taken || self.placement != Placement::Host {
             return;
         }
@@ -835,32 +835,33 @@ impl<E: Engine, P: Probe> Controller<E, P> {
         let Ok(listeners) = tokio::task::spawn_blocking(self.listeners).await else {
             return;
         };
-        for (role, reason, port) in &mut effects.refused {
+        for (role, refusal) in &mut effects.refused {
             let wanted = target.containers.iter().filter(|spec| spec.role == *role);
             let holder = wanted
                 .flat_map(|spec| &spec.ports)
-                .filter(|want| Some(want.host) == *port)
+                .filter(|want| Some(want.host) == refusal.port)
                 .find_map(|want| {
                     listeners.iter().find(|listener| {
                         (listener.port, listener.protocol) == (want.host, want.protocol)
                     })
                 });
             if let Some(holder) = holder {
-                *reason = format!("{} listens on it", holder.who());
+                refusal.reason = format!("{} listens on it", holder.who());
             }
         }
     }
 
     fn remember(&mut self, effects: Effects, now: Timestamp) {
         let memory = &mut self.state.memory;
-        for role in effects.made.into_iter().chain(effects.started) {
+        let made = effects.made.into_iter().map(|(role, _)| role);
+        for role in made.chain(effects.started) {
             memory.clear_start_failure(role);
         }
         for role in effects.restarted {
             memory.note_restart(role, now);
         }
-        for (role, reason, port) in effects.refused {
-            memory.note_start_failure(role, reason, port, now);
+        for (role, refusal) in effects.refused {
+            memory.note_start_failure(role, refusal, now);
         }
         if effects.reminded {
             memory.route_reminded_at = Some(now);

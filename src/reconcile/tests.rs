@@ -209,8 +209,9 @@ impl Work {
                 self.begin(&mut stage).await;
                 let pass = stage.settle().await;
                 // A replacement that could not be started was taken back: its
-                // time to be tried again comes.
+                // time to be tried again comes. Nothing else condemns it.
                 if has(&pass.plan.issues, IssueCode::ReplacementFailed) {
+                    assert!(matches!(call, EngineCall::StartContainer { .. }), "{told}");
                     stage.assert_sane();
                     tokio::time::advance(Duration::from_secs(11 * 60)).await;
                 }
@@ -298,6 +299,74 @@ async fn a_refusal_is_not_held_against_a_container_that_was_made_later() {
         pass.plan.issues
     );
     stage.assert_converged().await;
+}
+
+/// What the engine refuses on the way to a start, or on the way to a stop, says
+/// nothing of the container: nothing is taken back for it.
+#[tokio::test(start_paused = true)]
+async fn a_call_refused_beside_a_start_condemns_no_replacement() {
+    for verb in ["stop", "rename", "create", "try out"] {
+        let mut stage = Stage::new(PLAIN);
+        stage.settle().await;
+        let refuse = move |call: &EngineCall| match call {
+            EngineCall::StopContainer { .. } => verb == "stop",
+            EngineCall::RenameContainer { .. } => verb == "rename",
+            EngineCall::CreateContainer { .. } => verb == "create",
+            EngineCall::TryOut { .. } => verb == "try out",
+            _ => false,
+        };
+        let busy = EngineError::Other("busy".into());
+        stage.world.fail(When::Before, busy, refuse);
+        stage
+            .settings(&format!("{MOVED}trusted_proxies: [10.0.0.0/8]\n"))
+            .await;
+        let begun = stage.now();
+        let mut told = false;
+        loop {
+            let pass = stage.pass(&[Trigger::Recheck]).await;
+            let issues = &pass.plan.issues;
+            assert!(!has(issues, IssueCode::ReplacementFailed), "{verb}");
+            told |= errors(issues).iter().any(|issue| issue.why == "busy");
+            if pass.plan.is_empty() {
+                break;
+            }
+            let lasts = stage.now().duration_since(begun);
+            assert!(lasts < SignedDuration::from_secs(20), "{verb}: {lasts:#}");
+            let next = pass.next(stage.now(), Duration::from_secs(30));
+            tokio::time::advance(next).await;
+        }
+        assert_eq!(stage.world.failures_left(), 0, "{verb} was not asked for");
+        assert!(told, "{verb}");
+        assert!(stage.store.failures().unwrap().is_empty(), "{verb}");
+        stage.assert_converged().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_refused_in_a_restart_is_tried_again_within_seconds() {
+    let mut stage = Stage::new(PLAIN);
+    stage.settle().await;
+    let before = stage.main(OME);
+    stage.script.miss(OME, 200);
+    let busy = EngineError::Other("busy".into());
+    stage.world.fail(When::Before, busy, |call| {
+        matches!(call, EngineCall::StopContainer { .. })
+    });
+    let mut refused = None;
+    loop {
+        let pass = stage.pass(&[Trigger::Recheck]).await;
+        if pass.failed > 0 {
+            refused.get_or_insert(stage.now());
+        }
+        if stage.main(OME).started_at > before.started_at {
+            break;
+        }
+        let next = pass.next(stage.now(), Duration::from_secs(30));
+        tokio::time::advance(next).await;
+    }
+    let lasted = stage.now().duration_since(refused.unwrap());
+    assert!(lasted < SignedDuration::from_secs(5), "{lasted:#}");
+    assert_eq!(stage.main(OME).id, before.id);
 }
 
 #[tokio::test(start_paused = true)]

@@ -228,11 +228,13 @@ impl Store {
         self.read(|db| admin(db, id))
     }
 
-    /// Changes an admin; one owner always remains.
+    /// Changes an admin; one owner always remains. A new password or role ends
+    /// their logins but `keep` with it: whoever knew the old one is out.
     pub fn change_admin(
         &self,
         id: &Id,
         version: Option<u64>,
+        keep: Option<&Id>,
         change: impl FnOnce(&mut Admin) -> Result<(), StoreError>,
     ) -> Result<Admin, StoreError> {
         self.write(|db| {
@@ -264,6 +266,12 @@ impl Store {
                     count(changed.version)
                 ],
             )?;
+            if before.password != changed.password || before.role != changed.role {
+                db.execute(
+                    "DELETE FROM admin_sessions WHERE admin = ?1 AND (?2 IS NULL OR id <> ?2)",
+                    params![id.as_str(), keep.map(Id::as_str)],
+                )?;
+            }
             Ok(changed)
         })
     }
@@ -283,21 +291,31 @@ impl Store {
         })
     }
 
-    /// Keeps a new login; of its token only the digest.
+    /// Keeps a new login; of its token only the digest. `password` is the hash
+    /// that the password given fits.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] where the admin has another one by now, or is
+    /// gone: to check it takes its time.
     pub fn insert_admin_session(
         &self,
         session: &AdminSession,
         token: Digest,
+        password: &str,
     ) -> Result<(), StoreError> {
         self.write(|db| {
-            db.execute(
-                "INSERT INTO admin_sessions (token, id, admin, created_at, last_seen, address, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            let kept = db.execute(
+                "INSERT INTO admin_sessions (token, id, admin, created_at, last_seen, address, agent)
+                 SELECT ?1, ?2, id, ?4, ?5, ?6, ?7 FROM admins WHERE id = ?3 AND password = ?8",
                 params![
                     token.to_string(), session.id.as_str(), session.admin.as_str(), ms(session.created_at), ms(session.last_seen), session.address,
-                    session.agent,
+                    session.agent, password,
                 ],
             )?;
-            Ok(())
+            match kept {
+                0 => Err(StoreError::Changed),
+                _ => Ok(()),
+            }
         })
     }
 
@@ -384,17 +402,6 @@ impl Store {
                 0 => Err(StoreError::Missing("session")),
                 _ => Ok(()),
             }
-        })
-    }
-
-    /// Ends every login of an admin but `keep`.
-    pub fn delete_other_sessions(&self, admin: &Id, keep: Option<&Id>) -> Result<(), StoreError> {
-        self.write(|db| {
-            db.execute(
-                "DELETE FROM admin_sessions WHERE admin = ?1 AND (?2 IS NULL OR id <> ?2)",
-                params![admin.as_str(), keep.map(Id::as_str)],
-            )?;
-            Ok(())
         })
     }
 
@@ -608,19 +615,118 @@ mod tests {
         ));
         assert!(
             store
-                .change_admin(&anna, None, |admin| {
+                .change_admin(&anna, None, None, |admin| {
                     admin.role = AdminRole::Ops;
                     Ok(())
                 })
                 .is_err()
         );
         store
-            .change_admin(&Id::kept("ben"), Some(1), |admin| {
+            .change_admin(&Id::kept("ben"), Some(1), None, |admin| {
                 admin.role = AdminRole::Owner;
                 Ok(())
             })
             .unwrap();
         store.delete_admin(&anna, None).unwrap();
+    }
+
+    fn session(number: u8) -> (AdminSession, Digest) {
+        let session = AdminSession {
+            id: Id::kept(format!("s{number}")),
+            admin: Id::kept("anna"),
+            created_at: at(1),
+            last_seen: at(1),
+            address: "::1".into(),
+            agent: "x".into(),
+        };
+        (session, Digest::of(&format!("t{number}")))
+    }
+
+    fn logins(store: &Store) -> Vec<String> {
+        let mut found = store
+            .admin_sessions(&Id::kept("anna"), at(0), at(0))
+            .unwrap();
+        found.sort_by_key(|session| session.id.to_string());
+        found.iter().map(|session| session.id.to_string()).collect()
+    }
+
+    /// Anna, logged in twice.
+    fn logged_in() -> Store {
+        let store = Store::in_memory().unwrap();
+        store
+            .insert_admin(&admin("Anna", AdminRole::Owner), true)
+            .unwrap();
+        for number in 1..3 {
+            let (session, token) = session(number);
+            store
+                .insert_admin_session(&session, token, "$argon2id$")
+                .unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn a_new_password_ends_the_other_logins_or_is_none() {
+        let anna = Id::kept("anna");
+        let (own, _) = session(1);
+        let anew = |store: &Store| {
+            store.change_admin(&anna, None, Some(&own.id), |admin| {
+                admin.password = "new".into();
+                Ok(())
+            })
+        };
+        let store = logged_in();
+        anew(&store).unwrap();
+        assert_eq!(logins(&store), ["s1"]);
+        // Not the one without the other, whatever goes wrong in between.
+        let store = logged_in();
+        store
+            .behind("CREATE TRIGGER no BEFORE DELETE ON admin_sessions BEGIN SELECT RAISE(FAIL, 'full'); END")
+            .unwrap();
+        anew(&store).unwrap_err();
+        assert_eq!(store.admin(&anna).unwrap().password, "$argon2id$");
+        assert_eq!(logins(&store), ["s1", "s2"]);
+    }
+
+    #[test]
+    fn a_new_name_ends_no_login_and_a_new_role_all() {
+        let anna = Id::kept("anna");
+        let store = logged_in();
+        store
+            .insert_admin(&admin("Ben", AdminRole::Owner), false)
+            .unwrap();
+        let rename = |admin: &mut Admin| {
+            admin.name = "Anne".into();
+            Ok(())
+        };
+        store.change_admin(&anna, None, None, rename).unwrap();
+        assert_eq!(logins(&store), ["s1", "s2"]);
+        let demote = |admin: &mut Admin| {
+            admin.role = AdminRole::Ops;
+            Ok(())
+        };
+        store.change_admin(&anna, None, None, demote).unwrap();
+        assert!(logins(&store).is_empty());
+    }
+
+    /// A password is checked for a while, and may be changed meanwhile.
+    #[test]
+    fn who_gave_a_password_that_was_changed_meanwhile_is_not_logged_in() {
+        let store = logged_in();
+        store
+            .change_admin(&Id::kept("anna"), None, None, |admin| {
+                admin.password = "new".into();
+                Ok(())
+            })
+            .unwrap();
+        let (session, token) = session(3);
+        assert!(matches!(
+            store.insert_admin_session(&session, token, "$argon2id$"),
+            Err(StoreError::Changed)
+        ));
+        assert!(logins(&store).is_empty());
+        store.insert_admin_session(&session, token, "new").unwrap();
+        assert_eq!(logins(&store), ["s3"]);
     }
 
     #[test]
@@ -641,7 +747,7 @@ mod tests {
             agent: "x".into(),
         };
         store
-            .insert_admin_session(&session, Digest::of("t"))
+            .insert_admin_session(&session, Digest::of("t"), "$argon2id$")
             .unwrap();
         assert_eq!(
             store.admin_session(Digest::of("t")).unwrap().unwrap().0,

@@ -1,7 +1,7 @@
 //! Browsers of visitors, and the rooms they may be in.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::rooms::id;
 use super::{Store, StoreError, at, garbled, ms};
@@ -28,6 +28,19 @@ const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
 const SETTLED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const GRANT: &str = "id, room, link, seat, name, named, created_at";
+
+/// Whether a place still lets its holder in: its link is neither revoked nor
+/// over, or it needs none.
+fn is_open(db: &Transaction<'_>, grant: &Grant, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(link) = &grant.link else {
+        return Ok(true);
+    };
+    Ok(db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM links WHERE id = ?1 AND NOT revoked AND (expires_at IS NULL OR expires_at > ?2))",
+        params![link.as_str(), ms(now)],
+        |row| row.get(0),
+    )?)
+}
 
 impl Store {
     /// Every visitor, with their grants. Only reads: what is known of them must
@@ -79,8 +92,9 @@ impl Store {
                 .query_row([&visitor.to_string(), grant.room.as_str()], read_grant)
                 .optional()?;
             if let Some(old) = old {
-                // A passcode never takes a presenter's seat away.
-                if old.link == grant.link || grant.link.is_none() {
+                // A passcode never takes a presenter's seat away, and gives a
+                // new place where the link of the old one is over.
+                if old.link == grant.link || grant.link.is_none() && is_open(db, &old, now)? {
                     return Ok(old);
                 }
                 db.execute("DELETE FROM grants WHERE id = ?1", [old.id.as_str()])?;
@@ -218,6 +232,25 @@ mod tests {
             name: "Ann".into(),
             named: true,
             created_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_passcode_opens_again_where_the_link_is_over() {
+        for end in ["revoked = 1", "expires_at = 5000"] {
+            let one = link(1, None);
+            let store = store(std::slice::from_ref(&one));
+            let (visitor, by_link) = (Digest::of("visitor"), grant("by-link", Some(&one)));
+            let by_passcode = grant("by-passcode", None);
+            store.enter(visitor, &by_link, at(1)).unwrap();
+            // While it is good, nothing takes its seat away.
+            let kept = store.enter(visitor, &by_passcode, at(2)).unwrap();
+            assert_eq!(kept, by_link, "{end}");
+            store.behind(&format!("UPDATE links SET {end}")).unwrap();
+            let anew = store.enter(visitor, &by_passcode, at(5000)).unwrap();
+            assert_eq!(anew, by_passcode, "{end}");
+            let visitors = store.visitors().unwrap();
+            assert_eq!(visitors[0].grants, [by_passcode], "{end}");
         }
     }
 

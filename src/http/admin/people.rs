@@ -19,7 +19,7 @@ use super::rooms::{Paging, if_match, limit};
 use super::{Actor, CameFrom, Where, Who, audit};
 use crate::access::{ACCOUNT, Asker, LOGIN, Limit, blocking, cookie, network_of, random, unfit};
 use crate::model::{Id, Secret, Token, Wrong, one_line};
-use crate::store::{Admin, AdminRole, AdminSession, ApiToken, NewAudit, Scope};
+use crate::store::{Admin, AdminRole, AdminSession, ApiToken, NewAudit, Scope, StoreError};
 
 #[derive(Serialize, ToSchema)]
 pub struct SetupNeeded {
@@ -129,17 +129,21 @@ pub async fn login(
     let Some(admin) = admin.filter(|_| right) else {
         app.access.metrics.count("login", "refused");
         tracing::warn!(from = from.0, "login refused");
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "login-wrong",
-            "Name or password are not right",
-            "Check both and try again.",
-        ));
+        return Err(login_wrong());
     };
     app.access.metrics.count("login", "done");
     app.access.limit_clear(&network);
     app.access.limit_clear(&account);
     log_in(&app, admin, &from, &headers, "logged-in").await
+}
+
+fn login_wrong() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "login-wrong",
+        "Name or password are not right",
+        "Check both and try again.",
+    )
 }
 
 /// Under what a login is counted, whatever network it comes from: the account,
@@ -183,7 +187,14 @@ async fn log_in(
         agent: agent.chars().take(200).collect(),
     };
     let (store, kept, digest) = (app.store.clone(), session.clone(), token.digest());
-    blocking(move || store.insert_admin_session(&kept, digest)).await?;
+    let password = admin.password.clone();
+    blocking(move || store.insert_admin_session(&kept, digest, &password))
+        .await
+        .map_err(|error| match error {
+            // It was changed while it was checked.
+            StoreError::Changed => login_wrong(),
+            error => error.into(),
+        })?;
     let known = app
         .access
         .tickets()
@@ -283,13 +294,15 @@ pub async fn change_password(
     }
     let password = hash(&app, "new", asked.new).await?;
     let (store, id, keep) = (app.store.clone(), admin.id.clone(), session.id.clone());
+    let checked = admin.password.clone();
     blocking(move || {
-        store.change_admin(&id, None, |admin| {
+        store.change_admin(&id, None, Some(&keep), |admin| {
+            if admin.password != checked {
+                return Err(StoreError::Changed);
+            }
             admin.password = password;
             Ok(())
-        })?;
-        // Whoever else knew the old one is out.
-        store.delete_other_sessions(&id, Some(&keep))
+        })
     })
     .await?;
     audit(
@@ -409,22 +422,14 @@ pub async fn change_admin(
         Some(password) => Some(hash(&app, "password", password).await?),
         None => None,
     };
-    let (store, logged_out) = (
-        app.store.clone(),
-        password.is_some() || asked.role.is_some(),
-    );
+    let store = app.store.clone();
     let admin = blocking(move || {
-        let id = Id::kept(id);
-        let admin = store.change_admin(&id, version, |admin| {
+        store.change_admin(&Id::kept(id), version, None, |admin| {
             admin.name = name.unwrap_or_else(|| admin.name.clone());
             admin.role = asked.role.unwrap_or(admin.role);
             admin.password = password.unwrap_or_else(|| admin.password.clone());
             Ok(())
-        })?;
-        if logged_out {
-            store.delete_other_sessions(&id, None)?;
-        }
-        Ok(admin)
+        })
     })
     .await?;
     app.people_changed()?;
