@@ -639,7 +639,7 @@ mod tests {
             address: "::1".into(),
             agent: "x".into(),
         };
-        (session, Digest::of(&format!("t{number}")))
+        (session, Digest::of(format!("t{number}")))
     }
 
     fn logins(store: &Store) -> Vec<String> {
